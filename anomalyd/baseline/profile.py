@@ -1,0 +1,59 @@
+"""The distribution of every signal series in production, conditional on load: arrays over series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUANTILES = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
+LOAD_BINS = 8
+
+Half = NDArray[np.float16]
+Single = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """All profiles of a baseline; n series, b = LOAD_BINS, q = len(QUANTILES).
+
+    keys: `signal{labels}` after `match` and identity, unique. logarithmic: bool[n]; the residual
+    is taken of log(value) there, of value elsewhere. median: float32[n], the unit of the values.
+    load_bins: float64[b], log load per unit of capacity at bin centres, ascending, shared by all
+    series. quantiles: float16[q, b, n], quantile-major: log(value / median) where logarithmic,
+    else (value - median) / scale. scale: float32[n], 1 where logarithmic. sampling: float32[n],
+    c² such that a window of m events adds variance c² / m to the residual. noise: float32[n], sd
+    of a window's residual beyond sampling, such that Student t with 4 degrees of freedom at that
+    scale covers production's residuals. phi: float32[n], lag-one autocorrelation of disjoint
+    windows, 0 <= phi < 1. support: float32[b, n], windows seen per bin. present: float32[n],
+    share of production's windows that had a value. longest_gap: float32[n], in windows.
+    """
+
+    keys: tuple[str, ...]
+    logarithmic: NDArray[np.bool_]
+    median: Single
+    scale: Single
+    load_bins: NDArray[np.float64]
+    quantiles: Half
+    sampling: Single
+    noise: Single
+    phi: Single
+    support: Single
+    present: Single
+    longest_gap: Single
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Profiles with where they came from.
+
+    meta: version (of this format), created_at, start, end, step, window (seconds), conditioned
+    (bool: False = production's load was not known and all bins are equal), queries (signal →
+    resolved query), source (versions of the servers asked), windows (int), gaps (share of the
+    range without data).
+    """
+
+    profiles: Profiles
+    meta: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,519 @@
+"""Every setting with its default, bounds and check; the only reader of YAML.
+
+`load` names every error of a file at once, each with its dotted path. `${NAME}` in a value is
+replaced from the process environment; a secret may instead be read from the file that its
+`*_file` twin names. Secrets are `SecretStr`: they print as asterisks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import model_validator as whole
+
+from anomalyd import model, units
+from anomalyd.signals.selector import parse_matchers, parse_selector
+
+Duration = Annotated[float, BeforeValidator(units.parse_duration)]
+Share = Annotated[float, BeforeValidator(units.parse_share)]
+Change = Annotated[model.Change, BeforeValidator(units.parse_change)]
+Window = Annotated[float | None, BeforeValidator(lambda text: None if text == "auto" else units.parse_duration(text))]
+"""`auto` (None): max(4 x the slower environment's scrape interval, 30 s)."""
+Selector = Annotated[model.Selector, BeforeValidator(parse_selector)]
+Matchers = Annotated[tuple[model.Matcher, ...], BeforeValidator(parse_matchers)]
+
+
+class ConfigError(Exception):
+    """What is wrong with a config, one line per error: `dotted.path: what, and how to mend it`."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    def _one_secret(self, name: str) -> None:
+        if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+            raise ValueError(f"set {name} or {name}_file, not both")
+
+    def _secret(self, name: str) -> str | None:
+        path: Path | None = getattr(self, f"{name}_file")
+        if path is not None:
+            return path.read_text(encoding="utf-8").strip()
+        value: SecretStr | None = getattr(self, name)
+        return value.get_secret_value() if value else None
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"broken regular expression: {error}") from error
+    return text
+
+
+def _url(text: str) -> str:
+    if not re.match(r"https?://[^\s/]+", text):
+        raise ValueError(f"{text!r} is not a URL; write http://host:port or https://host/path")
+    return text.rstrip("/")
+
+
+Regex = Annotated[str, BeforeValidator(_regex)]
+Url = Annotated[str, BeforeValidator(_url)]
+
+
+class BasicAuth(_Section):
+    username: str
+    password: SecretStr | None = None
+    password_file: Path | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        self._one_secret("password")
+        return self
+
+    def secret(self) -> str:
+        return self._secret("password") or ""
+
+
+class Auth(_Section):
+    """Who we are to a server: basic or bearer. The secret is read anew for each session."""
+
+    basic: BasicAuth | None = None
+    bearer: SecretStr | None = None
+    bearer_file: Path | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        self._one_secret("bearer")
+        if self.basic and (self.bearer or self.bearer_file):
+            raise ValueError("set basic or bearer, not both")
+        return self
+
+    def authorization(self) -> str | None:
+        """The value of the Authorization header, or None."""
+        token = self._secret("bearer")
+        if token:
+            return f"Bearer {token}"
+        if self.basic:
+            from aiohttp import BasicAuth as encode
+
+            return encode(self.basic.username, self.basic.secret()).encode()
+        return None
+
+
+class Tls(_Section):
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure_skip_verify: bool = False
+
+
+class Endpoint(_Section):
+    """How to reach one HTTP system."""
+
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+    headers: dict[str, str] = Field(default_factory=dict)
+    timeout: Duration = Field(10.0, gt=0, le=300)
+
+
+class ScrapeTarget(_Section):
+    url: Url
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Scrape(_Section):
+    """Exposition text fetched directly, without a Prometheus."""
+
+    targets: tuple[ScrapeTarget, ...] = Field(min_length=1)
+    interval: Duration = Field(5.0, ge=0.1, le=300)
+    body_limit: int = Field(32 * 2**20, ge=1024)
+
+
+class EnvironmentConfig(Endpoint):
+    """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), exactly one of them."""
+
+    url: Url | None = None
+    scrape: Scrape | None = None
+    matchers: Matchers = ()
+    capacity: Annotated[float, Field(gt=0)] | str = 1.0
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        if (self.url is None) == (self.scrape is None):
+            raise ValueError("set url (a Prometheus) or scrape (targets), exactly one of them")
+        return self
+
+
+class Environments(_Section):
+    staging: EnvironmentConfig
+    production: EnvironmentConfig | None = None
+
+
+class Rewrite(_Section):
+    match: Regex
+    to: str
+
+
+class Identity(_Section):
+    """One name per service everywhere: the first of `service` that a series carries, rewritten."""
+
+    service: tuple[str, ...] = Field(("service", "service_name", "app", "job"), min_length=1)
+    rewrite: tuple[Rewrite, ...] = ()
+    entry: str | None = None
+
+
+class Match(_Section):
+    """How production's series find staging's: labels to drop, labels to rename (from: to)."""
+
+    drop: tuple[str, ...] = ("cluster", "namespace", "pod", "instance", "env", "environment")
+    rename: dict[str, str] = Field(default_factory=dict)
+
+
+class RatioConfig(_Section):
+    bad: Selector
+    total: Selector
+
+
+class SignalConfig(_Section):
+    """One declared signal; exactly one of histogram, ratio, rate, gauge, promql."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
+    kind: model.Kind
+    unit: str = ""
+    worse: model.Worse | None = None
+    tolerate: Change | None = None
+    detect: Change | None = None
+    limit: float | None = None
+    by: tuple[str, ...] = ("service",)
+    histogram: Selector | None = None
+    quantile: float = Field(0.95, gt=0, lt=1)
+    ratio: RatioConfig | None = None
+    rate: Selector | None = None
+    gauge: Selector | None = None
+    agg: Literal["sum", "avg", "max", "min"] = "avg"
+    promql: str | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        given = [k for k in ("histogram", "ratio", "rate", "gauge", "promql") if getattr(self, k)]
+        if len(given) != 1:
+            raise ValueError("set exactly one of histogram, ratio, rate, gauge, promql")
+        if self.promql and "$matchers" not in self.promql:
+            raise ValueError("promql must contain $matchers, so that it sees one environment only")
+        if self.name == model.LOAD_SIGNAL:
+            raise ValueError("the name load is taken by the condition; set it under `load`")
+        return self
+
+    def signal(self) -> model.Signal:
+        """The signal with the defaults of its kind filled in."""
+        errors = self.kind is model.Kind.ERRORS
+        traffic = self.kind is model.Kind.TRAFFIC
+        return model.Signal(
+            name=self.name,
+            kind=self.kind,
+            definition=self._definition(),
+            by=self.by,
+            unit=self.unit or ("ratio" if self.ratio else ""),
+            worse=self.worse or (model.Worse.BOTH if traffic else model.Worse.UP),
+            tolerate=self.tolerate or model.Change(absolute=0.005)
+            if errors
+            else self.tolerate or model.Change(relative=0.05),
+            detect=self.detect or (model.Change(absolute=0.05) if errors else model.Change(0.5)),
+            limit=self.limit,
+        )
+
+    def _definition(self) -> model.Definition:
+        if self.histogram:
+            return model.HistogramQuantile(self.histogram, self.quantile)
+        if self.ratio:
+            return model.Ratio(self.ratio.bad, self.ratio.total)
+        if self.rate:
+            return model.Rate(self.rate)
+        if self.gauge:
+            return model.Gauge(self.gauge, self.agg)
+        return model.PromQL(self.promql or "")
+
+
+class Signals(_Section):
+    presets: tuple[Literal["http", "process", "k6"], ...] = ("http", "process")
+    custom: tuple[SignalConfig, ...] = ()
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        names = [signal.name for signal in self.custom]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"signal names must be unique: {', '.join(twice)} is there twice")
+        return self
+
+
+class Load(_Section):
+    """Offered load at the entry, 1/s: a counter's rate or an expression that yields one number."""
+
+    rate: Selector | None = None
+    promql: str | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        if (self.rate is None) == (self.promql is None):
+            raise ValueError("set rate or promql, exactly one of them")
+        if self.promql and "$matchers" not in self.promql:
+            raise ValueError("promql must contain $matchers, so that it sees one environment only")
+        return self
+
+
+class BaselineConfig(_Section):
+    days: float = Field(7.0, gt=0, le=400)
+    step: Duration = Field(60.0, ge=0.5, le=3600)
+    refresh: Duration = Field(6 * 3600.0, ge=1)
+    concurrency: int = Field(1, ge=1, le=16)
+    path: Path | None = None
+
+
+class Judgement(_Section):
+    """`detect`: see Signal. `coverage`: the share of production's series a pass must have judged."""
+
+    false_fail: Share = Field(0.01, gt=0, le=0.5)
+    warmup: Duration = Field(60.0, ge=0)
+    settle: Duration = Field(30.0, ge=0)
+    keep_firing_for: Duration = Field(60.0, ge=0)
+    coverage: Share = Field(0.8, ge=0, le=1)
+    close_incident_after: Duration = Field(60.0, ge=0)
+    shadow: bool = False
+
+
+class Silence(_Section):
+    """Series that may not decide, with the reason and until when; `match` selects by labels."""
+
+    signal: str = ".*"
+    match: Matchers = ()
+    reason: str = Field(min_length=3)
+    until: datetime
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        _regex(self.signal)
+        if self.until.tzinfo is None:
+            raise ValueError("until needs a time zone, like 2027-01-31T00:00:00Z")
+        return self
+
+
+class Detect(_Section):
+    """A run is under way while `promql` is above zero in staging; per value of `runs.label`."""
+
+    promql: str
+    name: str = "detected"
+
+
+class Runs(_Section):
+    label: str | None = None
+    detect: Detect | None = None
+    max_duration: Duration = Field(6 * 3600.0, gt=0)
+
+
+class Secretive(Endpoint):
+    token: SecretStr | None = None
+    token_file: Path | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        self._one_secret("token")
+        return self
+
+    def secret(self) -> str | None:
+        return self._secret("token")
+
+
+class GrafanaSink(Secretive):
+    url: Url
+    dashboard_uid: str | None = None
+    panel_id: int | None = Field(None, ge=1)
+    tags: tuple[str, ...] = ()
+    budget: int = Field(50, ge=1, le=10_000)
+
+
+class AlertmanagerSink(Endpoint):
+    urls: tuple[Url, ...] = Field(min_length=1)
+    labels: dict[str, str] = Field(default_factory=dict)
+    resend_delay: Duration = Field(60.0, ge=0.2)
+    resolved_for: Duration = Field(900.0, ge=0)
+    generator_url: Url | None = None
+
+
+class WebhookSink(Secretive):
+    """`token` is the HMAC-SHA256 key of the X-Anomalyd-Signature header."""
+
+    url: Url
+
+
+class LogSink(_Section):
+    level: Literal["info", "warning"] = "warning"
+
+
+class Sinks(_Section):
+    grafana: GrafanaSink | None = None
+    alertmanager: AlertmanagerSink | None = None
+    webhook: WebhookSink | None = None
+    log: LogSink | None = LogSink()
+    queue: int = Field(1000, ge=1)
+    drain: Duration = Field(10.0, ge=0)
+
+
+class Api(_Section):
+    listen: str = Field("127.0.0.1:8642", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    external_url: Url | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        self._one_secret("token")
+        return self
+
+    def secret(self) -> str | None:
+        return self._secret("token")
+
+
+class Reports(_Section):
+    formats: tuple[Literal["json", "junit", "markdown", "html"], ...] = (
+        "json",
+        "junit",
+        "markdown",
+        "html",
+    )
+
+
+class Telemetry(_Section):
+    """`watch`: regexes of series (`signal{labels}`) always exported on /metrics."""
+
+    otlp_endpoint: Url | None = None
+    watch: tuple[Regex, ...] = ()
+    series: int = Field(2000, ge=0, le=100_000)
+
+
+class Limits(_Section):
+    series: int = Field(200_000, ge=1, le=10_000_000)
+    raw_series: int = Field(2_000_000, ge=1)
+    query_series: int = Field(50_000, ge=1)
+    label_bytes: int = Field(4096, ge=64)
+    body_bytes: int = Field(256 * 2**20, ge=1024)
+
+
+class Retention(_Section):
+    runs: Duration = Field(90 * 86400.0, gt=0)
+    history: Duration = Field(90 * 86400.0, gt=0)
+
+
+class Config(_Section):
+    environments: Environments
+    signals: Signals = Signals()
+    load: Load | None = None
+    step: Duration = Field(5.0, ge=0.1, le=300)
+    window: Window = None
+    state_dir: Path = Path(".anomalyd")
+    identity: Identity = Identity()
+    match: Match = Match()
+    baseline: BaselineConfig = BaselineConfig()
+    judgement: Judgement = Judgement()
+    runs: Runs = Runs()
+    silences: tuple[Silence, ...] = ()
+    graph: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    sinks: Sinks = Sinks()
+    api: Api = Api()
+    reports: Reports = Reports()
+    telemetry: Telemetry = Telemetry()
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Read and check a config file; `overrides` are `dotted.path=value`. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError([f"{path}: {where}{getattr(error, 'problem', error)}"]) from error
+    if not isinstance(tree, dict):
+        raise ConfigError([f"{path}: must be a mapping, like `environments: ...`"])
+    for override in overrides:
+        _override(tree, override)
+    return parse(tree)
+
+
+def parse(tree: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
+    """Check a config tree. Raises ConfigError naming every error with its dotted path."""
+    errors: list[str] = []
+    expanded = _expand(tree, environ, "", errors)
+    try:
+        config = Config.model_validate(expanded)
+    except ValidationError as error:
+        errors += [_sentence(detail) for detail in error.errors(include_url=False)]
+        raise ConfigError(sorted(errors)) from None
+    if errors:
+        raise ConfigError(sorted(errors))
+    return config
+
+
+def _expand(node: Any, environ: Mapping[str, str], path: str, errors: list[str]) -> Any:
+    if isinstance(node, Mapping):
+        return {
+            key: _expand(value, environ, f"{path}.{key}".lstrip("."), errors)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_expand(v, environ, f"{path}.{i}", errors) for i, v in enumerate(node)]
+    if not isinstance(node, str):
+        return node
+
+    def value_of(found: re.Match[str]) -> str:
+        if found[1] not in environ:
+            errors.append(f"{path}: the environment variable {found[1]} is not set")
+        return environ.get(found[1], "unset")
+
+    return _VARIABLE.sub(value_of, node)
+
+
+def _sentence(detail: Any) -> str:
+    path = ".".join(str(part) for part in detail["loc"] if not _is_union_branch(part))
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = "unknown setting; see the configuration reference"
+    elif detail["type"] == "missing":
+        message = "is required"
+    return f"{path or 'config'}: {message}"
+
+
+def _is_union_branch(part: object) -> bool:
+    return isinstance(part, str) and ("[" in part or part in {"float", "str"})
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    if not separator:
+        raise ConfigError([f"--set {override}: write it as dotted.path=value"])
+    *parents, last = path.strip().split(".")
+    for key in parents:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise ConfigError([f"--set {override}: {key} holds a value, not settings"])
+    tree[last] = yaml.safe_load(text)

@@ -1,0 +1,43 @@
+"""Prometheus selectors as users write them in a signal: `name{label="value",other=~"re"}`."""
+
+from __future__ import annotations
+
+import re
+
+from anomalyd.model import Matcher, Selector
+
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+_SELECTOR = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*\Z", re.DOTALL)
+_MATCHER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(,|\Z)', re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+def parse_selector(text: str) -> Selector:
+    """Read a selector; raises ValueError with one sentence that names what is wrong."""
+    found = _SELECTOR.match(text)
+    if not found:
+        raise ValueError(f"{text!r} is not a selector like http_requests_total{{code=~\"5..\"}}")
+    return Selector(found[1], parse_matchers(found[2] or ""))
+
+
+def parse_matchers(text: str) -> tuple[Matcher, ...]:
+    """Read the inside of a selector's braces: `env="staging",tenant!="b"`."""
+    matchers: list[Matcher] = []
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        found = _MATCHER.match(text, position)
+        if not found:
+            raise ValueError(f"{text[position:].strip()!r} is not a matcher like env=\"staging\"")
+        value = _ESCAPE.sub(lambda escape: {"n": "\n"}.get(escape[1], escape[1]), found[3])
+        if found[2] in ("=~", "!~"):
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(f"{found[0].strip()!r} has a broken regular expression: {error}") from error
+        matchers.append(Matcher(found[1], found[2], value))
+        position = found.end()
+    return tuple(matchers)
+
+
+def is_metric_name(text: str) -> bool:
+    return bool(_NAME.match(text))
