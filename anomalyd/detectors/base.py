@@ -10,7 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyd.detectors.distributions import student4_sf
 from anomalyd.model import Floats, Rows
+
+Mask = NDArray[np.bool_]
+Arrays = Mapping[str, NDArray[np.generic]]
 
 
 class Returns(StrEnum):
@@ -28,31 +32,39 @@ class Returns(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of every row of the table at one disjoint window; all arrays float64[n].
+    """What is known of every row of the table at one disjoint window; arrays are float64[n].
 
-    value: NaN where absent. residual: transformed value less the expected one (log where the
-    profile is log), positive is up; NaN without a profile. variance: of the residual from
-    sampling (request counts), 0 where unknown. noise, phi: scale and lag-one autocorrelation of
-    residuals in good production windows. offset, slope: prior standard deviations of the run's
-    constant difference from production, and of its slope in `load`. load: log load less the
-    reference's centre. tolerate: largest change that does not matter, in residual units.
-    sign: +1 where worse is up, -1 down, 0 both. answered: bool[n].
+    value: NaN where absent. residual: the value in the scale of its profile (log where that is
+    logarithmic) less the expected one; positive is up; NaN
+    without a profile and for ratios of counts. sampling: variance
+    of the residual from the number of requests. noise: scale of production's one-step
+    innovations; phi: their autocorrelation. offset: prior sd of the run's constant difference
+    from production; slope: prior sd of its slope in `load`. load: log load less the centre of
+    production's, stretched beyond its range. tolerate: largest change that does not matter, in
+    the residual's scale. sign: +1 where worse is up, -1 down, 0 both. bad, total: counts behind
+    an error ratio, NaN elsewhere; bad_ratio: the ratio that production shows, with its upper
+    uncertainty. answered: the row's signal was evaluated. usual: production has the row nearly
+    always, and its longest gap in windows is `gap`.
     """
 
     time: float
     window: float
     value: Floats
     residual: Floats
-    variance: Floats
+    sampling: Floats
     noise: Floats
     phi: Floats
     offset: Floats
     slope: Floats
-    load: float
+    load: Floats
     tolerate: Floats
     sign: Floats
-    answered: NDArray[np.bool_]
-    expected_present: Floats
+    bad: Floats
+    total: Floats
+    bad_ratio: Floats
+    answered: Mask
+    usual: Mask
+    gap: Floats
 
 
 class Detector(Protocol):
@@ -70,10 +82,49 @@ class Detector(Protocol):
 
     def score(self, context: Context) -> Floats: ...
 
-    def learn(self, context: Context, mask: NDArray[np.bool_]) -> None: ...
+    def learn(self, context: Context, mask: Mask) -> None: ...
 
     def reset(self, rows: Rows) -> None: ...
 
-    def dump(self) -> Mapping[str, NDArray[np.generic]]: ...
+    def dump(self) -> dict[str, NDArray[np.generic]]: ...
 
-    def load(self, state: Mapping[str, NDArray[np.generic]]) -> None: ...
+    def load(self, state: Arrays) -> None: ...
+
+
+class RowState:
+    """Named float64 arrays over rows with a fresh value each; the state of most detectors."""
+
+    def __init__(self, **fresh: float) -> None:
+        self._fresh = fresh
+        self._arrays = {name: np.zeros(0) for name in fresh}
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._arrays[name]
+
+    def resize(self, n: int) -> None:
+        for name, array in self._arrays.items():
+            grown = np.full(n, float(self._fresh[name]))
+            grown[: len(array)] = array
+            self._arrays[name] = grown
+
+    def reset(self, rows: Rows) -> None:
+        for name, array in self._arrays.items():
+            array[rows] = self._fresh[name]
+
+    def dump(self) -> dict[str, NDArray[np.generic]]:
+        return {name: array.copy() for name, array in self._arrays.items()}
+
+    def load(self, state: Arrays) -> None:
+        self._arrays = {name: np.array(state[name], dtype=np.float64) for name in self._fresh}
+
+
+def tail_p(innovation: Floats, scale: Floats, context: Context) -> Floats:
+    """p-value that an innovation is worse by more than `tolerate`, by Student t (4 d.o.f.).
+
+    A change of at most `tolerate`, whenever it began and however long it lasts, moves an
+    innovation by at most `tolerate`: subtracting it in full keeps p valid under that null.
+    """
+    two_sided = context.sign == 0
+    worse = np.where(two_sided, np.abs(innovation), innovation * context.sign)
+    p = student4_sf((worse - context.tolerate) / scale)
+    return np.where(two_sided, np.minimum(2 * p, 1.0), p)

@@ -1,0 +1,54 @@
+"""Did something that production always has stop arriving?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState
+from anomalyd.model import Floats, Rows
+
+PATIENCE = 3.0
+
+
+class Absence:
+    """1 once a usual row that was seen in this run stayed away for max(3, 2·gap + 1) windows.
+
+    `usual` and `gap` come from production: the row is there nearly always, and its longest gap
+    is `gap` windows. Windows in which the row's signal could not be evaluated do not count, so
+    a failed query or a dead Prometheus is no absence. A rule, outside the budget: under its null
+    (staging sends what production sends) it has no noise to bet on.
+
+    State: seen (0 or 1), missed windows in a row, float64[n].
+    """
+
+    name = "absence"
+    returns = Returns.RULE
+
+    def __init__(self) -> None:
+        self._state = RowState(seen=0, missed=0)
+
+    def resize(self, n: int) -> None:
+        self._state.resize(n)
+
+    def score(self, context: Context) -> Floats:
+        absent = np.isnan(context.value) & context.answered
+        missed = np.where(absent, self._state["missed"] + 1, 0)
+        enough = missed >= np.maximum(PATIENCE, 2 * context.gap + 1)
+        fired = enough & context.usual & (self._state["seen"] > 0)
+        return np.where(context.answered, fired.astype(np.float64), np.nan)
+
+    def learn(self, context: Context, mask: Mask) -> None:
+        present, absent = np.isfinite(context.value), np.isnan(context.value) & context.answered
+        self._state["seen"][mask & present] = 1
+        self._state["missed"][mask & present] = 0
+        self._state["missed"][mask & absent] += 1
+
+    def reset(self, rows: Rows) -> None:
+        self._state.reset(rows)
+
+    def dump(self) -> dict[str, NDArray[np.generic]]:
+        return self._state.dump()
+
+    def load(self, state: Arrays) -> None:
+        self._state.load(state)

@@ -1,0 +1,63 @@
+"""Are there more bad requests than production's ratio allows, as counts?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyd.detectors.base import Arrays, Context, Mask, Returns
+from anomalyd.detectors.mixture import OnsetMixture
+from anomalyd.model import Floats, Rows
+
+EXCESS = np.array([0.005, 0.02, 0.08, 0.3])
+"""Ratios above the null that are bet on; a mixture over them costs log 4 at most."""
+
+DISPERSION = 5.0
+"""Negative binomial size: bad requests come in bursts; variance is μ + μ²/5 in a window."""
+
+
+class CountDeviation:
+    """Likelihood ratios of negative binomials for `bad` out of `total`, mixed over onsets.
+
+    Null: the mean of `bad` is at most total·(bad_ratio + tolerate). The likelihood ratio of a
+    larger mean against that mean has expectation at most 1 under every smaller one (monotone
+    likelihood ratio), so each factor is an e-value and 0 of 3 against 1 of 3 means what it
+    means. The gamma functions cancel since both have the same size. Bursts make neighbouring
+    windows alike in more than their mean; `DISPERSION` is cautious for that (JUDGEMENT: r = 5).
+    """
+
+    name = "count_deviation"
+    returns = Returns.SEQUENTIAL
+
+    def __init__(self) -> None:
+        self._mixture = OnsetMixture(len(EXCESS))
+
+    def resize(self, n: int) -> None:
+        self._mixture.resize(n)
+
+    def score(self, context: Context) -> Floats:
+        value = self._mixture.log_value_after(*self._bets(context))
+        return np.where(np.isfinite(context.bad_ratio), value, np.nan)
+
+    def learn(self, context: Context, mask: Mask) -> None:
+        factors, seen = self._bets(context)
+        self._mixture.update(factors, seen & mask)
+
+    def _bets(self, context: Context) -> tuple[Floats, Mask]:
+        """Log likelihood ratios float64[bets, n], and which rows had any requests."""
+        seen = (context.total > 0) & np.isfinite(context.bad_ratio)
+        total, bad = np.where(seen, context.total, 1.0), np.where(seen, context.bad, 0.0)
+        ratio = np.where(seen, np.minimum(context.bad_ratio + context.tolerate, 1.0), 0.5)
+        null, other = total * ratio, total * np.minimum(ratio + EXCESS[:, np.newaxis], 1.0)
+        size = DISPERSION
+        factors = (bad + size) * np.log((null + size) / (other + size)) + bad * np.log(other / null)
+        return factors, seen
+
+    def reset(self, rows: Rows) -> None:
+        self._mixture.reset(rows)
+
+    def dump(self) -> dict[str, NDArray[np.generic]]:
+        return self._mixture.dump()
+
+    def load(self, state: Arrays) -> None:
+        self._mixture.load(state)
