@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import quote
 
 from anomalyd.model import Incident, Run, Verdict
 
@@ -21,23 +24,58 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class IncidentChanged:
-    """An incident opened, grew or closed (`incident.ended_at`); `run` is the one it belongs to."""
+    """An incident opened, grew or closed (`incident.ended_at`); `run` is the one it belongs to.
+
+    It is the incident's whole state: the latest notice wins, and an earlier one may be missing.
+    """
 
     run: Run
     incident: Incident
 
 
-Notice = RunStarted | RunFinished | IncidentChanged
+@dataclass(frozen=True, slots=True)
+class IncidentDismissed:
+    """A person said that the incident is none: what a sink made of it is taken back."""
+
+    run: Run
+    incident: Incident
+
+
+Notice = RunStarted | RunFinished | IncidentChanged | IncidentDismissed
+
+
+def describe(notice: Notice) -> str:
+    """A notice in a few words, for logs."""
+    match notice:
+        case RunStarted(run):
+            return f"start of run {run.id}"
+        case RunFinished(run, verdict):
+            return f"verdict {verdict.outcome} of run {run.id}"
+        case IncidentChanged(_, incident):
+            return f"incident {incident.id} ({'open' if incident.open else 'closed'})"
+        case IncidentDismissed(_, incident):
+            return f"dismissal of incident {incident.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one delivery. `retry_after`: seconds the receiver asked for, if it did."""
+    """What became of one delivery.
+
+    retry_after: seconds the receiver asked for, if it did. status: of the HTTP answer, 0 without.
+    """
 
     ok: bool
     retryable: bool = False
     detail: str = ""
     retry_after: float | None = None
+    status: int = 0
+
+
+OK = Result(ok=True)
+
+
+class SinkError(Exception):
+    """One sentence for the user: which sink cannot start, and how to mend it."""
 
 
 class Memory(Protocol):
@@ -52,14 +90,35 @@ class Memory(Protocol):
     def items(self, prefix: str) -> list[tuple[str, str]]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every sink is built with.
+
+    interval: seconds between two ticks; external_url: where people reach our pages, if they do;
+    clock: unix seconds.
+    """
+
+    memory: Memory
+    interval: float
+    external_url: str | None = None
+    clock: Callable[[], float] = time.time
+
+    def run_url(self, run_id: str) -> str | None:
+        """The page of a run, as `https://host/runs/<id>`."""
+        if self.external_url is None:
+            return None
+        return f"{self.external_url.rstrip('/')}/runs/{quote(run_id, safe='')}"
+
+
 class Sink(Protocol):
     """Where decisions go out.
 
-    `start` and `stop` are awaited once each. `deliver` is called by one task, in order, again and
-    again with the same notice while its result is retryable, also after a restart: it must be
-    idempotent. `every` is the period in seconds at which `refresh` wants to be called (None:
-    never); Alertmanager re-sends there. Expected network errors become a `Result`; anything else
-    is a bug and is raised.
+    `start` and `stop` are awaited once each; `start` opens what is needed without asking the
+    network and raises `SinkError` for what only the user can mend. `deliver` is called in order,
+    again and again with the same notice while its result is retryable, also after a restart: it
+    must be idempotent. `every` is the period in seconds at which `refresh` wants to be called,
+    first at once (None: never); Alertmanager re-sends there. `deliver` and `refresh` never
+    overlap. Expected network errors become a `Result`; anything else is a bug and is raised.
     """
 
     name: str

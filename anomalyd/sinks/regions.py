@@ -1,0 +1,89 @@
+"""What an annotation in Grafana says: tags within Grafana's limits, text as escaped HTML."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from anomalyd.model import Incident, Run, Verdict
+from anomalyd.sinks.wording import anomaly_lines, suspects_line, top_service, verdict_lines
+
+TAGS_LIMIT = 500
+"""Characters of all tags as JSON; Grafana answers 400 `annotations.tag-limit-exceeded` above."""
+TAG_PART_LIMIT = 100
+"""Grafana keeps a tag's key and its value in columns of this width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """start, end: unix seconds, end None while open. `tags` begin with `identity`, which finds
+    the annotation again; they are in falling order of importance."""
+
+    identity: tuple[str, ...]
+    tags: tuple[str, ...]
+    text: str
+    start: float
+    end: float | None
+
+
+def of_run(run: Run, link: str | None) -> Region:
+    lines = [f"test run {run.name}", *run.notes]
+    identity = ("anomalyd", "kind:run", tag("run", run.id))
+    tags = (*identity, tag("name", run.name))
+    return Region(identity, tags, _text(lines, link), run.started_at, None)
+
+
+def of_verdict(run: Run, verdict: Verdict, end: float, link: str | None) -> Region:
+    begun = of_run(run, link)
+    lines = [f"test run {run.name}", *verdict_lines(verdict), *run.notes]
+    tags = (*begun.identity, tag("verdict", verdict.outcome), tag("name", run.name))
+    return replace(begun, tags=tags, text=_text(lines, link), end=end)
+
+
+def of_incident(incident: Incident, link: str | None) -> Region:
+    lines = [f"{incident.severity}: {incident.summary}", *anomaly_lines(incident)]
+    identity = ("anomalyd", tag("incident", incident.id), tag("run", incident.run_id))
+    services = sorted({one.service for one in incident.anomalies})
+    tags = [*identity, tag("severity", incident.severity), tag("service", top_service(incident))]
+    tags += [tag("service", service) for service in services]
+    tags += [tag("signal", name) for name in sorted({one.signal for one in incident.anomalies})]
+    text = _text([*lines, suspects_line(incident)], link)
+    return Region(identity, tuple(tags), text, incident.started_at, incident.ended_at)
+
+
+def with_tags(region: Region, extra: Sequence[str]) -> Region:
+    """Add the user's own tags after the first five of ours and drop what is over the limit."""
+    ordered = [*region.tags[:5], *extra, *region.tags[5:]]
+    return replace(region, tags=fitting(ordered))
+
+
+def fitting(tags: Iterable[str]) -> tuple[str, ...]:
+    """The first of `tags`, without repeats and empty ones, that fit Grafana's limit as JSON."""
+    kept: list[str] = []
+    size = 2
+    for one in dict.fromkeys(each.strip() for each in tags):
+        # Go's encoder writes <, > and & as six characters; a surplus of 5 each.
+        width = len(json.dumps(one)) + 5 * sum(one.count(char) for char in "<>&") + 1
+        if one and not one.endswith(":") and size + width <= TAGS_LIMIT:
+            kept.append(one)
+            size += width
+    return tuple(kept)
+
+
+def tag(key: str, value: str) -> str:
+    """`key:value` as Grafana keeps it; a value too long for it ends in a hash of the whole."""
+    value = " ".join(value.encode(errors="replace").decode().split())
+    if len(value) > TAG_PART_LIMIT:
+        digest = hashlib.sha256(value.encode()).hexdigest()[:16]
+        value = f"{value[: TAG_PART_LIMIT - 17]}~{digest}"
+    return f"{key}:{value}"
+
+
+def _text(lines: Iterable[str], link: str | None) -> str:
+    escaped = [html.escape(line) for line in lines if line]
+    if link:
+        escaped.append(f'<a href="{html.escape(link)}">run</a>')
+    return "<br>".join(escaped)
