@@ -1,0 +1,67 @@
+# Python 3.11 or newer is all that must be there; everything else comes into .venv and .cache.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
+            $(shell $(name) -c 'import sys; print("$(name)" if sys.version_info >= (3, 11) else "")' 2>/dev/null)))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+           --strip-extras --no-header --no-emit-index-url --no-emit-options --no-emit-find-links \
+           --no-emit-trusted-host --annotation-style=line
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv venv-dev demo test e2e bench lint format tools lock clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+venv: .venv/runtime.stamp ## create .venv with anomalyd in it
+
+demo: venv ## run the demo: a small system, its test run, and the verdict on it (ARGS=...)
+	@$(BIN)/anomalyd demo $(ARGS)
+
+test: lint tools ## lint, type-check and run every test
+	$(BIN)/python -m pytest -q $(ARGS)
+
+e2e: venv-dev tools ## run only the tests that start the whole daemon
+	$(BIN)/python -m pytest -q -m e2e $(ARGS)
+
+bench: venv-dev tools ## measure against the peers, write bench/results.json
+	$(BIN)/python -m bench $(ARGS)
+
+lint: venv-dev ## ruff and mypy
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+
+format: venv-dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+tools: venv-dev ## fetch what the tests run against: Prometheus, Alertmanager
+	@$(BIN)/python tests/fetch_tools.py
+
+lock: venv-dev ## renew the pinned requirements from pyproject.toml (ARGS=--upgrade)
+	$(COMPILE) $(ARGS) -o requirements/build.txt requirements/build.in
+	$(COMPILE) $(ARGS) -c requirements/build.txt -o requirements/runtime.txt pyproject.toml
+	$(COMPILE) $(ARGS) -c requirements/build.txt -c requirements/runtime.txt --extra dev --extra bench \
+	  -o requirements/dev.txt pyproject.toml
+
+clean: ## remove what make and the tests made
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	find anomalyd bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv-dev: .venv/dev.stamp
+
+.venv/created.stamp:
+	@test -n '$(PYTHON)' || { echo 'anomalyd needs Python 3.11 or newer: install it, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/runtime.stamp: .venv/created.stamp pyproject.toml requirements/build.txt requirements/runtime.txt
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/runtime.stamp requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/dev.txt
+	@touch $@
