@@ -16,7 +16,7 @@ def parse_selector(text: str) -> Selector:
     """Read a selector; raises ValueError with one sentence that names what is wrong."""
     found = _SELECTOR.match(text)
     if not found:
-        raise ValueError(f"{text!r} is not a selector like http_requests_total{{code=~\"5..\"}}")
+        raise ValueError(f'{text!r} is not a selector like http_requests_total{{code=~"5.."}}')
     return Selector(found[1], parse_matchers(found[2] or ""))
 
 
@@ -27,13 +27,15 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     while position < end:
         found = _MATCHER.match(text, position)
         if not found:
-            raise ValueError(f"{text[position:].strip()!r} is not a matcher like env=\"staging\"")
+            raise ValueError(f'{text[position:].strip()!r} is not a matcher like env="staging"')
         value = _ESCAPE.sub(lambda escape: {"n": "\n"}.get(escape[1], escape[1]), found[3])
         if found[2] in ("=~", "!~"):
             try:
                 re.compile(value)
             except re.error as error:
-                raise ValueError(f"{found[0].strip()!r} has a broken regular expression: {error}") from error
+                raise ValueError(
+                    f"{found[0].strip()!r} has a broken regular expression: {error}"
+                ) from error
         matchers.append(Matcher(found[1], found[2], value))
         position = found.end()
     return tuple(matchers)

@@ -1,0 +1,106 @@
+"""A signal as PromQL, for environments that a Prometheus serves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from anomalyd.model import (
+    Gauge,
+    HistogramQuantile,
+    Matcher,
+    PromQL,
+    Rate,
+    Ratio,
+    Selector,
+    Signal,
+)
+
+_MATCHERS = re.compile(r"\$matchers\b")
+_MATCHERS_AND_COMMA = re.compile(r"\$matchers\b(\s*,)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Instant queries: `value` of a signal, and the `count` of events behind it where known."""
+
+    value: str
+    count: str | None = None
+
+
+def compile(
+    signal: Signal,
+    *,
+    window: float,
+    matchers: tuple[Matcher, ...] = (),
+    service_labels: Sequence[str] = ("service",),
+    rename: Mapping[str, str] | None = None,
+    run_label: str | None = None,
+) -> Compiled:
+    """The queries of `signal` over `window` seconds.
+
+    `matchers` go into every selector. `service` in `by` becomes all `service_labels`; a label that
+    `rename` leads to becomes both its names; `run_label`, if any, is always grouped by. No traffic
+    yields no value or NaN, never 0.
+    """
+    return _Compiler(window, matchers, service_labels, rename or {}, run_label).compile(signal)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a Prometheus duration: `30s`, or in whole milliseconds `1500ms`."""
+    milliseconds = round(seconds * 1000)
+    return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    window: float
+    matchers: tuple[Matcher, ...]
+    service_labels: Sequence[str]
+    rename: Mapping[str, str]
+    run_label: str | None
+
+    def compile(self, signal: Signal) -> Compiled:
+        by = self._names(signal.by)
+        match signal.definition:
+            case Rate(rate):
+                return Compiled(self._sum("rate", rate, by))
+            case Ratio(bad, total):
+                whole = self._sum("rate", total, by)
+                value = f"({self._sum('rate', bad, by)} or 0 * {whole}) / {whole}"
+                return Compiled(value, self._sum("increase", total, by))
+            case HistogramQuantile(histogram, quantile):
+                buckets = self._sum("rate", _suffixed(histogram, "_bucket"), ("le", *by))
+                count = self._sum("increase", _suffixed(histogram, "_count"), by)
+                return Compiled(f"histogram_quantile({quantile!r}, {buckets})", count)
+            case Gauge(gauge, agg):
+                return Compiled(self._over(agg, "avg_over_time", gauge, by))
+            case PromQL(promql):
+                return Compiled(self._filled(promql))
+
+    def _filled(self, promql: str) -> str:
+        inner = ",".join(map(str, self.matchers))
+        place = _MATCHERS if inner else _MATCHERS_AND_COMMA
+        return place.sub(lambda _: inner, promql.replace("$window", duration(self.window)))
+
+    def _names(self, by: Sequence[str]) -> tuple[str, ...]:
+        names: list[str] = []
+        for name in by:
+            names += self.service_labels if name == "service" else (name,)
+            names += (source for source, to in self.rename.items() if to == name)
+        if self.run_label:
+            names.append(self.run_label)
+        return tuple(dict.fromkeys(names))
+
+    def _sum(self, function: str, selector: Selector, by: tuple[str, ...]) -> str:
+        return self._over("sum", function, selector, by)
+
+    def _over(self, agg: str, function: str, selector: Selector, by: tuple[str, ...]) -> str:
+        narrowed = Selector(selector.metric, selector.matchers + self.matchers)
+        grouping = f" by ({', '.join(by)}) " if by else " "
+        return f"{agg}{grouping}({function}({narrowed}[{duration(self.window)}]))"
+
+
+def _suffixed(selector: Selector, suffix: str) -> Selector:
+    return Selector(selector.metric + suffix, selector.matchers)

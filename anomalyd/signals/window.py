@@ -1,0 +1,131 @@
+"""The last samples of every raw series, as matrices, and what a range selector sees of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyd.model import Floats, Rows
+
+log = logging.getLogger(__name__)
+
+Milliseconds = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+STALE_BITS = np.uint64(0x7FF0000000000002)
+"""The NaN with which Prometheus marks a series as gone (model/value in its sources)."""
+
+_EMPTY = np.iinfo(np.int64).min
+
+
+class Ring:
+    """A ring of samples per row: `timestamps` int64[slots, rows] in ms, `values` float64[same].
+
+    Holds at least `keep` seconds of every row and widens when samples come more densely, up to
+    `max_slots` samples per row; past that the oldest go, counted in `overwritten`. As in
+    Prometheus, a sample not newer than the row's last one is refused, counted in `out_of_order`.
+    """
+
+    def __init__(self, keep: float, slots: int = 8, max_slots: int = 512) -> None:
+        self.keep = round(keep * 1000)
+        self.max_slots = max_slots
+        self.rows = 0
+        self.out_of_order = 0
+        self.overwritten = 0
+        self._timestamps: Milliseconds = np.full((slots, 0), _EMPTY, dtype=np.int64)
+        self._values: Floats = np.empty((slots, 0))
+        self._oldest: Rows = np.empty(0, dtype=np.intp)
+        self._last: Milliseconds = np.empty(0, dtype=np.int64)
+
+    def resize(self, rows: int) -> None:
+        """Make room for `rows` rows; the new ones are empty."""
+        have = self._last.shape[0]
+        if rows > have:
+            more = max(rows, 2 * have, 1024) - have
+            slots = len(self._timestamps)
+            empty = np.full((slots, more), _EMPTY, dtype=np.int64)
+            self._timestamps = np.hstack([self._timestamps, empty])
+            self._values = np.hstack([self._values, np.zeros((slots, more))])
+            self._oldest = np.concatenate([self._oldest, np.zeros(more, dtype=np.intp)])
+            self._last = np.concatenate([self._last, empty[0]])
+        self.rows = max(self.rows, rows)
+
+    def push(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> None:
+        """Append samples, any number per row in any order; all arrays [n]."""
+        if np.bincount(rows).max(initial=0) <= 1:
+            self._push_unique(rows, timestamps, values)
+            return
+        order = np.lexsort((timestamps, rows))
+        rows, timestamps, values = rows[order], timestamps[order], values[order]
+        nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        for step in range(int(nth.max(initial=-1)) + 1):
+            now = nth == step
+            self._push_unique(rows[now], timestamps[now], values[now])
+
+    def samples(self, start: int, end: int) -> Iterator[tuple[Mask, Milliseconds, Floats]]:
+        """Per slot from oldest to newest: (bool[rows] in (start, end], timestamps, values); ms."""
+        timestamps, values = self._timestamps, self._values
+        slots, capacity = timestamps.shape
+        columns = np.arange(self.rows)
+        for nth in range(slots):
+            place = (self._oldest[: self.rows] + nth) % slots * capacity + columns
+            time = timestamps.ravel().take(place)
+            inside = (time > start) & (time <= end)
+            if inside.any():
+                yield inside, time, values.ravel().take(place)
+
+    def _push_unique(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> None:
+        newer = timestamps > self._last[rows]
+        if not newer.all():
+            self.out_of_order += int(np.count_nonzero(~newer))
+            rows, timestamps, values = rows[newer], timestamps[newer], values[newer]
+        while self._loses(rows, timestamps):
+            self._widen()
+        slot = self._oldest[rows]
+        self._timestamps[slot, rows] = timestamps
+        self._values[slot, rows] = values
+        self._oldest[rows] = (slot + 1) % len(self._timestamps)
+        self._last[rows] = timestamps
+
+    def _loses(self, rows: Rows, timestamps: Milliseconds) -> bool:
+        """Whether writing would overwrite samples still wanted and the ring may widen."""
+        oldest = self._timestamps[self._oldest[rows], rows]
+        wanted = int(np.count_nonzero(oldest > timestamps - self.keep))
+        if wanted and len(self._timestamps) >= self.max_slots:
+            if not self.overwritten:
+                log.warning("a series has over %d samples in its window", self.max_slots)
+            self.overwritten += wanted
+            return False
+        return wanted > 0
+
+    def _widen(self) -> None:
+        slots, capacity = self._timestamps.shape
+        more = min(2 * slots, self.max_slots)
+        order = (self._oldest + np.arange(slots)[:, None]) % slots
+        columns = np.arange(capacity)
+        timestamps = np.full((more, capacity), _EMPTY, dtype=np.int64)
+        values = np.zeros((more, capacity))
+        timestamps[more - slots :] = self._timestamps[order, columns]
+        values[more - slots :] = self._values[order, columns]
+        self._timestamps, self._values = timestamps, values
+        self._oldest = np.zeros(capacity, dtype=np.intp)
+
+
+def is_stale(values: Floats) -> Mask:
+    """bool[n]: which values are stale markers; a range selector does not see them."""
+    found: Mask = np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
+    return found
+
+
+def average(ring: Ring, end: int, window: int) -> tuple[Floats, Mask]:
+    """PromQL's avg_over_time over (end - window, end] ms: (float64[rows], bool[rows] present)."""
+    total = np.zeros(ring.rows)
+    count = np.zeros(ring.rows)
+    for inside, _, values in ring.samples(end - window, end):
+        np.add(total, values, out=total, where=inside)
+        count += inside
+    present = count > 0
+    return np.divide(total, count, out=total, where=present), present
