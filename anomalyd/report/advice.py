@@ -1,0 +1,120 @@
+"""What happened in one sentence, and what to do next; from the document alone."""
+
+from __future__ import annotations
+
+from anomalyd.report import views
+from anomalyd.report.document import Document
+
+_ABSTAINS = 0.4
+"""Score under which the first suspect is called a lead, not the origin."""
+
+
+def headline(document: Document) -> str:
+    """What happened, in one sentence."""
+    outcome = document["verdict"]["outcome"]
+    if outcome == "fail":
+        return _failed(document)
+    if outcome == "pass":
+        return "Nothing is worse than production at the same load."
+    if outcome == "inconclusive":
+        return "Nothing was shown to be worse, but this run could not have shown all that matters."
+    return "The test or its telemetry was broken, so nothing is said about the release."
+
+
+def _failed(document: Document) -> str:
+    fired = views.deciding(document)
+    if not fired:
+        return "The run broke a rule of its own; see the reasons."
+    where = len({finding["service"] for finding in fired})
+    what = f"{views.plural(len(fired), 'signal')} of {views.plural(where, 'service')}"
+    verb = "is" if len(fired) == 1 else "are"
+    return f"{what} {verb} worse than production at the same load."
+
+
+def origin(document: Document) -> str:
+    """Who did it and how sure that is; empty where no incident names a suspect."""
+    named = [incident for incident in document["incidents"] if incident["suspects"]]
+    parts = []
+    for incident in named:
+        first = incident["suspects"][0]
+        sure = "began in" if (first["score"] or 0.0) >= _ABSTAINS else "may have begun in"
+        when = views.clock(incident["started_at"])
+        parts.append(f"{sure} {first['service']} at {when} UTC ({_share(first['score'])})")
+    return "It " + "; another incident ".join(parts) + "." if parts else ""
+
+
+def confidence(document: Document) -> str:
+    """How sure the verdict is, in one sentence."""
+    outcome, budget = document["verdict"]["outcome"], views.budget(document)
+    if outcome == "fail":
+        strongest = max((f["evidence"] or 0.0 for f in views.deciding(document)), default=0.0)
+        chance = views.odds(strongest)
+        said = f"By chance: {chance} for the strongest signal. " if chance else ""
+        return f"{said}A good run fails at most {budget} of the time."
+    if outcome == "pass":
+        ratio = document["coverage"]["ratio"] or 0.0
+        return (
+            f"{ratio:.0%} of production's series could have shown a change that matters; "
+            f"a good run fails at most {budget} of the time."
+        )
+    return "This is not a pass: missing or broken data never is."
+
+
+def next_steps(document: Document) -> list[str]:
+    """What to do next, most useful first."""
+    steps = {"fail": _after_fail, "pass": _after_pass, "inconclusive": _after_inconclusive}
+    found = steps.get(document["verdict"]["outcome"], _after_invalid)(document)
+    if document["verdict"]["shadow"]:
+        found.append("Shadow mode is on: this verdict is reported, but the exit code is 0.")
+    return found
+
+
+def _after_fail(document: Document) -> list[str]:
+    steps = ["Hold the release."]
+    for suspect in views.suspects(document)[:3]:
+        steps.append(f"Look at {suspect['service']} first: {suspect['reason'].rstrip('.')}.")
+    fired = views.deciding(document)
+    if fired and fired[0]["pass_at"] is not None:
+        worst = fired[0]
+        steps.append(
+            f"{worst['signal']} of {worst['service']} passes with "
+            f"{views.passes_if(worst)}; it was {views.observed(worst)}."
+        )
+    return steps
+
+
+def _after_pass(document: Document) -> list[str]:
+    run = document["run"]["id"]
+    steps = ["The release may go."]
+    close = views.nearly(document)
+    if close:
+        steps.append(f"Keep an eye on {close[0]['series']}: it came closest to failing.")
+    steps.append(f"If this run was sound, `anomalyd runs accept {run}` sharpens the next verdict.")
+    return steps
+
+
+def _after_inconclusive(document: Document) -> list[str]:
+    steps = ["Do not read this as a pass."]
+    missing = document["coverage"]["missing"]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        steps.append(f"Find out why staging did not report {missing[0]}{more}.")
+    weak = [finding for finding in document["findings"] if finding["state"] == "weak"]
+    if weak:
+        steps.append(
+            f"Run longer or with more load: {len(weak)} series "
+            f"could not have shown a change that matters."
+        )
+    if document["verdict"]["reference"] == "none":
+        steps.append("Fit a baseline of production: without a reference only limits judge.")
+    return steps
+
+
+def _after_invalid(document: Document) -> list[str]:
+    broken = [fault for fault in document["integrity"] if fault["breaks_run"]]
+    mend = [f"Mend {fault['where']}: {fault['detail'].rstrip('.')}." for fault in broken[:3]]
+    return [*mend, "Repeat the run; this one counts neither for nor against the release."]
+
+
+def _share(score: float | None) -> str:
+    return "score n/a" if score is None else f"score {score:.0%}"

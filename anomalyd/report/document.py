@@ -1,0 +1,272 @@
+"""The one JSON document of a finished run; every other report format is a function of it.
+
+Schema: `schema.json` beside this file. NaN and infinities become null; a time is an object with
+`rfc3339` and `unix`, except in `series`, where times are plain unix seconds to stay small.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anomalyd.model import (
+    Anomaly,
+    Coverage,
+    Finding,
+    Incident,
+    Integrity,
+    Labels,
+    Phase,
+    Run,
+    Suspect,
+    Verdict,
+)
+from anomalyd.units import rfc3339
+
+SCHEMA = "anomalyd.report/1"
+
+Document = dict[str, Any]
+
+STATES = ("fired", "missing", "weak", "unmatched", "silenced", "ok")
+"""Of a finding, in the order of reading."""
+
+_SIGNIFICANT = 6
+
+
+class ReportError(Exception):
+    """Why a report could not be read, rendered or written: one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlot:
+    """What is drawn of one deciding or nearly deciding series; all sequences of one length.
+
+    series: its key, `signal{labels}`. times: unix seconds, ascending. observed, expected, low and
+    high: in `unit`, NaN where not known.
+    """
+
+    series: str
+    unit: str
+    kind: str
+    times: Sequence[float]
+    observed: Sequence[float]
+    expected: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+def document(
+    run: Run,
+    verdict: Verdict,
+    traces: Sequence[SeriesPlot],
+    *,
+    config_digest: str,
+    version: str,
+    edges: Mapping[str, Sequence[str]],
+) -> Document:
+    """The report of `run`; `edges` are the service graph, caller to callees."""
+    return {
+        "schema": SCHEMA,
+        "generator": {"name": "anomalyd", "version": version, "config_digest": config_digest},
+        "run": _run(run),
+        "verdict": {
+            "outcome": verdict.outcome.value,
+            "exit_code": verdict.exit_code,
+            "shadow": verdict.shadow,
+            "reference": _text(verdict.reference),
+            "budget": _number(verdict.budget),
+            "reasons": _texts(verdict.reasons),
+        },
+        "coverage": _coverage(verdict.coverage),
+        "incidents": [_incident(incident) for incident in verdict.incidents],
+        "findings": [_finding(finding) for finding in sorted(verdict.findings, key=_order)],
+        "integrity": [_integrity(fault) for fault in verdict.integrity],
+        "phases": [_phase(phase) for phase in verdict.phases],
+        "series": [_series(trace) for trace in traces],
+        "edges": {_text(caller): _texts(edges[caller]) for caller in sorted(edges)},
+    }
+
+
+def encode(document: Document) -> str:
+    """The document as JSON text, one line per top-level key, equal for equal documents."""
+    lines = (
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        for key, value in document.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read(path: Path) -> Document:
+    """A stored document. Raises ReportError if it is not one of this schema."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ReportError(f"{path}: is not JSON: {error}") from error
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if schema != SCHEMA:
+        raise ReportError(f"{path}: its schema is {schema!r}; this version reads {SCHEMA}")
+    return Document(found)
+
+
+def _order(finding: Finding) -> tuple[int, float, str]:
+    margin = finding.evidence - finding.threshold
+    rank = STATES.index(finding.state) if finding.state in STATES else len(STATES)
+    return rank, -margin if math.isfinite(margin) else math.inf, finding.series
+
+
+def _run(run: Run) -> Document:
+    ended = run.stopped_at if run.stopped_at is not None else run.finished_at
+    return {
+        "id": _text(run.id),
+        "name": _text(run.name),
+        "state": run.state.value,
+        "origin": _text(run.origin),
+        "selector": _text(run.selector),
+        "labels": _labels(run.labels),
+        "started_at": _instant(run.started_at),
+        "active_at": _instant(run.active_at),
+        "stopped_at": _instant(run.stopped_at),
+        "finished_at": _instant(run.finished_at),
+        "duration_seconds": None if ended is None else _number(ended - run.started_at),
+        "notes": _texts(run.notes),
+    }
+
+
+def _coverage(coverage: Coverage) -> Document:
+    return {
+        "production_series": coverage.production_series,
+        "matched": coverage.matched,
+        "judged": coverage.judged,
+        "powered": coverage.powered,
+        "ratio": _number(coverage.ratio),
+        "missing": _texts(coverage.missing),
+        "unmatched": _texts(coverage.unmatched),
+        "silenced": _texts(coverage.silenced),
+    }
+
+
+def _incident(incident: Incident) -> Document:
+    return {
+        "id": _text(incident.id),
+        "severity": _text(incident.severity),
+        "summary": _text(incident.summary),
+        "started_at": _instant(incident.started_at),
+        "ended_at": _instant(incident.ended_at),
+        "suspects": [_suspect(suspect) for suspect in incident.suspects],
+        "anomalies": [_anomaly(anomaly) for anomaly in incident.anomalies],
+    }
+
+
+def _suspect(suspect: Suspect) -> Document:
+    return {
+        "service": _text(suspect.service),
+        "score": _number(suspect.score),
+        "reason": _text(suspect.reason),
+    }
+
+
+def _judged(judged: Anomaly | Finding) -> Document:
+    """What an anomaly and a finding have in common."""
+    return {
+        "series": _text(judged.series),
+        "signal": _text(judged.signal),
+        "labels": _labels(judged.labels),
+        "service": _text(judged.service),
+        "kind": judged.kind.value,
+        "unit": _text(judged.unit),
+        "detector": _text(judged.detector),
+        "observed": _number(judged.observed),
+        "expected": _number(judged.expected),
+        "low": _number(judged.low),
+        "high": _number(judged.high),
+        "effect": _number(judged.effect),
+        "evidence": _number(judged.evidence),
+        "extrapolated": judged.extrapolated,
+    }
+
+
+def _anomaly(anomaly: Anomaly) -> Document:
+    return _judged(anomaly) | {
+        "started_at": _instant(anomaly.started_at),
+        "fired_at": _instant(anomaly.fired_at),
+        "resolved_at": _instant(anomaly.resolved_at),
+    }
+
+
+def _finding(finding: Finding) -> Document:
+    return _judged(finding) | {
+        "state": _text(finding.state),
+        "absolute": finding.absolute,
+        "threshold": _number(finding.threshold),
+        "mde": _number(finding.mde),
+        "pass_at": _number(finding.pass_at),
+        "windows": int(finding.windows),
+        "query": _text(finding.query),
+        "note": _text(finding.note),
+    }
+
+
+def _integrity(fault: Integrity) -> Document:
+    return {
+        "kind": _text(fault.kind),
+        "where": _text(fault.where),
+        "start": _instant(fault.start),
+        "end": _instant(fault.end),
+        "detail": _text(fault.detail),
+        "breaks_run": fault.breaks_run,
+    }
+
+
+def _phase(phase: Phase) -> Document:
+    return {
+        "kind": _text(phase.kind),
+        "start": _instant(phase.start),
+        "end": _instant(phase.end),
+    }
+
+
+def _series(trace: SeriesPlot) -> Document:
+    return {
+        "series": _text(trace.series),
+        "unit": _text(trace.unit),
+        "kind": _text(trace.kind),
+        "times": [round(float(time), 3) for time in trace.times],
+        "observed": _numbers(trace.observed),
+        "expected": _numbers(trace.expected),
+        "low": _numbers(trace.low),
+        "high": _numbers(trace.high),
+    }
+
+
+def _instant(time: float | None) -> Document | None:
+    if time is None or not math.isfinite(time):
+        return None
+    return {"rfc3339": rfc3339(time), "unix": float(time)}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _numbers(values: Sequence[float]) -> list[float | None]:
+    rounded = (float(f"{float(value):.{_SIGNIFICANT}g}") for value in values)
+    return [_number(value) for value in rounded]
+
+
+def _labels(labels: Labels) -> dict[str, str]:
+    return {_text(name): _text(value) for name, value in labels}
+
+
+def _texts(texts: Sequence[str]) -> list[str]:
+    return [_text(text) for text in texts]
+
+
+def _text(text: str) -> str:
+    """Lone surrogates have no place in UTF-8, which every report is written in."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,180 @@
+"""What every format asks of a document: which series decide, and how numbers are said in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from anomalyd.report.document import Document
+from anomalyd.units import format_duration, format_effect, format_value
+
+WORDS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "invalid": "INVALID"}
+
+NEARLY_SHARE = 0.3
+"""Of the evidence needed (in log), above which a series that did not fire is worth a look."""
+NEARLY_MOST = 8
+
+
+def deciding(document: Document) -> list[Document]:
+    """Findings that fired, strongest first."""
+    return [finding for finding in document["findings"] if finding["state"] == "fired"]
+
+
+def nearly(document: Document) -> list[Document]:
+    """Findings that came closest to firing without it, closest first."""
+    found = [
+        finding
+        for finding in document["findings"]
+        if finding["state"] in {"ok", "weak"} and (closeness(finding) or 0.0) >= NEARLY_SHARE
+    ]
+    return sorted(found, key=lambda finding: -(closeness(finding) or 0.0))[:NEARLY_MOST]
+
+
+def closeness(finding: Document) -> float | None:
+    """Evidence as a share of what firing takes, both in log; None where not known."""
+    evidence, threshold = finding["evidence"], finding["threshold"]
+    if evidence is None or not threshold or threshold <= 0:
+        return None
+    return float(max(0.0, evidence / threshold))
+
+
+def suspects(document: Document) -> list[Document]:
+    """The first suspect of each incident, each service once, in order of the incidents."""
+    first = {
+        incident["suspects"][0]["service"]: incident["suspects"][0]
+        for incident in reversed(document["incidents"])
+        if incident["suspects"]
+    }
+    return list(reversed(first.values()))
+
+
+def anomaly_of(document: Document, series: str) -> tuple[Document, Document] | None:
+    """The incident and the anomaly that a series belongs to."""
+    for incident in document["incidents"]:
+        for anomaly in incident["anomalies"]:
+            if anomaly["series"] == series:
+                return incident, anomaly
+    return None
+
+
+def services(document: Document) -> list[str]:
+    return sorted({finding["service"] for finding in document["findings"]})
+
+
+def value(number: float | None, unit: str) -> str:
+    return format_value(_float(number), unit)
+
+
+def observed(finding: Document) -> str:
+    return value(finding["observed"], finding["unit"])
+
+
+def expected(finding: Document) -> str:
+    return value(finding["expected"], finding["unit"])
+
+
+def band(finding: Document) -> str:
+    """`120 ms to 190 ms`, or `n/a` where no band is known."""
+    if finding["low"] is None and finding["high"] is None:
+        return "n/a"
+    unit = finding["unit"]
+    if finding["low"] is None:
+        return f"up to {value(finding['high'], unit)}"
+    if finding["high"] is None:
+        return f"from {value(finding['low'], unit)}"
+    return f"{value(finding['low'], unit)} to {value(finding['high'], unit)}"
+
+
+def effect(finding: Document) -> str:
+    return format_effect(_float(finding["effect"]), bool(finding.get("absolute", False)))
+
+
+def mde(finding: Document) -> str:
+    return format_effect(_float(finding["mde"]), bool(finding["absolute"]))
+
+
+def passes_if(finding: Document) -> str:
+    """`at most 190 ms` or `at least 90 req/s`; `n/a` where not known."""
+    limit, usual = finding["pass_at"], finding["expected"]
+    if limit is None:
+        return "n/a"
+    side = "at least" if usual is not None and limit < usual else "at most"
+    return f"{side} {value(limit, finding['unit'])}"
+
+
+def odds(evidence: float | None) -> str:
+    """The bound that an e-value puts on chance (Ville): `1 in 220 000`; empty where it says none.
+
+    `evidence` is the natural log of the e-value.
+    """
+    if evidence is None or evidence <= 0:
+        return ""
+    if evidence > math.log(1e9):
+        return "less than 1 in a billion"
+    return f"at most 1 in {_two_digits(math.exp(evidence)):,}".replace(",", " ")
+
+
+def budget(document: Document) -> str:
+    """The chance that a good run fails, as `1%`."""
+    share = document["verdict"]["budget"]
+    return "n/a" if share is None else f"{share * 100:.3g}%"
+
+
+def duration(document: Document) -> str:
+    seconds = document["run"]["duration_seconds"]
+    return "n/a" if seconds is None else format_duration(seconds)
+
+
+def clock(instant: Document | None) -> str:
+    """`14:06:12` (UTC) of an instant."""
+    return instant["rfc3339"][11:19] if instant else "n/a"
+
+
+def date(instant: Document | None) -> str:
+    """`2026-03-02 14:06:12 UTC` of an instant."""
+    return f"{instant['rfc3339'][:10]} {instant['rfc3339'][11:19]} UTC" if instant else "n/a"
+
+
+def since(document: Document, instant: Document | None) -> str:
+    """`+6m12s` into the run."""
+    if instant is None:
+        return "n/a"
+    seconds = instant["unix"] - document["run"]["started_at"]["unix"]
+    return f"{'-' if seconds < 0 else '+'}{format_duration(abs(seconds))}"
+
+
+def coverage_line(document: Document) -> str:
+    coverage = document["coverage"]
+    if not coverage["production_series"]:
+        return f"{coverage['judged']} series judged; production gave no series to compare with."
+    return (
+        f"{coverage['powered']} of {coverage['production_series']} production series "
+        f"({coverage['ratio']:.0%}) could have shown a change that matters; "
+        f"{coverage['matched']} were matched, {coverage['judged']} judged."
+    )
+
+
+def not_seen(document: Document) -> str:
+    """What nothing was said about, in one line; empty when everything was seen."""
+    coverage = document["coverage"]
+    weak = sum(finding["state"] == "weak" for finding in document["findings"])
+    counts = (
+        (len(coverage["missing"]), "missing in staging"),
+        (len(coverage["unmatched"]), "without a partner in production"),
+        (len(coverage["silenced"]), "silenced"),
+        (weak, "with too little evidence"),
+    )
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _float(number: Any) -> float:
+    return math.nan if number is None else float(number)
+
+
+def _two_digits(number: float) -> int:
+    size = 10 ** max(0, math.floor(math.log10(number)) - 1)
+    return int(number // size * size)
