@@ -5,7 +5,8 @@ value, a tuple an array. JSON has no NaN or infinities: NaN is null, infinities 
 `"-Inf"` as in Prometheus. In a field `float | None` NaN therefore reads back as None. Unknown keys
 are ignored and absent ones take the field's default, so that a newer side can talk to an older.
 
-Coders are built once per type. Numpy arrays (`Samples`, `Batch`) do not travel: TypeError.
+Coders are built once per type. Numpy scalars become plain numbers; arrays (`Samples`, `Batch`) do
+not travel: TypeError.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def _encoder(hint: Any) -> Coder:
         return dict
     if isinstance(hint, type) and issubclass(hint, Enum):
         return lambda value: value.value
-    if hint in (str, int, bool, types.NoneType):
-        return _same
+    if hint in (str, int, bool):
+        return cast(Coder, hint)
     if get_origin(hint) is tuple:
         item = _encoder(get_args(hint)[0])
         return lambda value: [item(each) for each in value]
@@ -113,10 +114,6 @@ def _decoder(hint: Any) -> Coder:
 def _fields(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _encode_float(value: float) -> float | str | None:

@@ -1,0 +1,63 @@
+"""Deleting what is older than the retention that the config sets."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from anomalyd.runs import schema
+from anomalyd.runs.database import Cell, Database, Write, delete
+
+log = logging.getLogger(__name__)
+
+
+def prune(database: Database, now: float, age: float) -> list[str]:
+    """Delete runs that finished more than `age` seconds ago, with all that belongs to them.
+
+    Report directories go only where they are inside the state directory: elsewhere they are the
+    user's. A run whose directory cannot be deleted stays for the next time. Silences that ended as
+    long ago go too. Returns the ids of the runs that went, oldest first. Raises StoreError.
+    """
+    old = [
+        row["id"]
+        for row in database.select(schema.RUNS, {"unfinished": 0}, order="started_at")
+        if _before(row["finished_at"], now - age)
+    ]
+    gone = [run_id for run_id in old if _delete_reports(database, run_id)]
+    writes = [write for run_id in gone for write in _all_of(database, run_id)]
+    for row in database.select(schema.SILENCES):
+        if _before(row["until"], now - age):
+            writes.append(delete(schema.SILENCES, row["id"]))
+    database.write(writes)
+    return [str(run_id) for run_id in gone]
+
+
+def _all_of(database: Database, run_id: Cell) -> list[Write]:
+    writes = [delete(schema.RUNS, run_id), delete(schema.VERDICTS, run_id)]
+    for table in (schema.INCIDENTS, schema.NOTES):
+        rows = database.select(table, {"run_id": run_id})
+        writes += [delete(table, *(row[name] for name in table.key)) for row in rows]
+    return writes
+
+
+def _delete_reports(database: Database, run_id: Cell) -> bool:
+    """Whether nothing of ours is left of the reports of a run."""
+    rows = database.select(schema.VERDICTS, {"run_id": run_id})
+    if not rows or not rows[0]["report_dir"]:
+        return True
+    directory = Path(str(rows[0]["report_dir"]))
+    if database.path.parent.resolve() not in directory.resolve().parents:
+        return True
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        log.warning("reports of run %s cannot be deleted: %s", run_id, error)
+        return False
+    return True
+
+
+def _before(cell: Cell, time: float) -> bool:
+    return isinstance(cell, (float, int)) and cell < time

@@ -1,0 +1,53 @@
+"""The tables of the state database and how an older one becomes the present one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Names of a table's columns; `key` are those that identify a row."""
+
+    name: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.key + self.values
+
+
+RUNS = Table("runs", ("id",), ("unfinished", "started_at", "finished_at", "body"))
+INCIDENTS = Table("incidents", ("run_id", "id"), ("open", "started_at", "body"))
+VERDICTS = Table("verdicts", ("run_id",), ("decided_at", "outcome", "body", "report_dir"))
+NOTES = Table("notes", ("run_id", "number"), ("written_at", "text"))
+SILENCES = Table("silences", ("id",), ("until", "body"))
+MEMORY = Table("memory", ("sink", "key"), ("value",))
+SNAPSHOTS = Table("snapshots", ("path",), ("taken_at", "version"))
+VALUES = Table("kv", ("key",), ("value",))
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE runs (
+      id TEXT PRIMARY KEY, unfinished INTEGER NOT NULL, started_at REAL NOT NULL,
+      finished_at REAL, body TEXT NOT NULL);
+    CREATE INDEX runs_unfinished ON runs (unfinished, started_at);
+    CREATE TABLE incidents (
+      run_id TEXT NOT NULL, id TEXT NOT NULL, open INTEGER NOT NULL, started_at REAL NOT NULL,
+      body TEXT NOT NULL, PRIMARY KEY (run_id, id));
+    CREATE INDEX incidents_open ON incidents (open);
+    CREATE TABLE verdicts (
+      run_id TEXT PRIMARY KEY, decided_at REAL NOT NULL, outcome TEXT NOT NULL,
+      body TEXT NOT NULL, report_dir TEXT);
+    CREATE TABLE notes (
+      run_id TEXT NOT NULL, number INTEGER NOT NULL, written_at REAL NOT NULL,
+      text TEXT NOT NULL, PRIMARY KEY (run_id, number));
+    CREATE TABLE silences (id TEXT PRIMARY KEY, until REAL NOT NULL, body TEXT NOT NULL);
+    CREATE TABLE memory (
+      sink TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (sink, key));
+    CREATE TABLE snapshots (path TEXT PRIMARY KEY, taken_at REAL NOT NULL, version TEXT NOT NULL);
+    CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    """,
+)
+"""Step n brings a database of version n to n + 1; a step is never edited once released."""
