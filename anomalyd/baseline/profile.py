@@ -1,4 +1,4 @@
-"""The distribution of every signal series in production, conditional on load: arrays over series."""
+"""The distribution of every signal series in production at a load: arrays over series."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 QUANTILES = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
 LOAD_BINS = 8
+FORMAT = 1
+"""Version of the baseline's format; a file of another is refused."""
 
 Half = NDArray[np.float16]
 Single = NDArray[np.float32]
@@ -24,11 +26,17 @@ class Profiles:
     load_bins: float64[b], log load per unit of capacity at bin centres, ascending, shared by all
     series. quantiles: float16[q, b, n], quantile-major: log(value / median) where logarithmic,
     else (value - median) / scale. scale: float32[n], 1 where logarithmic. sampling: float32[n],
-    c² such that a window of m events adds variance c² / m to the residual. noise: float32[n], sd
-    of a window's residual beyond sampling, such that Student t with 4 degrees of freedom at that
-    scale covers production's residuals. phi: float32[n], lag-one autocorrelation of disjoint
-    windows, 0 <= phi < 1. support: float32[b, n], windows seen per bin. present: float32[n],
-    share of production's windows that had a value. longest_gap: float32[n], in windows.
+    c² such that a window of m events adds variance c² / m to the residual. noise: float32[n],
+    scale of the one-step innovations (residual less phi times the one before) beyond sampling,
+    such that Student t with 4 degrees of freedom at that scale covers production's. phi:
+    float32[n], lag-one autocorrelation of disjoint windows, 0 <= phi < 1. support: float32[b, n],
+    windows seen per bin. present: float32[n], share of production's windows that had a value.
+    longest_gap: float32[n], in windows.
+
+    floor: float32[n], what smaller values count as where logarithmic. rate: float32[b, n], bad
+    per total over all of a bin's events, NaN where the signal is not a ratio of counts. events:
+    float32[b, n], how many independent events that rate rests on. Without these three (empty)
+    nothing is floored and no rate is known.
     """
 
     keys: tuple[str, ...]
@@ -43,6 +51,9 @@ class Profiles:
     support: Single
     present: Single
     longest_gap: Single
+    floor: Single = field(default_factory=lambda: np.zeros(0, np.float32))
+    rate: Single = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float32))
+    events: Single = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,8 @@ class Baseline:
     meta: version (of this format), created_at, start, end, step, window (seconds), conditioned
     (bool: False = production's load was not known and all bins are equal), queries (signal →
     resolved query), source (versions of the servers asked), windows (int), gaps (share of the
-    range without data).
+    range without data). The fit adds load_range ([least, most], 1/s, None if never known), thin
+    (keys left out for want of values) and duplicates (keys that came twice; the first counts).
     """
 
     profiles: Profiles

@@ -1,0 +1,256 @@
+"""From production's history to a baseline: every series' distribution conditional on load."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyd.baseline import noise as scatter
+from anomalyd.baseline.bands import linear_scale, residual_quantiles, support
+from anomalyd.baseline.curves import (
+    LoadAxis,
+    along,
+    centre_curves,
+    load_axis,
+    row_medians,
+)
+from anomalyd.baseline.persistence import persistence
+from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
+from anomalyd.baseline.rates import bad_rates
+from anomalyd.baseline.scales import noise_floor, transform
+from anomalyd.model import Floats, Kind, Ratio, Rows, Signal
+
+BLOCK = 64
+LEAST_VALUES = 8
+RISING = frozenset({Kind.LATENCY, Kind.SATURATION, Kind.TRAFFIC})
+
+
+@dataclass(frozen=True, slots=True)
+class FitInput:
+    """One signal's history. keys: `signal{labels}`, one per series. values, counts: float[S, T],
+    NaN where absent; counts are the events behind a value, NaN where not known. answered: bool[T],
+    times at which production was asked and answered; None: all of them."""
+
+    signal: Signal
+    keys: Sequence[str]
+    values: NDArray[np.floating[Any]]
+    counts: NDArray[np.floating[Any]]
+    answered: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The regular grid that a history lies on: `index` intp[T] into `size` steps."""
+
+    index: Rows
+    size: int
+    axis: LoadAxis
+    lag: int
+    stretch: float
+
+    def place(self, rows: NDArray[np.floating[Any]]) -> Floats:
+        placed = np.full((len(rows), self.size), np.nan)
+        placed[:, self.index] = rows
+        return placed
+
+
+def fit(
+    times: Floats,
+    load: Floats,
+    signals: Sequence[FitInput],
+    *,
+    step: float,
+    window: float,
+    meta: Mapping[str, Any],
+    progress: Callable[[int, int], None] | None = None,
+) -> Baseline:
+    """The baseline of a history.
+
+    times: float64[T], unix seconds, `step` apart with gaps; values are over (time - window, time].
+    load: float64[T], offered load per unit of capacity, 1/s, NaN where not known. `progress` is
+    called with series done and in all. Series of fewer than 8 values are left out and listed in
+    meta["thin"]. Raises ValueError for shapes that do not agree.
+    """
+    grid = _grid(np.asarray(times, dtype=np.float64), np.asarray(load, np.float64), step, window)
+    seen: set[str] = set()
+    twice: list[str] = []
+    thin: list[str] = []
+    parts: list[dict[str, Any]] = []
+    total, done = sum(len(each.keys) for each in signals), 0
+    for each in signals:
+        _check(each, len(times))
+        fresh = _first_ones(each.keys, seen, twice)
+        for start in range(0, len(fresh), BLOCK):
+            rows = fresh[start : start + BLOCK]
+            parts.append(_fit_block(each, rows, grid, thin))
+            done += len(rows)
+            if progress is not None:
+                progress(done, total)
+    axis = grid.axis
+    return Baseline(
+        _join(parts, axis.centres),
+        {
+            "start": float(np.min(times)) if len(times) else None,
+            "end": float(np.max(times)) if len(times) else None,
+            "gaps": 1.0 - len(grid.index) / grid.size if grid.size else 0.0,
+            **meta,
+            "version": FORMAT,
+            "step": step,
+            "window": window,
+            "windows": len(times),
+            "conditioned": axis.conditioned,
+            "load_range": [math.exp(axis.low), math.exp(axis.high)] if axis.known.any() else None,
+            "thin": thin,
+            "duplicates": [*meta.get("duplicates", ()), *twice],
+        },
+    )
+
+
+def _check(each: FitInput, windows: int) -> None:
+    shape = (len(each.keys), windows)
+    if each.values.shape != shape or each.counts.shape != shape:
+        raise ValueError(
+            f"{each.signal.name}: values {each.values.shape} and counts {each.counts.shape} "
+            f"must both be {shape}"
+        )
+
+
+def _first_ones(keys: Sequence[str], seen: set[str], twice: list[str]) -> Rows:
+    fresh = []
+    for row, key in enumerate(keys):
+        if key in seen:
+            twice.append(key)
+        else:
+            seen.add(key)
+            fresh.append(row)
+    return np.array(fresh, dtype=np.intp)
+
+
+def _grid(times: Floats, load: Floats, step: float, window: float) -> _Grid:
+    if load.shape != times.shape or step <= 0 or window <= 0:
+        raise ValueError("times and load must be equally long, step and window above 0")
+    start = times.min() if len(times) else 0.0
+    index = np.round((times - start) / step).astype(np.intp)
+    if len(np.unique(index)) != len(index):
+        raise ValueError("times must be unique and at least `step` apart")
+    size = int(index.max()) + 1 if len(index) else 0
+    lag = max(1, math.ceil(window / step - 1e-6))
+    placed = np.full(size, np.nan)
+    placed[index] = load
+    return _Grid(index, size, load_axis(placed), lag, window / (lag * step))
+
+
+def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict[str, Any]:
+    """Profile arrays of some series of one signal; those with too few values go to `thin`."""
+    raw = np.asarray(each.values[rows], dtype=np.float64)
+    raw[~np.isfinite(raw)] = np.nan
+    enough = np.isfinite(raw).sum(axis=1) >= LEAST_VALUES
+    thin += [each.keys[row] for row in rows[~enough]]
+    rows, kind, axis = rows[enough], each.signal.kind, grid.axis
+    values, counts = grid.place(raw[enough]), grid.place(each.counts[rows])
+    y, logarithmic, floor = transform(values, kind)
+    least_noise = noise_floor(y, logarithmic, kind)
+    curves, residual = _trimmed_fit(y, axis, kind, least_noise)
+    binomial = kind is Kind.ERRORS or isinstance(each.signal.definition, Ratio)
+    sampling = np.zeros(len(rows)) if binomial else scatter.sampling(residual, counts)
+    phi, noise = _noise(residual, counts, sampling, grid)
+    coarse = scatter.coarseness(y)
+    middle = row_medians(y)
+    offsets = residual_quantiles(residual, axis)
+    scale = np.where(logarithmic, 1.0, linear_scale(curves, offsets, middle, least_noise))
+    bands = (curves.T[np.newaxis] + offsets - middle) / scale
+    trimmed = np.where(np.isfinite(residual), values, np.nan)
+    rate, events = bad_rates(trimmed, counts, axis) if binomial else _no_rates(len(rows))
+    return {
+        "keys": [each.keys[row] for row in rows],
+        "logarithmic": logarithmic,
+        "median": np.where(logarithmic, np.exp(middle), middle),
+        "scale": scale,
+        "quantiles": np.clip(bands, -6e4, 6e4),
+        "sampling": sampling,
+        "noise": np.maximum(np.maximum(noise, coarse), least_noise),
+        "phi": phi,
+        "support": support(residual, axis),
+        **_presence(raw[enough], each.answered, grid),
+        "floor": floor,
+        "rate": rate,
+        "events": events,
+    }
+
+
+def _trimmed_fit(y: Floats, axis: LoadAxis, kind: Kind, floor: Floats) -> tuple[Floats, Floats]:
+    """Centres float64[s, b], and residuals float64[s, t] with NaN in incidents; fitted twice."""
+    curves = centre_curves(y, axis, rising=kind in RISING)
+    trimmed = scatter.incidents(y - along(curves, axis), floor)
+    hit = trimmed.any(axis=1)
+    y = np.where(trimmed, np.nan, y)
+    if hit.any():
+        curves[hit] = centre_curves(y[hit], axis, rising=kind in RISING)
+    return curves, y - along(curves, axis)
+
+
+def _noise(
+    residual: Floats, counts: Floats, sampling: Floats, grid: _Grid
+) -> tuple[Floats, Floats]:
+    """(phi, scale of innovations beyond sampling) of windows one `window` apart."""
+    variance = scatter.spread(residual) ** 2
+    events = np.nan_to_num(row_medians(np.where(counts > 0, counts, np.nan)))
+    sampled = np.where(events > 0, sampling / np.maximum(events, 1e-9), 0.0)
+    sampled = np.minimum(sampled, 0.5 * variance)
+    memory = persistence(residual, grid.lag, grid.stretch, sampled)
+    surprise = scatter.innovations(residual, memory.phi, grid.lag)
+    total = scatter.t4_scale(surprise) * memory.shorten
+    pairs = np.isfinite(surprise).sum(axis=1)
+    spent = len(grid.axis.knots) + 1
+    total *= np.sqrt(pairs / np.maximum(pairs - spent, 0.25 * pairs + 1)).clip(1.0)
+    total *= 1.0 + 1.0 / np.sqrt(2.0 * np.maximum(pairs, 2))
+    left = total**2 - sampled * (1.0 + memory.phi**2)
+    return memory.phi, np.sqrt(np.maximum(left, 0.25 * total**2))
+
+
+def _presence(raw: Floats, answered: NDArray[np.bool_] | None, grid: _Grid) -> dict[str, Floats]:
+    """Share of the answered windows with a value, and the longest run without, in windows."""
+    asked = raw if answered is None else raw[:, answered]
+    share = np.isfinite(asked).sum(axis=1) / max(asked.shape[1], 1)
+    return {"present": share, "longest_gap": _longest_gap(asked) / (grid.stretch * grid.lag)}
+
+
+def _longest_gap(values: Floats) -> Floats:
+    """Longest run of NaN of each row, in columns."""
+    columns = np.arange(1, values.shape[1] + 1)
+    last = np.maximum.accumulate(np.where(np.isfinite(values), columns, 0), axis=1)
+    return np.asarray((columns - last).max(axis=1, initial=0), dtype=np.float64)
+
+
+def _no_rates(n: int) -> tuple[Floats, Floats]:
+    return np.full((LOAD_BINS, n), np.nan), np.zeros((LOAD_BINS, n))
+
+
+def _join(parts: Sequence[Mapping[str, Any]], centres: Floats) -> Profiles:
+    def joined(name: str, dtype: Any, *lead: int) -> Any:
+        blocks = [np.asarray(part[name]) for part in parts]
+        return np.concatenate([np.zeros((*lead, 0)), *blocks], axis=-1).astype(dtype)
+
+    single = np.float32
+    return Profiles(
+        keys=tuple(key for part in parts for key in part["keys"]),
+        logarithmic=joined("logarithmic", np.bool_),
+        median=joined("median", single),
+        scale=joined("scale", single),
+        load_bins=centres,
+        quantiles=joined("quantiles", np.float16, len(QUANTILES), LOAD_BINS),
+        sampling=joined("sampling", single),
+        noise=joined("noise", single),
+        phi=joined("phi", single),
+        support=joined("support", single, LOAD_BINS),
+        present=joined("present", single),
+        longest_gap=joined("longest_gap", single),
+        floor=joined("floor", single),
+        rate=joined("rate", single, LOAD_BINS),
+        events=joined("events", single, LOAD_BINS),
+    )
