@@ -34,7 +34,7 @@ class Feed:
     def sum(self, values: Floats, present: Mask, n: int) -> tuple[Floats, Rows]:
         """Per target: (float64[n] sum, intp[n] number of sources present)."""
         targets, found = self.there(values, present)
-        total: Floats = np.bincount(targets, weights=found, minlength=n)
+        total = np.bincount(targets, weights=found, minlength=n).astype(np.float64, copy=False)
         return total, np.bincount(targets, minlength=n)
 
 
