@@ -151,7 +151,9 @@ class Database:
         reason = sentence(self.path, error)
         if reason is None or primary_code(error) not in TRANSIENT:
             self._pending.clear()
-            raise error if reason is None else StoreError(reason) from error
+            if reason is None:
+                raise error
+            raise StoreError(reason) from error
         telemetry.store_write_failures.add(1, {"reason": error.sqlite_errorname.lower()})
         dropped = self._trim()
         telemetry.store_writes_dropped.add(dropped)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anomalyd.model import Run, RunState
-from anomalyd.runs.life import Change, Lifecycle, UnknownRun
+from anomalyd.runs.life import Change, Lifecycle
 
 ORIGIN = "detected"
 DEBOUNCE_TICKS = 2
@@ -78,8 +78,5 @@ class Detection:
         watch.armed = True
         if run is None or run.state is RunState.SETTLING:
             return []
-        try:
-            stopped = self._lifecycle.stop(run.id, watch.low_since)
-        except UnknownRun:
-            return []
+        stopped = self._lifecycle.stop(run.id, watch.low_since)
         return [Change(stopped, run.state, "the expression of runs.detect fell to zero")]

@@ -174,7 +174,7 @@ class Lifecycle:
         return RunConflict(f"{who} is under way; {mend}", other, None)
 
     def _new_id(self, name: str, now: float) -> str:
-        """`20270131-142512-345a7f`: the time in UTC to the millisecond, and three digits of hash."""
+        """`20270131-142512-345a7f`: UTC to the millisecond, and three digits of hash."""
         moment = datetime.fromtimestamp(now, UTC)
         stem = f"{moment:%Y%m%d-%H%M%S}-{moment.microsecond // 1000:03d}"
         count = 0
