@@ -7,6 +7,7 @@ replaced from the process environment; a secret may instead be read from the fil
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -24,7 +25,10 @@ from anomalyd.signals.selector import parse_matchers, parse_selector
 Duration = Annotated[float, BeforeValidator(units.parse_duration)]
 Share = Annotated[float, BeforeValidator(units.parse_share)]
 Change = Annotated[model.Change, BeforeValidator(units.parse_change)]
-Window = Annotated[float | None, BeforeValidator(lambda text: None if text == "auto" else units.parse_duration(text))]
+Window = Annotated[
+    float | None,
+    BeforeValidator(lambda text: None if text == "auto" else units.parse_duration(text)),
+]
 """`auto` (None): max(4 x the slower environment's scrape interval, 30 s)."""
 Selector = Annotated[model.Selector, BeforeValidator(parse_selector)]
 Matchers = Annotated[tuple[model.Matcher, ...], BeforeValidator(parse_matchers)]
@@ -105,9 +109,8 @@ class Auth(_Section):
         if token:
             return f"Bearer {token}"
         if self.basic:
-            from aiohttp import BasicAuth as encode
-
-            return encode(self.basic.username, self.basic.secret()).encode()
+            pair = f"{self.basic.username}:{self.basic.secret()}"
+            return f"Basic {base64.b64encode(pair.encode()).decode()}"
         return None
 
 
