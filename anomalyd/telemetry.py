@@ -8,22 +8,18 @@ user stands in docs/metrics.md.
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.resources import Resource
-    from prometheus_client import CollectorRegistry
-
     from anomalyd import config
+    from anomalyd.telemetry_export import Telemetry
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of what `Telemetry.render` returns."""
 
 meter = metrics.get_meter("anomalyd")
 tracer = trace.get_tracer("anomalyd")
@@ -40,14 +36,12 @@ tick_duration = meter.create_histogram(
 tick_lag = meter.create_gauge(
     "anomalyd_tick_lag", unit="s", description="How far behind the clock the last tick ended."
 )
-samples = meter.create_counter(
-    "anomalyd_samples", description="Samples taken in, by source."
-)
+samples = meter.create_counter("anomalyd_samples", description="Samples taken in, by source.")
 signal_series = meter.create_gauge(
     "anomalyd_signal_series", description="Signal series known, by environment."
 )
-series_states = meter.create_gauge(
-    "anomalyd_series_states", description="Signal series under judgement, by state."
+judged_series = meter.create_gauge(
+    "anomalyd_judged_series", description="Signal series under judgement, by state."
 )
 evidence_windows = meter.create_counter(
     "anomalyd_evidence_windows", description="New disjoint windows that evidence was drawn from."
@@ -76,13 +70,14 @@ store_degraded = meter.create_gauge(
     "anomalyd_store_degraded", description="1 while the state database refuses writes, else 0."
 )
 source_failures = meter.create_counter(
-    "anomalyd_source_failures", description="Requests to a source that failed, by source and reason."
+    "anomalyd_source_failures",
+    description="Requests to a source that failed, by source and reason.",
 )
 series_refused = meter.create_counter(
     "anomalyd_series_refused", description="Series over a limit that were not taken in, by limit."
 )
 sink_dropped = meter.create_counter(
-    "anomalyd_sink_dropped", description="Notices dropped from a full queue or refused, by sink."
+    "anomalyd_sink_dropped", description="Notices never delivered, by sink and reason."
 )
 sink_deliveries = meter.create_counter(
     "anomalyd_sink_deliveries", description="Deliveries attempted, by sink and result."
@@ -120,41 +115,55 @@ class Band:
     score: float
 
 
-BAND_HELP = {
-    "observed": "What staging shows, in the signal's unit.",
-    "expected": "What production shows at the same load, in the signal's unit.",
-    "low": "Lower end of the expected band, in the signal's unit.",
-    "high": "Upper end of the expected band, in the signal's unit.",
-    "score": "Evidence of being worse as a share of what fires; the series fires at 1.",
-}
-_BAND_LABELS = tuple(field.name for field in fields(Band) if field.name not in BAND_HELP)
-
 Bands = Callable[[], Iterable[Band]]
 Outcomes = Callable[[], Iterable[tuple[str, str]]]
 
 
-class Telemetry:
-    """What `setup` set up. `shutdown` is called once, last."""
+def setup(
+    settings: config.Telemetry,
+    *,
+    bands: Bands = tuple,
+    outcomes: Outcomes = tuple,
+    sources: Iterable[str] = (),
+    sinks: Iterable[str] = (),
+) -> Telemetry:
+    """Give the instruments their exporters and return the handle that renders and ends them.
 
-    def __init__(self, registry: CollectorRegistry, bands: Bands, watch: tuple[str, ...]) -> None:
-        self._registry = registry
-        self._bands = bands
-        self._watch = re.compile("|".join(f"(?:{regex})" for regex in watch)) if watch else None
-        self._on_shutdown: list[Callable[[float], object]] = []
+    bands: the series to show, the most telling first; `settings.series` of them are exported.
+    outcomes: (run id, outcome) of the last finished runs. Both are called at every scrape and,
+    with OTLP, from an exporter's thread: they hand out what was prepared, such as a tuple.
+    sources, sinks: names whose counters start at zero.
+    """
+    from anomalyd import telemetry_export
 
-    def render(self) -> bytes:
-        """The text exposition of everything, as `CONTENT_TYPE` says."""
-        from prometheus_client import generate_latest
-
-        return generate_latest(self._registry) + band_text(self._bands())
-
-    def watches(self, series: str) -> bool:
-        """Whether `telemetry.watch` asks for this series (`signal{labels}`) on /metrics."""
-        return self._watch is not None and self._watch.search(series) is not None
-
-    def shutdown(self, timeout_seconds: float = 5.0) -> None:
-        """Send what is still to be sent by OTLP, then stop; blocks up to `timeout_seconds` each."""
-        while self._on_shutdown:
-            self._on_shutdown.pop()(timeout_seconds)
+    handle = telemetry_export.start(settings, bands, outcomes)
+    _at_zero(tuple(sources), tuple(sinks))
+    return handle
 
 
+def _at_zero(sources: tuple[str, ...], sinks: tuple[str, ...]) -> None:
+    from anomalyd.model import Environment, Outcome, RunState, State
+
+    for counter in (ticks, evidence_windows, store_writes_dropped, api_clients_dropped):
+        counter.add(0)
+    for gauge in (incidents_open, store_degraded):
+        gauge.set(0)
+    for severity in ("warning", "critical"):
+        incidents_opened.add(0, {"severity": severity})
+    for outcome in Outcome:
+        verdicts.add(0, {"outcome": outcome.value})
+    for run_state in (RunState.WARMUP, RunState.ACTIVE, RunState.SETTLING):
+        runs.set(0, {"state": run_state.value})
+    for state in State:
+        judged_series.set(0, {"state": state.name.lower()})
+    for environment in Environment:
+        signal_series.set(0, {"environment": environment.value})
+    for source in sources:
+        samples.add(0, {"source": source})
+        source_up.set(0, {"source": source})
+    for sink in sinks:
+        sink_queue.set(0, {"sink": sink})
+        for result in ("ok", "retry", "refused"):
+            sink_deliveries.add(0, {"sink": sink, "result": result})
+        for reason in ("full", "expired", "refused", "shutdown"):
+            sink_dropped.add(0, {"sink": sink, "reason": reason})
