@@ -12,12 +12,12 @@ from anomalyd.baseline.profile import LOAD_BINS
 from anomalyd.model import Floats, Rows
 
 FINE_BINS = 64
-PER_FINE_BIN = 5
-PER_KNOT = 12
+PER_FINE_BIN = 3
+PER_KNOT = 8
 LEAST_RANGE = 0.1
 """Log load must vary by more than this (10%) to condition anything on it."""
 
-FLATTEN, STRAIGHTEN = 0.5, 2.0
+FLATTEN, STRAIGHTEN = 0.02, 0.5
 """Weights, in windows, of the penalties on first and second differences of neighbouring knots."""
 
 IRLS_STEPS = 6
@@ -134,7 +134,7 @@ def centre_curves(values: Floats, axis: LoadAxis, *, rising: bool) -> Floats:
     line: Floats = np.zeros((len(values), size))
     for _ in range(IRLS_STEPS):
         matrix = (robust @ outer).reshape(-1, size, size) + penalty
-        line = np.linalg.solve(matrix, ((robust * target) @ basis)[..., np.newaxis])[..., 0]
+        line[:] = np.linalg.solve(matrix, ((robust * target) @ basis)[..., np.newaxis])[..., 0]
         error = np.abs(target - line @ basis.T)
         typical = row_medians(np.where(weights > 0, error, np.nan))[:, np.newaxis]
         floor = np.maximum(0.05 * typical, 1e-12 * (1.0 + np.abs(target).max(axis=1))[:, None])
