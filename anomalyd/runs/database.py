@@ -93,21 +93,26 @@ class Database:
         table: Table,
         where: Row | None = None,
         *,
+        only: tuple[str, ...] | None = None,
         order: str | None = None,
         descending: bool = False,
         limit: int | None = None,
     ) -> list[dict[str, Cell]]:
-        """Rows whose columns equal `where`, what waits in the backlog included. StoreError."""
+        """Rows whose columns equal `where`, what waits in the backlog included.
+
+        only: the columns to read beside the key, `order` among them; all by default. StoreError.
+        """
         where = where or {}
+        columns = table.columns if only is None else table.key + only
         pending = {key: row for (of, key), row in self._pending.items() if of == table}
-        query = f"SELECT {', '.join(table.columns)} FROM {table.name}"  # noqa: S608
+        query = f"SELECT {', '.join(columns)} FROM {table.name}"  # noqa: S608
         if where:
             query += " WHERE " + " AND ".join(f"{name} = ?" for name in where)
         if order:
             query += f" ORDER BY {order}" + (" DESC" if descending else "")
         if limit is not None and not pending:
             query += f" LIMIT {int(limit)}"
-        found = [dict(zip(table.columns, row, strict=True)) for row in self._read(query, where)]
+        found = [dict(zip(columns, row, strict=True)) for row in self._read(query, where)]
         if pending:
             found = _overlay(table, found, pending, where)
             if order:

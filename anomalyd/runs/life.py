@@ -50,6 +50,10 @@ class RunConflict(Exception):
         self.retry_after = retry_after
 
 
+class SelectorRefused(Exception):
+    """A run of a selector where nothing tells selectors apart, as a sentence."""
+
+
 class UnknownRun(Exception):
     """No run of that id is under way, as a sentence."""
 
@@ -77,7 +81,12 @@ class Lifecycle:
         selector: str = "",
         labels: Labels | None = None,
     ) -> Run:
-        """A new run in warmup. Raises RunConflict; see `conflict`."""
+        """A new run in warmup. Raises RunConflict (see `conflict`) and SelectorRefused."""
+        if selector and not self.rules.label:
+            raise SelectorRefused(
+                f"selector {selector!r} would select nothing; set runs.label to the label whose "
+                "value tells runs apart, or leave the selector out"
+            )
         other = self.conflict(selector)
         if other:
             raise self._conflict(other, selector, now)
@@ -100,8 +109,7 @@ class Lifecycle:
         A settling run counts: the last of its windows are still to come.
         """
         for other in self.runs:
-            apart = other.selector and selector and other.selector != selector
-            if not (self.rules.label and apart):
+            if not (other.selector and selector and other.selector != selector):
                 return other
         return None
 

@@ -21,7 +21,12 @@ def prune(database: Database, now: float, age: float) -> list[str]:
     """
     old = [
         row["id"]
-        for row in database.select(schema.RUNS, {"unfinished": 0}, order="started_at")
+        for row in database.select(
+            schema.RUNS,
+            {"unfinished": 0},
+            only=("started_at", "finished_at"),
+            order="started_at",
+        )
         if _before(row["finished_at"], now - age)
     ]
     gone = [run_id for run_id in old if _delete_reports(database, run_id)]
@@ -36,14 +41,14 @@ def prune(database: Database, now: float, age: float) -> list[str]:
 def _all_of(database: Database, run_id: Cell) -> list[Write]:
     writes = [delete(schema.RUNS, run_id), delete(schema.VERDICTS, run_id)]
     for table in (schema.INCIDENTS, schema.NOTES):
-        rows = database.select(table, {"run_id": run_id})
+        rows = database.select(table, {"run_id": run_id}, only=())
         writes += [delete(table, *(row[name] for name in table.key)) for row in rows]
     return writes
 
 
 def _delete_reports(database: Database, run_id: Cell) -> bool:
     """Whether nothing of ours is left of the reports of a run."""
-    rows = database.select(schema.VERDICTS, {"run_id": run_id})
+    rows = database.select(schema.VERDICTS, {"run_id": run_id}, only=("report_dir",))
     if not rows or not rows[0]["report_dir"]:
         return True
     directory = Path(str(rows[0]["report_dir"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from anomalyd import codec
-from anomalyd.model import Incident, Run, RunState, Verdict
+from anomalyd.model import Incident, Outcome, Run, RunState, Verdict
 from anomalyd.runs import retention, schema
 from anomalyd.runs.database import Cell, Database, Row, Write, delete, put
 from anomalyd.runs.errors import StoreError
@@ -82,6 +82,11 @@ class Store:
         found = self._with_notes(self._database.select(schema.RUNS, {"id": run_id}))
         return found[0] if found else None
 
+    def outcome(self, run_id: str) -> Outcome | None:
+        """Of the verdict of a run, without reading the rest of it."""
+        rows = self._database.select(schema.VERDICTS, {"run_id": run_id}, only=("outcome",))
+        return Outcome(str(rows[0]["outcome"])) if rows else None
+
     def unfinished_runs(self) -> list[Run]:
         """Oldest first; what `Lifecycle` is restored from."""
         rows = self._database.select(schema.RUNS, {"unfinished": 1}, order="started_at")
@@ -126,7 +131,7 @@ class Store:
         return self._body(schema.VERDICTS, Verdict, rows[0]) if rows else None
 
     def report_dir(self, run_id: str) -> Path | None:
-        rows = self._database.select(schema.VERDICTS, {"run_id": run_id})
+        rows = self._database.select(schema.VERDICTS, {"run_id": run_id}, only=("report_dir",))
         return Path(str(rows[0]["report_dir"])) if rows and rows[0]["report_dir"] else None
 
     def add_silence(self, silence: Silence) -> None:

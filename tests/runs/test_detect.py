@@ -72,10 +72,6 @@ def test_series_without_the_label_do_not_keep_the_others_from_starting():
     assert story([{"": 1.0, "a": 1.0, "b": 1.0}], LABELLED) == ["+detected-b +detected-a"]
 
 
-def test_without_a_label_one_run_covers_all():
-    assert story([{"a": 1.0, "b": 1.0}]) == ["+detected-b"]
-
-
 def test_a_run_that_was_announced_covers_the_expression_until_it_is_low():
     life = Lifecycle(RULES)
     run = life.start("announced", 0.0)

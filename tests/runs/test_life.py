@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyd.model import Labels, RunState
-from anomalyd.runs.life import Lifecycle, Rules, RunConflict, UnknownRun
+from anomalyd.runs.life import Lifecycle, Rules, RunConflict, SelectorRefused, UnknownRun
 
 WARMUP, ACTIVE, SETTLING, FINISHED = RunState
 RULES = Rules(warmup=60.0, settle=30.0, max_duration=3600.0)
@@ -125,12 +125,6 @@ def test_a_finished_run_is_not_restored():
     ("rules", "first", "second", "sentence"),
     [
         (RULES, "", "", "is under way; stop it first, or set runs.label so that runs can be told"),
-        (
-            RULES,
-            "a",
-            "b",
-            "is under way; stop it first, or set runs.label so that runs can be told",
-        ),
         (LABELLED, "", "b", "give both runs a selector (a value of testid)"),
         (LABELLED, "a", "", "give both runs a selector (a value of testid)"),
         (LABELLED, "a", "a", "choose another selector than 'a'"),
@@ -150,6 +144,13 @@ def test_runs_overlap_only_where_their_series_can_be_told_apart(rules, first, se
     assert sentence in str(error.value)
     assert error.value.retry_after is None
     assert [run.name for run in life.runs] == ["one"]
+
+
+def test_a_selector_without_a_label_is_refused():
+    with pytest.raises(
+        SelectorRefused, match=r"selector 'a' would select nothing; set runs\.label"
+    ):
+        Lifecycle(RULES).start("one", START, selector="a")
 
 
 def test_a_settling_run_says_how_long_to_wait():

@@ -10,7 +10,7 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from anomalyd.model import Matcher, RunState
+from anomalyd.model import Matcher, Outcome, RunState
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Snapshot, Store, StoreError
 from tests.runs import samples, strategies
@@ -85,6 +85,8 @@ def test_a_verdict_brings_its_run_and_incidents_with_it(store, path, tmp_path):
     with reopened(store, path) as again:
         found = again.verdict("r1")
         assert repr(found) == repr(verdict)
+        assert again.outcome("r1") is Outcome.FAIL
+        assert again.outcome("r2") is None
         assert again.report_dir("r1") == tmp_path / "reports" / "r1"
         assert again.unfinished_runs() == []
         assert again.open_incidents() == []
