@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomalyd.model import Labels, Samples
+from anomalyd.model import Floats, Labels, Samples
 from anomalyd.signals.table import SeriesTable
 
 OPENMETRICS = "application/openmetrics-text"
@@ -67,21 +67,24 @@ class Exposition:
             except (KeyError, ValueError):
                 del rows[len(values) :]
                 unknown.append(line)
-        timestamps = [scraped_at] * len(values)
-        bad = 0
+        fast, bad = len(values), 0
+        own_times: list[float] = []
+        unit = 1.0 if openmetrics else 1e-3
         for line in unknown:
             if _BLANK.match(line):
                 continue
             try:
-                row, value, own_time = self._read(line)
+                row, number, own_time = self._read(line)
             except ValueError:
                 bad += 1
                 continue
             rows.append(row)
-            values.append(value)
-            timestamps.append(own_time * (1 if openmetrics else 1e-3) if own_time else scraped_at)
+            values.append(number)
+            own_times.append(scraped_at if own_time is None else own_time * unit)
         self._forget(body, len(values))
-        return _parsed(rows, timestamps, values, bad, scraped_at)
+        times = np.full(len(values), scraped_at)
+        times[fast:] = own_times
+        return _parsed(rows, times, values, bad, scraped_at)
 
     def _read(self, line: bytes) -> tuple[int, float, float | None]:
         """(row, value, own timestamp) of a line; raises ValueError if it is no sample."""
@@ -137,9 +140,9 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _parsed(
-    rows: list[int], timestamps: list[float], values: list[float], bad: int, scraped_at: float
+    rows: list[int], time: Floats, values: list[float], bad: int, scraped_at: float
 ) -> Parsed:
-    row, time = np.array(rows, dtype=np.intp), np.array(timestamps, dtype=np.float64)
+    row = np.array(rows, dtype=np.intp)
     allowed = row >= 0
     timely = time <= scraped_at + AHEAD_SECONDS
     kept = allowed & timely
