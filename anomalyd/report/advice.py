@@ -5,7 +5,7 @@ from __future__ import annotations
 from anomalyd.report import views
 from anomalyd.report.document import Document
 
-_ABSTAINS = 0.4
+LEAD = 0.4
 """Score under which the first suspect is called a lead, not the origin."""
 
 
@@ -37,7 +37,7 @@ def origin(document: Document) -> str:
     parts = []
     for incident in named:
         first = incident["suspects"][0]
-        sure = "began in" if (first["score"] or 0.0) >= _ABSTAINS else "may have begun in"
+        sure = "began in" if (first["score"] or 0.0) >= LEAD else "may have begun in"
         when = views.clock(incident["started_at"])
         parts.append(f"{sure} {first['service']} at {when} UTC ({_share(first['score'])})")
     return "It " + "; another incident ".join(parts) + "." if parts else ""
@@ -49,14 +49,10 @@ def confidence(document: Document) -> str:
     if outcome == "fail":
         strongest = max((f["evidence"] or 0.0 for f in views.deciding(document)), default=0.0)
         chance = views.odds(strongest)
-        said = f"By chance: {chance} for the strongest signal. " if chance else ""
-        return f"{said}A good run fails at most {budget} of the time."
+        said = f"Were nothing worse, the odds of the strongest signal would be at most {chance}; a"
+        return f"{said if chance else 'A'} good run fails at most {budget} of the time."
     if outcome == "pass":
-        ratio = document["coverage"]["ratio"] or 0.0
-        return (
-            f"{ratio:.0%} of production's series could have shown a change that matters; "
-            f"a good run fails at most {budget} of the time."
-        )
+        return f"A good run fails at most {budget} of the time; coverage says what it could see."
     return "This is not a pass: missing or broken data never is."
 
 
@@ -71,8 +67,9 @@ def next_steps(document: Document) -> list[str]:
 
 def _after_fail(document: Document) -> list[str]:
     steps = ["Hold the release."]
-    for suspect in views.suspects(document)[:3]:
-        steps.append(f"Look at {suspect['service']} first: {suspect['reason'].rstrip('.')}.")
+    for number, suspect in enumerate(views.suspects(document)[:3]):
+        verb = "Then look at" if number else "Start with"
+        steps.append(f"{verb} {suspect['service']}: {suspect['reason'].rstrip('.')}.")
     fired = views.deciding(document)
     if fired and fired[0]["pass_at"] is not None:
         worst = fired[0]

@@ -8,7 +8,7 @@ from anomalyd.report import views
 from anomalyd.report.document import Document
 
 _MOST = 30
-_WIDTH, _HEIGHT = 148, 46
+_WIDTH, _HEIGHT = 164, 46
 _GAP_X, _GAP_Y = 64, 18
 
 
@@ -32,6 +32,12 @@ class Graph:
     width: int
     height: int
     box: tuple[int, int] = (_WIDTH, _HEIGHT)
+
+    @property
+    def focus(self) -> float:
+        """Where the first origin, else the first worse service lies: 0 left to 1 right."""
+        hurt = sorted((n.state, n.x) for n in self.nodes if n.state in {"origin", "worse"})
+        return (hurt[0][1] + _WIDTH / 2) / self.width if hurt else 0.0
 
 
 def graph(document: Document) -> Graph | None:
@@ -115,14 +121,14 @@ def _picture(document: Document, columns: list[list[str]], edges: list[tuple[str
 def _state(document: Document, service: str) -> tuple[str, str]:
     fired = sum(f["service"] == service for f in views.deciding(document))
     states = {f["state"] for f in document["findings"] if f["service"] == service}
-    note = f"{views.plural(fired, 'signal')} worse" if fired else ""
+    note = f"{views.plural(fired, 'signal')} worse" if fired else "in band"
     if any(suspect["service"] == service for suspect in views.suspects(document)):
-        return "origin", f"began here · {note}" if note else "began here"
+        return "origin", f"began here, {fired} worse" if fired else "began here"
     if fired:
         return "worse", note
     if not states & {"ok", "weak"}:
         return "unseen", "not seen"
-    return "ok", "in band"
+    return "ok", note
 
 
 def _line(caller: Node, callee: Node) -> str:

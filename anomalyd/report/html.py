@@ -52,11 +52,21 @@ def _figures(document: Document) -> tuple[list[dict[str, Any]], list[Document]]:
         {
             "finding": finding,
             "found": views.anomaly_of(document, finding["series"]),
+            "onset": _onset(document, finding["series"]),
             "svg": Markup(plot(document, traces[finding["series"]], f"p{number}")),  # noqa: S704
         }
         for number, finding in enumerate(wanted)
     ]
     return figures, [f for f in views.deciding(document) if f["series"] not in traces]
+
+
+def _onset(document: Document, series: str) -> float | None:
+    """Where in the run the series became worse, 0..1."""
+    found, length = views.anomaly_of(document, series), document["run"]["duration_seconds"]
+    if found is None or not length:
+        return None
+    since = found[1]["started_at"]["unix"] - document["run"]["started_at"]["unix"]
+    return float(min(1.0, max(0.0, since / length)))
 
 
 @cache

@@ -36,6 +36,8 @@ _COLORS = {
 _SOFT, _LINE, _OBSERVED, _EXPECTED, _BAND, _INCIDENT, _ONSET, _PHASE_A, _PHASE_B = _COLORS
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 _SIZE = (9.6, 3.0)
+_SCALED = {"s", "By", "ratio"}
+"""Units whose values are said with a prefix, so that each tick needs its own."""
 _STYLE = {
     "svg.fonttype": "none",
     "font.size": 10.0,
@@ -62,7 +64,7 @@ def plot(document: Document, series: Document, name: str) -> str:
     """
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=_SIZE, facecolor="none")
-        axes = figure.add_axes((0.075, 0.12, 0.915, 0.72), facecolor="none")
+        axes = figure.add_axes((0.085, 0.12, 0.905, 0.72), facecolor="none")
         _draw(axes, document, series)
         text = io.StringIO()
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
@@ -79,7 +81,7 @@ def _draw(axes: Axes, document: Document, series: Document) -> None:
     axes.set_xlim(left, right)
     axes.set_ylim(*_limits(observed, low, high, expected))
     axes.grid(axis="y")
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, pad=7)
     axes.fill_between(times, low, high, color=_BAND, linewidth=0, zorder=1)
     axes.plot(times, expected, color=_EXPECTED, linewidth=1.3, linestyle=(0, (5, 3)), zorder=3)
     axes.plot(times, observed, color=_OBSERVED, linewidth=1.8, zorder=4)
@@ -181,9 +183,12 @@ def _ticks(axes: Axes, series: Document, start: float) -> None:
         FuncFormatter(lambda second, _: rfc3339(start + second)[11 : 19 if step < 60 else 16])
     )
     axes.yaxis.set_major_locator(MaxNLocator(5))
+    unit = series["unit"] if series["unit"] in _SCALED else ""
     axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: views.value(value, series["unit"]))
+        FuncFormatter(lambda value, _: views.value(value, unit) if value else "0")
     )
+    if not unit and axes.figure:
+        axes.figure.text(0.003, 0.915, series["unit"][:14], va="center", fontsize=9)
 
 
 def _label(document: Document, series: Document) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from anomalyd.report import views
 from anomalyd.report.document import Document
+from anomalyd.units import rfc3339
 
 _MOST = 20
 
@@ -64,11 +65,11 @@ class _Scale:
         right = 100.0 if end is None else self._percent(end["unix"])
         until = views.clock(end) if end else "the end of the run"
         title = f"{text} {views.clock(start)} to {until} UTC".strip()
-        return Bar(kind, text, round(left, 2), round(max(0.4, right - left), 2), title)
+        width = max(0.4, right - left)
+        shown = text if width * 1.2 > len(text) or width > 12 else ""
+        return Bar(kind, shown, round(left, 2), round(width, 2), title)
 
     def clock(self, share: float) -> str:
-        from anomalyd.units import rfc3339
-
         return rfc3339(self._start + share * self._length)[11:19]
 
     def _percent(self, time: float) -> float:

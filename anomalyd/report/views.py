@@ -74,7 +74,7 @@ def expected(finding: Document) -> str:
 
 
 def band(finding: Document) -> str:
-    """`120 ms to 190 ms`, or `n/a` where no band is known."""
+    """`120 to 190 ms`, or `n/a` where no band is known."""
     if finding["low"] is None and finding["high"] is None:
         return "n/a"
     unit = finding["unit"]
@@ -82,7 +82,10 @@ def band(finding: Document) -> str:
         return f"up to {value(finding['high'], unit)}"
     if finding["high"] is None:
         return f"from {value(finding['low'], unit)}"
-    return f"{value(finding['low'], unit)} to {value(finding['high'], unit)}"
+    low, high = value(finding["low"], unit), value(finding["high"], unit)
+    if low.partition(" ")[2] == high.partition(" ")[2]:
+        low = low.partition(" ")[0]
+    return f"{low} to {high}"
 
 
 def effect(finding: Document) -> str:
@@ -102,16 +105,21 @@ def passes_if(finding: Document) -> str:
     return f"{side} {value(limit, finding['unit'])}"
 
 
+def passes_short(finding: Document) -> str:
+    """`passes_if` for a narrow column: `≤ 190 ms`."""
+    return passes_if(finding).replace("at most", "≤").replace("at least", "≥")
+
+
 def odds(evidence: float | None) -> str:
-    """The bound that an e-value puts on chance (Ville): `1 in 220 000`; empty where it says none.
+    """The bound that an e-value puts on chance (Ville): `1 in 220 000` or less; empty where it says none.
 
     `evidence` is the natural log of the e-value.
     """
     if evidence is None or evidence <= 0:
         return ""
     if evidence > math.log(1e9):
-        return "less than 1 in a billion"
-    return f"at most 1 in {_two_digits(math.exp(evidence)):,}".replace(",", " ")
+        return "1 in a billion"
+    return f"1 in {_two_digits(math.exp(evidence)):,}".replace(",", " ")
 
 
 def budget(document: Document) -> str:

@@ -30,6 +30,11 @@ function compare(a, b) {
   return Number.isNaN(b) ? 1 : a - b;
 }
 
+// On a narrow screen a plot or map opens where the fault begins.
+for (const plot of document.querySelectorAll("[data-onset]")) {
+  plot.scrollLeft = Number(plot.dataset.onset) * plot.scrollWidth - plot.clientWidth / 2;
+}
+
 window.addEventListener("beforeprint", () => {
   for (const fold of document.querySelectorAll("details")) fold.open = true;
 });
