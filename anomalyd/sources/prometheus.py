@@ -45,7 +45,8 @@ class Duplicate:
 class PrometheusSource:
     """A `Source` over one Prometheus-compatible server; life cycle in `anomalyd.sources.base`.
 
-    Offered load (`LOAD_SIGNAL`) is handed over per unit of the environment's capacity. A value
+    Where the environment's capacity is an expression, offered load (`LOAD_SIGNAL`) is divided by
+    it here, at the same time; a capacity that is a number is the pipeline's to apply. A value
     that is NaN or infinite is absent. A signal one of whose queries failed is not `answered`.
     metrics: what `discover` found, as far as known. The session of `api` stays the caller's.
     """
@@ -232,9 +233,9 @@ class PrometheusSource:
         return np.array(sorted(winners), dtype=np.intp)
 
     def _divisor(self, answers: Answers) -> float:
-        """The environment's capacity now; NaN-free, above zero."""
+        """What capacity's expression yields now; 1 where capacity is a number."""
         if self._capacity is None:
-            return float(self._api.endpoint.capacity)
+            return 1.0
         values = self._answer(answers, self._capacity).values
         if len(values) != 1 or not values[0] > 0 or not math.isfinite(values[0]):
             raise QueryError(
