@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import alertmanagers
 from tests.tools import need
 
 
@@ -40,7 +41,7 @@ def alertmanager(tmp_path: Path, config_text: str, *flags: str) -> Iterator[str]
     config.write_text(config_text, encoding="utf-8")
     address = f"127.0.0.1:{free_port()}"
     arguments = [
-        str(program),
+        *alertmanagers.command(program),
         f"--config.file={config}",
         f"--storage.path={tmp_path / 'alertmanager'}",
         f"--web.listen-address={address}",
