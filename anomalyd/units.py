@@ -18,7 +18,9 @@ def parse_duration(text: object) -> float:
         parts = _PART.findall(text)
         if parts and "".join(number + unit for number, unit in parts) == text.replace(" ", ""):
             return math.fsum(float(number) * _UNITS[unit] for number, unit in parts)
-    raise ValueError(f"{text!r} is not a duration; write a number with its unit, like 5s, 10m or 7d")
+    raise ValueError(
+        f"{text!r} is not a duration; write a number with its unit, like 5s, 10m or 7d"
+    )
 
 
 def parse_change(text: object) -> Change:
@@ -77,4 +79,6 @@ def format_effect(effect: float, absolute: bool) -> str:
 
 
 def rfc3339(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )

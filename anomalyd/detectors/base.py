@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.detectors.distributions import student4_sf
+from anomalyd.detectors.mixture import bets_on_p
 from anomalyd.model import Floats, Rows
 
 Mask = NDArray[np.bool_]
@@ -66,6 +67,17 @@ class Context:
     usual: Mask
     gap: Floats
 
+    def take(self, rows: Rows) -> Context:
+        """The same window for some rows only; a row may be taken more than once."""
+        return Context(
+            *(
+                getattr(self, f.name)[rows]
+                if f.name not in ("time", "window")
+                else getattr(self, f.name)
+                for f in fields(self)
+            )
+        )
+
 
 class Detector(Protocol):
     """One algorithm over all rows; its state is named arrays over rows, updated in place.
@@ -118,13 +130,22 @@ class RowState:
         self._arrays = {name: np.array(state[name], dtype=np.float64) for name in self._fresh}
 
 
-def tail_p(innovation: Floats, scale: Floats, context: Context) -> Floats:
-    """p-value that an innovation is worse by more than `tolerate`, by Student t (4 d.o.f.).
+def level_bets(innovation: Floats, scale: Floats, context: Context) -> tuple[Floats, Floats]:
+    """Bets float64[tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
 
-    A change of at most `tolerate`, whenever it began and however long it lasts, moves an
-    innovation by at most `tolerate`: subtracting it in full keeps p valid under that null.
+    A tolerated step moves the innovation of its first window by `tolerate`, and every later one
+    by at most (1 - phi)·tolerate, since the predictor has seen it by then: each onset is bet on
+    with the allowance that its own step would make. (An onset taken too early meets the true
+    step's first window with too small an allowance; the cap bounds what that can bring.)
     """
+    going_on = tail_p(innovation, scale, context, (1 - context.phi) * context.tolerate)
+    beginning = tail_p(innovation, scale, context, context.tolerate)
+    return bets_on_p(going_on), bets_on_p(beginning)
+
+
+def tail_p(innovation: Floats, scale: Floats, context: Context, tolerate: Floats) -> Floats:
+    """p-value that an innovation is worse by more than `tolerate`, by Student t (4 d.o.f.)."""
     two_sided = context.sign == 0
     worse = np.where(two_sided, np.abs(innovation), innovation * context.sign)
-    p = student4_sf((worse - context.tolerate) / scale)
+    p = student4_sf((worse - tolerate) / scale)
     return np.where(two_sided, np.minimum(2 * p, 1.0), p)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.detectors.base import Arrays, Context, Mask, Returns
-from anomalyd.detectors.mixture import OnsetMixture
+from anomalyd.detectors.mixture import Bets, OnsetMixture
 from anomalyd.model import Floats, Rows
 
 EXCESS = np.array([0.005, 0.02, 0.08, 0.3])
@@ -43,7 +43,7 @@ class CountDeviation:
         factors, seen = self._bets(context)
         self._mixture.update(factors, seen & mask)
 
-    def _bets(self, context: Context) -> tuple[Floats, Mask]:
+    def _bets(self, context: Context) -> tuple[Bets, Mask]:
         """Log likelihood ratios float64[bets, n], and which rows had any requests."""
         seen = (context.total > 0) & np.isfinite(context.bad_ratio)
         total, bad = np.where(seen, context.total, 1.0), np.where(seen, context.bad, 0.0)
@@ -51,7 +51,7 @@ class CountDeviation:
         null, other = total * ratio, total * np.minimum(ratio + EXCESS[:, np.newaxis], 1.0)
         size = DISPERSION
         factors = (bad + size) * np.log((null + size) / (other + size)) + bad * np.log(other / null)
-        return factors, seen
+        return (factors, factors), seen
 
     def reset(self, rows: Rows) -> None:
         self._mixture.reset(rows)

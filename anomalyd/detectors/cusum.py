@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState, tail_p
-from anomalyd.detectors.mixture import TILTS, OnsetMixture, bets_on_p
+from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState, level_bets
+from anomalyd.detectors.mixture import TILTS, Bets, OnsetMixture
 from anomalyd.model import Floats, Rows
 
 READY = 6
@@ -49,7 +49,7 @@ class Cusum:
         past["mean"][seen] += step / past["count"][seen]
         past["last"][mask] = context.residual[mask]
 
-    def _bets(self, context: Context) -> tuple[Floats, Mask]:
+    def _bets(self, context: Context) -> tuple[Bets, Mask]:
         past, phi = self._past, context.phi
         ready = (past["count"] >= READY) & np.isfinite(context.residual)
         last = np.where(np.isfinite(past["last"]), past["last"], past["mean"])
@@ -57,8 +57,8 @@ class Cusum:
         long_run = (context.noise / (1 - phi)) ** 2 + context.sampling
         of_mean = (1 - phi) ** 2 * long_run / np.maximum(past["count"], 1)
         scale = np.sqrt(context.noise**2 + (1 + phi * phi) * context.sampling + of_mean)
-        p = np.where(ready, tail_p(innovation, scale, context), 1.0)
-        return bets_on_p(p), ready
+        safe = np.where(ready, innovation, 0.0)
+        return level_bets(safe, np.where(ready, scale, 1.0), context), ready
 
     def reset(self, rows: Rows) -> None:
         self._past.reset(rows)

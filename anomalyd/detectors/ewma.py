@@ -40,7 +40,7 @@ class Ewma:
         innovation = context.residual - s["mean"] - rho * (s["last"] - s["mean"])
         own = s["var"] * (1 - rho * rho)
         variance = np.maximum(own, context.noise**2 + (1 + rho * rho) * context.sampling)
-        p = tail_p(innovation, np.sqrt(variance * (1 + 4 / known)), context)
+        p = tail_p(innovation, np.sqrt(variance * (1 + 4 / known)), context, context.tolerate)
         return np.where((s["count"] >= READY) & np.isfinite(context.residual), p, np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:

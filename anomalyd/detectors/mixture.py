@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from anomalyd.detectors.distributions import normal_isf_below
 from anomalyd.model import Floats, Rows
 
+Bets = tuple[Floats, Floats]
+
 AT_START = 0.3
 HAZARD = 1 / 40
 CAP = 5.5
@@ -36,11 +38,15 @@ class OnsetMixture:
         self.log_wealth = np.pad(self.log_wealth, ((0, 0), (0, more)), constant_values=-np.inf)
         self.age = np.pad(self.age, (0, more))
 
-    def update(self, log_factors: Floats, mask: NDArray[np.bool_]) -> None:
-        """Bet one window: log_factors float64[bets, n]; rows outside `mask` stay as they are."""
+    def update(self, log_factors: Bets, mask: NDArray[np.bool_]) -> None:
+        """Bet one window; rows outside `mask` stay as they are.
+
+        log_factors: float64[bets, n], for wealth whose onset lies before this window, and for
+        the mass that takes this window for the onset.
+        """
         self.log_wealth, self.age = self._after(log_factors, mask)
 
-    def log_value_after(self, log_factors: Floats, mask: NDArray[np.bool_]) -> Floats:
+    def log_value_after(self, log_factors: Bets, mask: NDArray[np.bool_]) -> Floats:
         """float64[n]: the log e-value once this window is bet too; changes nothing."""
         return _log_value(*self._after(log_factors, mask))
 
@@ -48,10 +54,11 @@ class OnsetMixture:
         """float64[n]: the log e-value now; 0 for rows that have not bet yet."""
         return _log_value(self.log_wealth, self.age)
 
-    def _after(self, log_factors: Floats, mask: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def _after(self, log_factors: Bets, mask: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         later = np.log((1 - AT_START) * HAZARD) + (self.age - 1) * np.log1p(-HAZARD)
         mass = np.where(self.age == 0, np.log(AT_START), later)
-        wealth = np.logaddexp(self.log_wealth, mass) + np.minimum(log_factors, CAP)
+        going_on, beginning = (np.where(mask, np.minimum(f, CAP), 0.0) for f in log_factors)
+        wealth = np.logaddexp(self.log_wealth + going_on, mass + beginning)
         return np.where(mask, wealth, self.log_wealth), self.age + mask
 
     def reset(self, rows: Rows) -> None:

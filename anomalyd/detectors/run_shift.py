@@ -76,7 +76,10 @@ class RunShift:
         self._state.reset(rows)
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
-        return self._state.dump() | {"residuals": self._residuals.copy(), "loads": self._loads.copy()}
+        return self._state.dump() | {
+            "residuals": self._residuals.copy(),
+            "loads": self._loads.copy(),
+        }
 
     def load(self, state: Arrays) -> None:
         self._state.load(state)

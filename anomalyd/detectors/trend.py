@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState
-from anomalyd.detectors.mixture import TILTS, OnsetMixture
+from anomalyd.detectors.mixture import TILTS, Bets, OnsetMixture
 from anomalyd.model import Floats, Rows
 
 BLOCK = 4
@@ -18,8 +18,9 @@ class Trend:
 
     Under the null the residual has no drift: the differences telescope, so whatever the
     autocorrelation their sum stays bounded while each bet pays λ²/2 for its variance, and the
-    product cannot grow. Quantities that are worse both ways have no trend of their own. At most `tolerate` of drift per block is forgiven. Slopes are kept by
-    Holt's recursion in the value's own unit for `time_to`.
+    product cannot grow. Quantities that are worse both ways have no trend. At most `tolerate`
+    of drift per block is forgiven. Slopes are kept by Holt's recursion in the value's own unit
+    for `time_to`.
 
     State: sum, count of the block; last block mean; level and slope per window, float64[n].
     Reference: Holt 1957 (2004 reprint); the telescoping bound is elementary.
@@ -54,13 +55,13 @@ class Trend:
         self._follow(context.value, mask & np.isfinite(context.value))
 
     def time_to(self, limit: Floats, window: float) -> Floats:
-        """Seconds float64[n] until `limit` (float64[n], NaN = none) at the present slope; inf if never."""
+        """Seconds float64[n] until `limit` (float64[n], NaN = none) at this slope, inf if never."""
         s = self._state
         with np.errstate(divide="ignore", invalid="ignore"):
             windows = (limit - s["level"]) / s["slope"]
         return np.where((s["slope"] > 0) & (windows >= 0), windows * window, np.inf)
 
-    def _bets(self, context: Context) -> tuple[Floats, Mask]:
+    def _bets(self, context: Context) -> tuple[Bets, Mask]:
         s = self._state
         complete = (s["count"] + 1 >= BLOCK) & np.isfinite(s["mean"])
         complete &= np.isfinite(context.residual) & (context.sign != 0)
@@ -72,7 +73,7 @@ class Trend:
         z = np.clip(np.where(complete, worse / scale, 0.0), -3.0, 3.0)
         tilts = TILTS[:, np.newaxis]
         factors = tilts * z - tilts * tilts / 2
-        return factors, complete
+        return (factors, factors), complete
 
     def _follow(self, value: Floats, seen: Mask) -> None:
         s, known = self._state, np.isfinite(self._state["level"])

@@ -8,6 +8,7 @@ import numpy as np
 
 from anomalyd.detectors import DETECTORS
 from anomalyd.detectors.base import Context, Detector, Mask, Returns
+from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.mixture import TILTS, OnsetMixture, bets_on_p
 from anomalyd.model import Floats, Rows
 
@@ -15,13 +16,11 @@ from anomalyd.model import Floats, Rows
 @dataclass(frozen=True, slots=True)
 class Scores:
     """log_evidence float64[n] (0 = none); leader intp[n], index of the detector that adds most;
-    ruled bool[n], a rule of some detector holds; p float64[n], how ordinary this window is
-    (1 = as expected), NaN where no detector can say."""
+    ruled bool[n], a rule of some detector holds."""
 
     log_evidence: Floats
     leader: Rows
     ruled: Mask
-    p: Floats
 
 
 class Bank:
@@ -40,7 +39,6 @@ class Bank:
             for detector in self.detectors
             if detector.returns is Returns.PREDICTIVE
         }
-        self._last = np.zeros(0)
         self.resize(n)
 
     @property
@@ -48,15 +46,17 @@ class Bank:
         return [detector.name for detector in self.detectors]
 
     def resize(self, n: int) -> None:
-        for part in (*self.detectors, *self._mixtures.values()):
-            part.resize(n)
+        for detector in self.detectors:
+            detector.resize(n)
+        for mixture in self._mixtures.values():
+            mixture.resize(n)
 
     def score(self, context: Context, judged: Mask) -> Scores:
         """Score one window and bet it for `judged` rows."""
         n = len(context.value)
         terms = np.full((len(self.detectors), n), -np.inf)
         used = np.zeros((len(self.detectors), n))
-        ruled, ordinary = np.zeros(n, dtype=bool), np.full(n, np.nan)
+        ruled = np.zeros(n, dtype=bool)
         for i, detector in enumerate(self.detectors):
             score = detector.score(context)
             ready = np.isfinite(score)
@@ -64,29 +64,34 @@ class Bank:
                 ruled |= ready & (score > 0)
                 continue
             if detector.returns is Returns.PREDICTIVE:
-                if detector.name == "baseline_deviation":
-                    ordinary = score
                 mixture = self._mixtures[detector.name]
-                mixture.update(bets_on_p(np.where(ready, score, 1.0)), ready & judged)
+                bets = bets_on_p(np.where(ready, score, 1.0))
+                mixture.update((bets, bets), ready & judged)
                 score, ready = mixture.log_value(), mixture.age > 0
             used[i] = np.where(ready, self._shares[i], 0.0)
-            terms[i] = np.where(ready, np.where(ready, score, 0.0) + np.log(self._shares[i]), -np.inf)
+            terms[i] = np.where(
+                ready, np.where(ready, score, 0.0) + np.log(self._shares[i]), -np.inf
+            )
         rest = np.clip(1.0 - used.sum(axis=0), 1e-12, None)
         total = np.logaddexp(np.logaddexp.reduce(terms, axis=0), np.log(rest))
-        return Scores(total, terms.argmax(axis=0), ruled & judged, ordinary)
+        return Scores(total, terms.argmax(axis=0), ruled & judged)
 
     def learn(self, context: Context, mask: Mask) -> None:
         for detector in self.detectors:
             detector.learn(context, mask)
 
     def reset(self, rows: Rows) -> None:
-        for part in (*self.detectors, *self._mixtures.values()):
-            part.reset(rows)
+        for detector in self.detectors:
+            detector.reset(rows)
+        for mixture in self._mixtures.values():
+            mixture.reset(rows)
 
     def forget_evidence(self, rows: Rows) -> None:
         """Begin anew after an anomaly resolved; what was learned of the run's level stays."""
         for detector in self.detectors:
-            if detector.returns is Returns.SEQUENTIAL:
+            if isinstance(detector, BaselineDeviation):
+                detector.forget_evidence(rows)
+            elif detector.returns is Returns.SEQUENTIAL:
                 detector.reset(rows)
         for mixture in self._mixtures.values():
             mixture.reset(rows)

@@ -1,0 +1,101 @@
+"""The latest values over the table's rows, and whose they are, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anomalyd.detectors.base import Mask
+from anomalyd.judgement.silences import Silence, silenced
+from anomalyd.model import LOAD_SIGNAL, Batch, Floats, Rows
+from anomalyd.signals.table import SignalTable
+
+
+class Board:
+    """observed, counts float64[n]: of the latest tick, NaN where absent. is_load bool[n].
+
+    A run's series carry its selector in `run_label`; without a run label all rows are of ''.
+    """
+
+    def __init__(self, table: SignalTable, run_label: str | None) -> None:
+        self._table, self._run_label = table, run_label
+        self.observed: Floats = np.zeros(0)
+        self.counts: Floats = np.zeros(0)
+        self.is_load: Mask = np.zeros(0, dtype=bool)
+        self.unanswered: list[str] = []
+        self._answered = np.zeros(len(table.signals), dtype=bool)
+        self._services: dict[str, int] = {}
+        self._service: Rows = np.zeros(0, dtype=np.intp)
+        self._selectors: dict[str, int] = {}
+        self._selector: Rows = np.zeros(0, dtype=np.intp)
+        self._silences: tuple[Silence, ...] = ()
+        self._quiet: tuple[float, Mask] = (-np.inf, np.zeros(0, dtype=bool))
+
+    def __len__(self) -> int:
+        return len(self._service)
+
+    def grown(self) -> bool:
+        """Take in rows that are new in the table; whether there were any."""
+        known, table = len(self._service), self._table
+        if known == len(table):
+            return False
+        label = self._run_label
+        services = [
+            self._services.setdefault(s, len(self._services)) for s in table.services[known:]
+        ]
+        values = [labels.get(label) if label else "" for labels in table.labels[known:]]
+        selectors = [self._selectors.setdefault(v, len(self._selectors)) for v in values]
+        self._service = np.append(self._service, services).astype(np.intp)
+        self._selector = np.append(self._selector, selectors).astype(np.intp)
+        loads = [i for i, signal in enumerate(table.signals) if signal.name == LOAD_SIGNAL]
+        self.is_load = np.isin(table.signal_index, loads)
+        self._quiet = (-np.inf, self._quiet[1])
+        return True
+
+    def lay(self, batch: Batch) -> None:
+        """What did not arrive is absent, not old."""
+        self.observed, self.counts = np.full(len(self), np.nan), np.full(len(self), np.nan)
+        self.observed[batch.rows] = batch.values
+        self.counts[batch.rows] = batch.counts
+        self._answered = np.array(
+            [s.name in batch.answered for s in self._table.signals], dtype=bool
+        )
+        self.unanswered = sorted({s.name for s in self._table.signals} - batch.answered)
+
+    def loads(self, capacity: float) -> dict[str, float]:
+        """Offered load per unit of capacity of each selector that has one."""
+        names = list(self._selectors)
+        rows = np.flatnonzero(self.is_load)
+        return {names[self._selector[row]]: float(self.observed[row]) / capacity for row in rows}
+
+    def spread(self, by_selector: dict[str, float]) -> Floats:
+        """A value per selector as float64[n] over rows, NaN where it has none."""
+        values = np.array([by_selector.get(name, np.nan) for name in self._selectors])
+        return values[self._selector] if len(values) else np.zeros(0)
+
+    def rows_of(self, selector: str) -> Rows:
+        if not self._run_label or not selector:
+            return np.arange(len(self))
+        return np.flatnonzero(self._selector == self._selectors.get(selector, -1))
+
+    def answered(self) -> Mask:
+        """bool[n]: the row's signal was evaluated, and some other service had data: if nobody
+        else has, it is telemetry that failed, not the service."""
+        reporting = np.bincount(
+            self._service, weights=np.isfinite(self.observed), minlength=len(self._services)
+        )
+        others = (reporting > 0).sum() - (reporting > 0)
+        return self._answered[self._table.signal_index] & (others[self._service] > 0)
+
+    def quiet(self, silences: Sequence[Silence], time: float) -> Mask:
+        """bool[n]: silenced rows; worked out anew when silences, rows or an expiry change it."""
+        due, mask = self._quiet
+        if tuple(silences) != self._silences or time >= due or len(mask) != len(self):
+            self._silences = tuple(silences)
+            table = self._table
+            names = (table.signals[i].name for i in table.signal_index)
+            mask = silenced(silences, list(zip(names, table.labels, strict=True)), time)[0]
+            due = min((s.until for s in silences if s.until > time), default=np.inf)
+            self._quiet = (due, mask)
+        return mask

@@ -1,0 +1,220 @@
+"""What production leads us to expect of every row, as the detectors' `Context`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from anomalyd.baseline import transfer
+from anomalyd.baseline.lookup import Lookup
+from anomalyd.detectors.base import Context, Mask
+from anomalyd.model import Floats, Kind, Labels, Ratio, Rows, Worse
+from anomalyd.signals.selector import parse_selector
+from anomalyd.signals.table import SignalTable
+
+SIGN = {Worse.UP: 1.0, Worse.DOWN: -1.0, Worse.BOTH: 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """float64[n], NaN without a profile: expected, low, high in the signal's unit; location, the
+    expected value in the residual's scale; bad_ratio, upper bound of production's ratio of bad
+    requests. extrapolated: bool[n]."""
+
+    expected: Floats
+    low: Floats
+    high: Floats
+    location: Floats
+    bad_ratio: Floats
+    extrapolated: Mask
+
+    @classmethod
+    def unknown(cls, n: int) -> Band:
+        expected, low, high, location, bad_ratio = np.full((5, n), np.nan)
+        return cls(expected, low, high, location, bad_ratio, np.zeros(n, dtype=bool))
+
+    def put(self, rows: Rows, part: Band) -> None:
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(part, field.name)
+
+
+class Reference:
+    """Joins the signal table with a baseline; arrays over the table's rows, extended as it grows.
+
+    partner intp[n]: the row's profile, -1 if production has none. `run_label` is left out of the
+    key by which a row is looked up, since production's series do not carry it.
+    """
+
+    def __init__(self, table: SignalTable, lookup: Lookup | None, run_label: str | None) -> None:
+        self._table, self._lookup, self._run_label = table, lookup, run_label
+        self._meta = lookup.baseline.meta if lookup is not None else {}
+        self._fixed: dict[str, Floats] = {}
+        self.partner: Rows = np.zeros(0, dtype=np.intp)
+        self.extend()
+
+    @property
+    def known(self) -> bool:
+        return self._lookup is not None
+
+    def query(self, signal: str) -> str:
+        """The resolved query that production's side of `signal` came from, '' if not known."""
+        return str(self._meta.get("queries", {}).get(signal, ""))
+
+    def without_row(self, rows: Rows) -> list[tuple[str, Labels]]:
+        """Series of production that none of `rows` is the partner of: (signal, labels) each."""
+        if self._lookup is None:
+            return []
+        keys = self._lookup.baseline.profiles.keys
+        absent = np.setdiff1d(np.arange(len(keys)), self.partner[rows])
+        return [_parse_key(keys[i]) for i in absent]
+
+    def extend(self) -> None:
+        """Match rows that are new in the table."""
+        known, n = len(self.partner), len(self._table)
+        if n == known and self._fixed:
+            return
+        keys = [self._key(row) for row in range(known, n)]
+        found = self._lookup.match(keys) if self._lookup else np.full(len(keys), -1, dtype=np.intp)
+        self.partner = np.concatenate([self.partner, found])
+        self._fixed = self._fix()
+
+    def _key(self, row: int) -> str:
+        signal = self._table.signals[self._table.signal_index[row]]
+        labels = self._table.labels[row]
+        return f"{signal.name}{labels.without([self._run_label]) if self._run_label else labels}"
+
+    def _fix(self) -> dict[str, Floats]:
+        """Everything that does not change from window to window, float64[n] each."""
+        signals, index = self._table.signals, self._table.signal_index
+        of_signal = {
+            "offset": [transfer.OFFSET[s.kind] for s in signals],
+            "sign": [SIGN[s.worse] for s in signals],
+            "relative": [s.tolerate.relative for s in signals],
+            "absolute": [s.tolerate.absolute for s in signals],
+            "ratio": [isinstance(s.definition, Ratio) for s in signals],
+            "errors": [s.kind is Kind.ERRORS for s in signals],
+        }
+        fixed = {k: np.array(v, dtype=np.float64)[index] for k, v in of_signal.items() if signals}
+        has = self.partner >= 0
+        for name in ("noise", "phi", "sampling", "median", "logarithmic"):
+            fixed[name] = np.full(len(self.partner), np.nan)
+            if self._lookup is not None:
+                profile = getattr(self._lookup.baseline.profiles, name)
+                fixed[name][has] = profile[self.partner[has]]
+        fixed["usual"], fixed["gap"] = np.zeros(len(has)), np.zeros(len(has))
+        if self._lookup is not None and has.any():
+            usual, gap = self._lookup.expected_present(self.partner[has])
+            fixed["usual"][has], fixed["gap"][has] = usual, gap
+        return fixed
+
+    def band(self, load: float, rows: Rows) -> Band:
+        """Expected values of `rows` at `load` (per unit of capacity); arrays of len(rows)."""
+        band = Band.unknown(len(rows))
+        has = np.flatnonzero(self.partner[rows] >= 0)
+        if self._lookup is None or not has.size:
+            return band
+        partner = self.partner[rows[has]]
+        expected = self._lookup.at(load, partner)
+        rate, upper = self._lookup.rates(load, partner)
+        counted = np.isfinite(rate)
+        part = Band(
+            np.where(counted, rate, expected.center),
+            np.where(counted, np.minimum(expected.low, rate), expected.low),
+            np.where(counted, np.maximum(expected.high, upper), expected.high),
+            expected.location,
+            upper,
+            expected.extrapolated,
+        )
+        band.put(has, part)
+        return band
+
+    def context(
+        self,
+        time: float,
+        window: float,
+        values: Floats,
+        counts: Floats,
+        loads: Floats,
+        band: Band,
+        answered: Mask,
+        rows: Rows,
+    ) -> Context:
+        """The detectors' view of one window of `rows`; every array has one entry per row."""
+        f = {name: array[rows] for name, array in self._fixed.items()}
+        logarithmic = f["logarithmic"] == 1.0
+        counted = (f["ratio"] == 1.0) & np.isfinite(counts)
+        size = np.maximum(np.abs(f["median"]), f["noise"])
+        tolerate = np.where(logarithmic, np.log1p(f["relative"]), f["relative"] * size)
+        scale = np.where(logarithmic, 1.0, size)
+        allowed = transfer.ERROR_FACTOR * band.bad_ratio + transfer.ERROR_SLACK
+        events = np.where(counts > 0, counts, np.inf)
+        return Context(
+            time=time,
+            window=window,
+            value=values,
+            residual=np.where(counted, np.nan, self._residual(values, band, rows)),
+            sampling=np.nan_to_num(f["sampling"] / events),
+            noise=f["noise"],
+            phi=np.nan_to_num(f["phi"]),
+            offset=f["offset"] * scale,
+            slope=transfer.SLOPE * scale,
+            load=self._stretched(loads),
+            tolerate=tolerate + f["absolute"],
+            sign=f["sign"],
+            bad=np.where(counted, values * counts, np.nan),
+            total=np.where(counted, counts, np.nan),
+            bad_ratio=np.where(counted, np.minimum(allowed, 1.0), np.nan),
+            answered=answered,
+            usual=f["usual"] > 0,
+            gap=f["gap"],
+        )
+
+    def _residual(self, values: Floats, band: Band, rows: Rows) -> Floats:
+        residual = np.full(len(rows), np.nan)
+        has = np.flatnonzero(self.partner[rows] >= 0)
+        if self._lookup is not None and has.size:
+            transformed = self._lookup.transform(values[has], self.partner[rows[has]])
+            residual[has] = transformed - band.location[has]
+        return residual
+
+    def _stretched(self, loads: Floats) -> Floats:
+        """Log load from the middle of production's range, each unit beyond it counted more."""
+        if self._lookup is None or not self._meta.get("conditioned", True):
+            return np.zeros(len(loads))
+        bins = self._lookup.baseline.profiles.load_bins
+        position = np.log(np.where(loads > 0, loads, np.nan))
+        beyond = position - np.clip(position, bins[0], bins[-1])
+        centred = position - (bins[0] + bins[-1]) / 2
+        return np.nan_to_num(centred + transfer.STRETCH * beyond)
+
+    # Effects of single rows, for findings --------------------------------------------------
+
+    def largest(self, rows: Rows, log: float) -> Floats:
+        """The largest shift worth searching, in the residual's scale: `log`, or its like."""
+        f = {name: self._fixed[name][rows] for name in ("logarithmic", "ratio", "median", "noise")}
+        linear = np.expm1(log) * np.maximum(np.abs(f["median"]), f["noise"])
+        plain = np.where(f["logarithmic"] == 1.0, log, linear)
+        return np.where(f["ratio"] == 1.0, 1.0, plain)
+
+    def as_effect(self, row: int, shift: float) -> float:
+        """A shift in the residual's scale as the effect that people read."""
+        if self._fixed["absolute"][row] or self._fixed["ratio"][row] == 1.0:
+            return float(shift)
+        if self._fixed["logarithmic"][row] == 1.0:
+            return float(np.expm1(shift))
+        median = abs(float(self._fixed["median"][row]))
+        return float(shift / median) if median else float("inf")
+
+    def passing(self, observed: float, expected: float, row: int, share: float) -> float:
+        """The value whose deviation is `share` of the one observed; NaN if that is not known."""
+        if self._fixed["logarithmic"][row] == 1.0 and observed > 0 and expected > 0:
+            return float(expected * (observed / expected) ** share)
+        if self._fixed["ratio"][row] == 1.0:
+            return float(observed * share)
+        return float(expected + (observed - expected) * share)
+
+
+def _parse_key(key: str) -> tuple[str, Labels]:
+    selector = parse_selector(key)
+    return selector.metric, Labels.of({m.label: m.value for m in selector.matchers})

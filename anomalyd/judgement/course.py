@@ -1,0 +1,43 @@
+"""One run on its way through the pipeline: all that is kept for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from anomalyd.judgement.board import Board
+from anomalyd.judgement.budget import Allotment
+from anomalyd.judgement.integrity import IntegrityLog
+from anomalyd.judgement.phases import may_judge
+from anomalyd.judgement.record import Record
+from anomalyd.model import Anomaly, Rows, Run, RunState
+
+
+@dataclass(slots=True)
+class Course:
+    """rows, deciding: intp, the rows of the run's series, and those of them that may decide.
+    anomalies: the latest anomaly of each row."""
+
+    run: Run
+    allotment: Allotment
+    integrity: IntegrityLog
+    record: Record = field(default_factory=Record)
+    rows: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    deciding: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    anomalies: dict[int, Anomaly] = field(default_factory=dict)
+
+    @property
+    def under_way(self) -> bool:
+        return self.run.state is not RunState.FINISHED
+
+    def watch(self, board: Board, time: float, window: float, load: float | None) -> bool:
+        """Record one window; returns whether it may be judged. load: None if none is defined."""
+        active = self.run.state is RunState.ACTIVE
+        self.record.add(time, np.nan if load is None else load, board.observed, board.counts)
+        judged = active and (load is None or may_judge(self.record.loads, window))
+        self.record.judged.append(judged)
+        if active:
+            present = int(np.isfinite(board.observed[self.rows]).sum())
+            self.integrity.window(time, present, board.unanswered, load)
+        return judged

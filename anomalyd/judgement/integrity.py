@@ -1,0 +1,60 @@
+"""Faults of telemetry, reported as such and never taken for faults of the system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from anomalyd.model import Integrity
+
+BROKEN_SHARE = 0.5
+"""A run in which more than half of the windows brought nothing at all proves nothing: invalid."""
+
+
+class IntegrityLog:
+    """Collects faults of a run; adjoining windows of one kind and place become one entry."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._open: dict[tuple[str, str], Integrity] = {}
+        self._closed: list[Integrity] = []
+        self.windows = 0
+        self.empty = 0
+
+    def window(
+        self, time: float, present: int, unanswered: Iterable[str], load: float | None
+    ) -> None:
+        """Note one window: rows that had a value, signals not evaluated, load (None: not set)."""
+        self.windows += 1
+        if present == 0:
+            self.empty += 1
+            self._note("no-data", "staging", time, "no signal had a value")
+        for signal in unanswered:
+            self._note("query-failed", signal, time, "the signal could not be evaluated")
+        if present and load is not None and not load > 0:
+            self._note("no-load", "load", time, "no load was seen at the entry")
+
+    def duplicate(self, time: float, where: str, detail: str) -> None:
+        self._note("duplicate", where, time, detail)
+
+    def entries(self) -> tuple[Integrity, ...]:
+        found = [*self._closed, *self._open.values()]
+        if self.broken:
+            detail = f"{self.empty} of {self.windows} windows brought no data at all"
+            first = min((entry.start for entry in found), default=0.0)
+            last = max((entry.end for entry in found), default=0.0)
+            found.append(Integrity("gap", "staging", first, last, detail, breaks_run=True))
+        return tuple(sorted(found, key=lambda entry: (entry.start, entry.kind, entry.where)))
+
+    @property
+    def broken(self) -> bool:
+        return self.windows > 0 and self.empty > BROKEN_SHARE * self.windows
+
+    def _note(self, kind: str, where: str, time: float, detail: str) -> None:
+        key, start = (kind, where), time - self._window
+        before = self._open.get(key)
+        if before is not None and start <= before.end + self._window / 2:
+            self._open[key] = Integrity(kind, where, before.start, time, detail)
+            return
+        if before is not None:
+            self._closed.append(before)
+        self._open[key] = Integrity(kind, where, start, time, detail)

@@ -1,0 +1,68 @@
+"""The phases of a run, from its load, and which windows may be judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from anomalyd.model import Phase
+
+IDLE = 0.15
+"""Below this share of the run's highest load so far nothing is judged: the test is not on."""
+
+MOVING = 0.3
+"""Log change of load between windows above which windowed rates lag what they measure."""
+
+
+def may_judge(loads: Sequence[float], window: float) -> bool:
+    """Whether the latest window's load lets signals be compared: known, not idle, not jumping."""
+    load = loads[-1]
+    if not math.isfinite(load) or load <= 0 or load < IDLE * _highest(loads):
+        return False
+    before = loads[-2] if len(loads) > 1 else load
+    if not math.isfinite(before) or before <= 0:
+        return False
+    return abs(math.log(load / before)) <= _moves(load, window)
+
+
+def phases(
+    times: Sequence[float], loads: Sequence[float], window: float, warmup_until: float
+) -> tuple[Phase, ...]:
+    """Phases in order, adjoining, each at least one window long.
+
+    cold-start until `warmup_until`; idle (load unknown or under 15% of the highest), ramp (load
+    rising or falling faster than it can be judged), spike (1.5 times the median or more), drain
+    (falling at the end), else steady.
+    """
+    found: list[Phase] = []
+    usual = sorted(load for load in loads if math.isfinite(load) and load > 0)
+    median = usual[len(usual) // 2] if usual else math.nan
+    for i, time in enumerate(times):
+        kind = _kind(loads[: i + 1], median, window)
+        if time - window < warmup_until:
+            kind = "cold-start"
+        if found and found[-1].kind == kind:
+            found[-1] = Phase(kind, found[-1].start, time)
+        else:
+            found.append(Phase(kind, found[-1].end if found else time - window, time))
+    if len(found) > 1 and found[-1].kind in ("ramp", "idle"):
+        found[-1] = Phase("drain", found[-1].start, found[-1].end)
+    return tuple(found)
+
+
+def _kind(loads: Sequence[float], median: float, window: float) -> str:
+    load = loads[-1]
+    if not math.isfinite(load) or load < IDLE * _highest(loads):
+        return "idle"
+    if not may_judge(loads, window):
+        return "ramp"
+    return "spike" if load >= 1.5 * median else "steady"
+
+
+def _highest(loads: Sequence[float]) -> float:
+    return max((load for load in loads if math.isfinite(load)), default=0.0)
+
+
+def _moves(load: float, window: float) -> float:
+    """MOVING, or four standard errors of a Poisson count where few requests make a window."""
+    return max(MOVING, 4 / math.sqrt(max(load * window, 1.0)))

@@ -1,0 +1,191 @@
+"""READ FIRST. One tick from Batch to Incidents: synchronous and pure.
+
+The same batches, baseline and runs give identical incidents and verdicts; the daemon, `watch` and
+the tests all call `Pipeline.process`. It does no I/O and reads no clock.
+
+    Batch ─▶ Board ─▶ window full? ─▶ Reference.band (production at this load)
+                                        └▶ Context ─▶ Bank.score ─▶ Anomalies.step ─▶ Incidents
+                                                       └─ learn (firing rows left out)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomalyd.baseline.lookup import Lookup
+from anomalyd.baseline.profile import Baseline
+from anomalyd.detectors.base import Context, Mask
+from anomalyd.explain.suspects import Graph
+from anomalyd.judgement import tell
+from anomalyd.judgement.anomalies import Anomalies
+from anomalyd.judgement.board import Board
+from anomalyd.judgement.budget import Allotment
+from anomalyd.judgement.context import Band, Reference
+from anomalyd.judgement.course import Course
+from anomalyd.judgement.evidence import Bank, Scores
+from anomalyd.judgement.incidents import Incidents
+from anomalyd.judgement.integrity import IntegrityLog
+from anomalyd.judgement.silences import Silence
+from anomalyd.judgement.verdict import Judge
+from anomalyd.model import Batch, Floats, Incident, Run, Verdict
+from anomalyd.signals.table import SignalTable
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the pipeline needs to know of the configuration; times in seconds."""
+
+    window: float
+    false_fail: float = 0.01
+    coverage: float = 0.8
+    keep_firing_for: float = 60.0
+    close_incident_after: float = 60.0
+    capacity: float = 1.0
+    run_label: str | None = None
+    shadow: bool = False
+
+
+class Pipeline:
+    """State over the rows of one signal table, and the runs under way (`courses`, by run id)."""
+
+    def __init__(self, table: SignalTable, settings: Settings, graph: Graph) -> None:
+        self.table, self.settings = table, settings
+        self.silences: Sequence[Silence] = ()
+        self.board = Board(table, settings.run_label)
+        self.reference = Reference(table, None, settings.run_label)
+        self.bank = Bank()
+        self.anomalies = Anomalies(settings.keep_firing_for)
+        self.incidents = Incidents(graph, settings.close_incident_after)
+        self.courses: dict[str, Course] = {}
+        self.band = Band.unknown(0)
+        self.evidence: Floats = np.zeros(0)
+        self._window_end = -np.inf
+
+    def process(self, batch: Batch) -> list[Incident]:
+        """Take one tick in; returns the incidents that opened, changed or closed.
+
+        Between windows values are only shown: evidence advances once per disjoint window.
+        """
+        self._grow()
+        self.board.lay(batch)
+        if batch.time - self._window_end < self.settings.window - 1e-6:
+            return []
+        self._window_end = batch.time
+        loads = self.board.loads(self.settings.capacity)
+        of_rows = self.board.spread(loads)
+        self.band = self._band(of_rows)
+        context = self.reference.context(
+            batch.time,
+            self.settings.window,
+            self.board.observed,
+            self.board.counts,
+            of_rows,
+            self.band,
+            self.board.answered(),
+            np.arange(len(self.table)),
+        )
+        judged = self._judged(context, loads)
+        scores = self.bank.score(context, judged)
+        self.evidence = scores.log_evidence
+        quiet = self.board.quiet(self.silences, batch.time)
+        changed = self.anomalies.step(context, scores, self._thresholds(), judged, quiet)
+        touched = [i for c in self._under_way() for i in self._tell(c, context, scores)]
+        touched += self.incidents.close_due(batch.time)
+        self.bank.learn(context, judged & ~self.anomalies.firing)
+        self.bank.forget_evidence(changed.resolved)
+        return self.incidents.get(touched)
+
+    def use_baseline(self, baseline: Baseline | None) -> None:
+        """Judge by `baseline` from the next window on."""
+        lookup = Lookup(baseline) if baseline is not None else None
+        self.reference = Reference(self.table, lookup, self.settings.run_label)
+        self._share_out()
+
+    def start_run(self, run: Run) -> None:
+        self._grow()
+        course = Course(
+            run, Allotment(self.settings.false_fail), IntegrityLog(self.settings.window)
+        )
+        self.courses[run.id] = course
+        self._join(course)
+        course.allotment.begin(len(self.table), course.deciding)
+        self.bank.reset(course.rows)
+        self.anomalies.reset(course.rows)
+
+    def change_run(self, run: Run) -> None:
+        """The run's state moved on (warmup → active → settling)."""
+        self.courses[run.id].run = run
+
+    def finish_run(self, run: Run, time: float) -> tuple[Verdict, list[Incident]]:
+        """Close the run's incidents and judge it; its course stays until `forget_run`."""
+        course = self.courses[run.id]
+        course.run = run
+        closed = self.incidents.get(self.incidents.close_all(run.id, time))
+        judge = Judge(self.table, self.reference, self.settings, self.silences)
+        return judge.verdict(course, self.anomalies, self.incidents.of_run(run.id)), closed
+
+    def forget_run(self, run_id: str) -> None:
+        self.courses.pop(run_id, None)
+        self.incidents.forget(run_id)
+
+    def _grow(self) -> None:
+        if self.board.grown():
+            n = len(self.table)
+            self.reference.extend()
+            self.bank.resize(n)
+            self.anomalies.resize(n)
+            self._share_out()
+
+    def _share_out(self) -> None:
+        for course in self._under_way():
+            self._join(course)
+            course.allotment.admit(len(self.table), course.deciding)
+
+    def _join(self, course: Course) -> None:
+        course.rows = self.board.rows_of(course.run.selector)
+        partnered = self.reference.partner[course.rows] >= 0
+        course.deciding = course.rows[partnered & ~self.board.is_load[course.rows]]
+
+    def _under_way(self) -> list[Course]:
+        return [course for course in self.courses.values() if course.under_way]
+
+    def _band(self, loads: Floats) -> Band:
+        band = Band.unknown(len(loads))
+        for load in np.unique(loads):
+            rows = np.flatnonzero(np.isnan(loads) if np.isnan(load) else loads == load)
+            band.put(rows, self.reference.band(float(load), rows))
+        return band
+
+    def _judged(self, context: Context, loads: dict[str, float]) -> Mask:
+        """bool[n]: rows whose evidence advances at this window."""
+        judged = np.zeros(len(self.table), dtype=bool)
+        for course in self._under_way():
+            load = loads.get(course.run.selector, np.nan) if self.board.is_load.any() else None
+            if course.watch(self.board, context.time, context.window, load):
+                judged[course.deciding] = True
+        return judged
+
+    def _thresholds(self) -> Floats:
+        thresholds = np.full(len(self.table), np.inf)
+        for course in self._under_way():
+            thresholds[course.deciding] = course.allotment.log_threshold[course.deciding]
+        return thresholds
+
+    def _tell(self, course: Course, context: Context, scores: Scores) -> list[str]:
+        """Ids of the incidents that this window's firing and resolved rows of a run touched."""
+        touched = []
+        for row in course.deciding[self.anomalies.fired_at[course.deciding] == context.time]:
+            leader = self.bank.names[scores.leader[row]]
+            since = float(self.anomalies.since[row])
+            anomaly = tell.fired(row, self.table, context, self.band, scores, since, leader)
+            course.anomalies[int(row)] = anomaly
+            touched.append(self.incidents.add(course.run.id, anomaly))
+        for row, anomaly in course.anomalies.items():
+            now = tell.followed(row, anomaly, self.table, context, self.band, self.anomalies)
+            if now is not anomaly:
+                course.anomalies[row] = now
+                touched.append(self.incidents.add(course.run.id, now))
+        return touched
