@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic import model_validator as whole
 
-from anomalyd import model, units
+from anomalyd import address, model, units
 from anomalyd.signals.selector import parse_matchers, parse_selector
 
 Duration = Annotated[float, BeforeValidator(units.parse_duration)]
@@ -382,6 +382,12 @@ class Api(_Section):
     @whole(mode="after")
     def _check(self) -> Self:
         self._one_secret("token")
+        host, _ = address.parse_listen(self.listen)
+        if not (self.token or self.token_file) and not address.is_loopback(host):
+            raise ValueError(
+                f"listen {self.listen} reaches other machines; set token (or token_file), or "
+                "listen on 127.0.0.1"
+            )
         return self
 
     def secret(self) -> str | None:

@@ -1,0 +1,70 @@
+"""The pages for people: all runs, and one run. No script, no request to anywhere else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from anomalyd.api.keys import CONTROL
+from anomalyd.api.verdicts import FORMATS
+from anomalyd.model import RunState
+from anomalyd.units import format_duration
+
+RUNS_SHOWN = 50
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+async def index(request: web.Request) -> web.Response:
+    control = request.app[CONTROL]
+    rows = [(run, control.outcome(run.id)) for run in control.runs(RUNS_SHOWN)]
+    return _page(
+        "index.html.jinja",
+        rows=rows,
+        unready=list(control.unready()),
+        degraded=list(control.degraded()),
+    )
+
+
+async def run(request: web.Request) -> web.Response:
+    control, run_id = request.app[CONTROL], request.match_info["id"]
+    status = control.status(run_id)
+    reports = [
+        ending for ending, (form, _) in FORMATS.items() if control.report(run_id, form) is not None
+    ]
+    return _page(
+        "run.html.jinja",
+        status=status,
+        run=status.run,
+        reports=reports,
+        incidents=control.incidents(run_id),
+        finished=status.run.state is RunState.FINISHED,
+    )
+
+
+def _page(name: str, **values: Any) -> web.Response:
+    text = _environment().get_template(name).render(**values)
+    headers = {"Content-Security-Policy": _POLICY}
+    return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("anomalyd.api", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["utc"] = _utc
+    environment.filters["duration"] = format_duration
+    return environment
+
+
+def _utc(time: float | None) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC" if time is not None else "–"

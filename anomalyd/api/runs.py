@@ -1,0 +1,61 @@
+"""Runs: start, stop, look, note; their incidents."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from anomalyd import codec
+from anomalyd.api.errors import Refusal, answer
+from anomalyd.api.keys import CONTROL
+from anomalyd.api.requests import AddNote, StartRun, body, whole_number
+from anomalyd.model import Run
+
+LISTED_AT_MOST = 10_000
+
+
+async def start(request: web.Request) -> web.Response:
+    asked = await body(request, StartRun)
+    run = request.app[CONTROL].start_run(asked.name, asked.selector, asked.labels)
+    location = f"/api/v1/runs/{run.id}"
+    return answer(codec.to_dict(run), 201, {"Location": location})
+
+
+async def listing(request: web.Request) -> web.Response:
+    control = request.app[CONTROL]
+    limit = whole_number(request, "limit", 100, LISTED_AT_MOST)
+    rows = [_with_outcome(run, control.outcome(run.id)) for run in control.runs(limit)]
+    return answer({"runs": rows})
+
+
+async def status(request: web.Request) -> web.Response:
+    found = request.app[CONTROL].status(request.match_info["id"])
+    return answer(codec.to_dict(found))
+
+
+async def stop(request: web.Request) -> web.Response:
+    run = request.app[CONTROL].stop_run(request.match_info["id"])
+    return answer(codec.to_dict(run))
+
+
+async def note(request: web.Request) -> web.Response:
+    asked = await body(request, AddNote)
+    run = request.app[CONTROL].add_note(request.match_info["id"], asked.text)
+    return answer(codec.to_dict(run), 201)
+
+
+async def incidents(request: web.Request) -> web.Response:
+    control = request.app[CONTROL]
+    run_id = request.query.get("run")
+    if run_id is not None:
+        control.status(run_id)
+    open_only = request.query.get("open", "false")
+    if open_only not in ("true", "false"):
+        raise Refusal(400, "bad_request", f"open={open_only}: write true or false")
+    limit = whole_number(request, "limit", 1000, LISTED_AT_MOST)
+    chosen = [i for i in control.incidents(run_id) if i.open or open_only == "false"]
+    newest = chosen[max(0, len(chosen) - limit) :]
+    return answer({"incidents": [codec.to_dict(each) for each in newest], "total": len(chosen)})
+
+
+def _with_outcome(run: Run, outcome: str | None) -> dict[str, object]:
+    return {**codec.to_dict(run), "outcome": outcome}

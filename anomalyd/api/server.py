@@ -1,0 +1,58 @@
+"""Listening: one address, from `serve` to the end of its block."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from anomalyd.address import is_loopback, parse_listen
+from anomalyd.api.keys import ACCESS
+
+_REASONS = {
+    errno.EADDRINUSE: "something listens there already; stop it or choose another port",
+    errno.EACCES: "listening there is not allowed; choose a port of 1024 or above",
+    errno.EADDRNOTAVAIL: "this machine has no such address; choose one of its own",
+}
+
+
+class ApiError(Exception):
+    """One sentence for the user: why the API cannot listen, and how to mend it."""
+
+
+@asynccontextmanager
+async def serve(
+    app: web.Application, listen: str, *, shutdown_seconds: float = 5.0
+) -> AsyncIterator[tuple[str, int]]:
+    """Listen on `listen` within the block; yields the address, with the port that 0 became.
+
+    At the end event streams are closed and other answers have `shutdown_seconds` to finish.
+    Raises ApiError when the address cannot be had, or reaches other machines without a token.
+    """
+    try:
+        host, port = parse_listen(listen)
+    except ValueError as error:
+        raise ApiError(f"api.listen: {error}") from None
+    if app[ACCESS].token is None and not is_loopback(host):
+        raise ApiError(
+            f"api.listen: {listen} reaches other machines; set api.token or listen on 127.0.0.1"
+        )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except socket.gaierror as error:
+            raise ApiError(
+                f"api.listen: the name {host!r} is not known; write an address"
+            ) from error
+        except OSError as error:
+            reason = _REASONS.get(error.errno or 0, error.strerror)
+            raise ApiError(f"api.listen: {listen}: {reason}") from error
+        address = runner.addresses[0]
+        yield address[0], address[1]
+    finally:
+        await runner.cleanup()
