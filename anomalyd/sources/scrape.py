@@ -111,9 +111,11 @@ class ScrapeSource:
                 tasks.create_task(self._once(target), name=f"{self.name}-{target.config.url}")
 
     async def _loop(self, target: _Target) -> None:
-        interval = self._scrape.interval
+        interval, tick = self._scrape.interval, 0
         while True:
-            await asyncio.sleep(interval - self._clock() % interval)
+            now = self._clock()
+            tick = next_tick(now, interval, tick)
+            await asyncio.sleep(tick * interval - now)
             await self._once(target)
 
     async def _once(self, target: _Target) -> None:
@@ -180,6 +182,11 @@ async def discover(
     for labels in table.labels:
         metrics.setdefault(labels.get("__name__"), set()).update(label for label, _ in labels)
     return {metric: frozenset(labels - {"__name__"}) for metric, labels in metrics.items()}
+
+
+def next_tick(now: float, interval: float, last: int) -> int:
+    """The number of the next multiple of `interval`: after `now`, and never `last` again."""
+    return max(last, math.floor(now / interval)) + 1
 
 
 class _Failed(Exception):
