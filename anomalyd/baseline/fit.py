@@ -152,7 +152,7 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     enough = np.isfinite(raw).sum(axis=1) >= LEAST_VALUES
     thin += [each.keys[row] for row in rows[~enough]]
     rows, kind, axis = rows[enough], each.signal.kind, grid.axis
-    values, counts = grid.place(raw[enough]), grid.place(each.counts[rows])
+    values, counts = grid.place(raw[enough]), grid.place(_counts(each.counts[rows]))
     y, logarithmic, floor = transform(values, kind)
     least_noise = noise_floor(y, logarithmic, kind)
     curves, residual = _trimmed_fit(y, axis, kind, least_noise)
@@ -183,6 +183,10 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     }
 
 
+def _counts(raw: NDArray[np.floating[Any]]) -> Floats:
+    return np.where(np.isfinite(raw) & (raw >= 0), raw, np.nan).astype(np.float64)
+
+
 def _trimmed_fit(y: Floats, axis: LoadAxis, kind: Kind, floor: Floats) -> tuple[Floats, Floats]:
     """Centres float64[s, b], and residuals float64[s, t] with NaN in incidents; fitted twice."""
     curves = centre_curves(y, axis, rising=kind in RISING)
@@ -198,19 +202,21 @@ def _noise(
     residual: Floats, counts: Floats, sampling: Floats, grid: _Grid
 ) -> tuple[Floats, Floats]:
     """(phi, scale of innovations beyond sampling) of windows one `window` apart."""
-    variance = scatter.spread(residual) ** 2
-    events = np.nan_to_num(row_medians(np.where(counts > 0, counts, np.nan)))
-    sampled = np.where(events > 0, sampling / np.maximum(events, 1e-9), 0.0)
-    sampled = np.minimum(sampled, 0.5 * variance)
-    memory = persistence(residual, grid.lag, grid.stretch, sampled)
+    added = np.where(counts > 0, sampling[:, np.newaxis] / np.where(counts > 0, counts, 1.0), 0.0)
+    sampled = row_medians(added)
+    memory = persistence(residual, grid.lag, grid.stretch, sampled, len(grid.axis.knots))
     surprise = scatter.innovations(residual, memory.phi, grid.lag)
-    total = scatter.t4_scale(surprise) * memory.shorten
+    total = scatter.t4_scale(surprise)
+    counted = sampling > 0
+    if counted.any():
+        both = scatter.innovations(added[counted], -(memory.phi[counted] ** 2), grid.lag)
+        total[counted] = scatter.scale_beyond(surprise[counted], both)
+    total *= memory.shorten
     pairs = np.isfinite(surprise).sum(axis=1)
     spent = len(grid.axis.knots) + 1
     total *= np.sqrt(pairs / np.maximum(pairs - spent, 0.25 * pairs + 1)).clip(1.0)
     total *= 1.0 + 1.0 / np.sqrt(2.0 * np.maximum(pairs, 2))
-    left = total**2 - sampled * (1.0 + memory.phi**2)
-    return memory.phi, np.sqrt(np.maximum(left, 0.25 * total**2))
+    return memory.phi, total
 
 
 def _presence(raw: Floats, answered: NDArray[np.bool_] | None, grid: _Grid) -> dict[str, Floats]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES, Baseline, Single
-from anomalyd.baseline.rates import upper_rate
+from anomalyd.baseline.rates import pooled_rates, upper_rate
 from anomalyd.model import Floats, Rows
 
 BAND = (0.05, 0.95)
@@ -44,8 +44,8 @@ class Lookup:
     """
 
     def __init__(self, baseline: Baseline, *, stretch: float = STRETCH) -> None:
-        p = baseline.profiles
         self.baseline = baseline
+        p = baseline.profiles
         self._profiles = p
         self._rows = {key: row for row, key in enumerate(p.keys)}
         self._logarithmic = p.logarithmic
@@ -118,15 +118,17 @@ class Lookup:
     def rates(self, load: float, rows: Rows) -> tuple[Floats, Floats]:
         """(rate, its upper 95% bound) of ratios of counts at this load; NaN for other signals."""
         if not self.conditioned or not (math.isfinite(load) and load > 0):
-            rate = (self._pool * self._rate)[:, rows].sum(axis=0)
-            events = self._events[:, rows].sum(axis=0)
+            chosen = (
+                self._rate[:, rows].astype(np.float64),
+                self._events[:, rows].astype(np.float64),
+            )
+            rate, events = pooled_rates(*chosen)
         else:
             left, share = self._place(load)
             inside = np.float32(min(max(share, 0.0), 1.0))
-            rate = _between(self._rate, left, inside, rows)
-            events = _between(self._events, left, inside, rows)
-        rate = rate.astype(np.float64)
-        return rate, upper_rate(rate, events.astype(np.float64))
+            rate = _between(self._rate, left, inside, rows).astype(np.float64)
+            events = _between(self._events, left, inside, rows).astype(np.float64)
+        return rate, upper_rate(rate, events)
 
     def expected_present(self, rows: Rows) -> tuple[NDArray[np.bool_], Floats]:
         """(usually there: bool[n], longest gap in production in windows: float64[n])."""

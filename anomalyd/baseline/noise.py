@@ -14,8 +14,12 @@ MAD = 1.4826
 INCIDENT = 4.0
 """A stretch whose median is this many robust sds off is an incident or a deploy, not noise."""
 
+LEAST_EXCURSION = 1.5
+"""And at least this many robust sds of single windows."""
+
 MOST_TRIMMED = 0.25
 SAMPLE = 2048
+TAIL_SAMPLE = 6000
 
 BODY = ((0.75, 0.7407), (0.875, 1.3444), (0.95, 2.1318), (0.975, 2.7764), (0.9875, 3.4954))
 TAIL = ((0.995, 4.6041), (0.999, 7.1732))
@@ -36,33 +40,42 @@ def spread(residual: Floats) -> Floats:
     return np.asarray(np.nan_to_num(MAD * sorted_quantiles(away, (0.5,))[0]))
 
 
-def thinned(values: Floats) -> Floats:
-    """Every k-th column, so that at most about SAMPLE remain."""
-    return values[:, :: max(1, values.shape[1] // SAMPLE)]
+def thinned(values: Floats, sample: int = SAMPLE) -> Floats:
+    """Every k-th column, so that `sample` to twice as many remain."""
+    return values[:, :: max(1, values.shape[1] // sample)]
 
 
 def incidents(residual: Floats, floor: Floats) -> NDArray[np.bool_]:
     """Windows of multi-window excursions: bool[s, t] of float64[s, t] on a regular grid.
 
-    Medians of disjoint stretches of 15 windows (5 where the history is short) are unmoved by
-    single outliers and by stationary noise; one that is `INCIDENT` robust sds off marks its
-    stretch and both neighbours, since an incident ends within them. A row of which more than
-    MOST_TRIMMED would go has no normal to return to and is kept whole.
+    Medians of stretches of 15 windows (5 where the history is short), overlapping by half, are
+    unmoved by single outliers. A stretch goes, and half its length on either side, if its median
+    is INCIDENT robust sds of such medians off, which stationary noise of any persistence hardly
+    reaches, and matters beside the noise of single windows. A row of which more than MOST_TRIMMED
+    would go has no normal to return to and is kept whole.
     """
-    s, t = residual.shape
-    length = 15 if t >= 300 else 5
-    stretches = -(-t // length)
-    padded = np.full((s, stretches * length), np.nan)
-    padded[:, :t] = residual
-    grouped = np.sort(padded.reshape(s, stretches, length), axis=-1)
-    medians = sorted_quantiles(grouped, (0.5,))[0]
-    away = np.abs(np.nan_to_num(medians))
-    off = away > INCIDENT * np.maximum(spread(residual), floor)[:, np.newaxis]
-    wide = off.copy()
-    wide[:, 1:] |= off[:, :-1]
-    wide[:, :-1] |= off[:, 1:]
+    length = 15 if residual.shape[1] >= 300 else 5
+    half = length // 2
+    least = LEAST_EXCURSION * np.maximum(spread(residual), floor)
+    off = _far_stretches(residual, length, 0, least) | _far_stretches(residual, length, half, least)
+    sums = np.cumsum(np.pad(off, ((0, 0), (half + 1, half))), axis=1)
+    wide = sums[:, 2 * half + 1 :] > sums[:, : -2 * half - 1]
     wide[wide.mean(axis=1) > MOST_TRIMMED] = False
-    return np.repeat(wide, length, axis=1)[:, :t]
+    return np.asarray(wide)
+
+
+def _far_stretches(residual: Floats, length: int, start: int, least: Floats) -> NDArray[np.bool_]:
+    """Windows in stretches, the first one shortened to end at `start`, with a median far off."""
+    s, t = residual.shape
+    lead = (length - start) % length
+    stretches = -(-(lead + t) // length)
+    padded = np.full((s, stretches * length), np.nan)
+    padded[:, lead : lead + t] = residual
+    grouped = np.sort(padded.reshape(s, stretches, length), axis=-1)
+    away = np.abs(np.nan_to_num(sorted_quantiles(grouped, (0.5,))[0]))
+    usual = MAD * sorted_quantiles(np.sort(away, axis=-1), (0.5,))[0]
+    off = away > np.maximum(INCIDENT * usual, least)[:, np.newaxis]
+    return np.repeat(off, length, axis=1)[:, lead : lead + t]
 
 
 def innovations(residual: Floats, phi: Floats, lag: int) -> Floats:
@@ -90,6 +103,23 @@ def t4_scale(values: Floats) -> Floats:
     body = scales[: len(BODY)].max(axis=0)
     tail = scales[len(BODY) :].max(axis=0)
     return np.asarray(np.maximum(np.maximum(body, 0.0), np.minimum(tail, TAIL_ROOM * body)))
+
+
+def scale_beyond(surprise: Floats, variance: Floats) -> Floats:
+    """Least scale σ such that Student t at sqrt(σ² + variance) covers each row's tails: float64[s].
+
+    surprise, variance: float64[s, n]; variance is what sampling adds to each. Halved eight times
+    from the scale that covers without it, on a sample; never below a twentieth of that.
+    """
+    e, v = thinned(surprise, TAIL_SAMPLE), thinned(variance, TAIL_SAMPLE)
+    high = t4_scale(e)
+    low = 0.05 * high
+    for _ in range(8):
+        middle = (low + high) / 2
+        spread_of = np.sqrt(np.maximum(middle[:, np.newaxis] ** 2 + v, 1e-300))
+        covers = t4_scale(e / spread_of) <= 1.0
+        low, high = np.where(covers, low, middle), np.where(covers, middle, high)
+    return high
 
 
 def sampling(residual: Floats, counts: Floats) -> Floats:

@@ -40,11 +40,14 @@ def autocorrelation(residual: Floats, lag: int) -> Floats:
     return np.where(usable, product / np.where(usable, square, 1.0), 0.0)
 
 
-def persistence(residual: Floats, lag: int, stretch: float, sampled: Floats) -> Persistence:
+def persistence(
+    residual: Floats, lag: int, stretch: float, sampled: Floats, spent: int
+) -> Persistence:
     """Autocorrelation at `lag` columns, carried to one window (`stretch` lags, at most 1).
 
     Outliers are clipped at 4 robust sds first. Corrected for the bias of short histories
-    (Kendall 1954: -(1 + 3·rho) / n), for `sampled` (float64[s], variance of white sampling noise,
+    (Kendall 1954: -(1 + 3·rho) / n for a fitted mean; -(1 + rho) / n more for each further of the
+    `spent` parameters, since load changes slowly), for `sampled` (float64[s], variance of white sampling noise,
     which hides persistence), then raised by one standard error. Where the history's lag is
     longer than a window, the nearer past foretells more: by how much is read off the decay from
     lag one to two (a slow part plus white noise); a short history is given no such credit.
@@ -54,7 +57,8 @@ def persistence(residual: Floats, lag: int, stretch: float, sampled: Floats) -> 
     n = np.isfinite(x).sum(axis=1) / lag
     safe_n = np.maximum(n, 4.0)
     raw = autocorrelation(x, lag)
-    rho = np.clip(raw + (1.0 + 3.0 * np.maximum(raw, 0.0)) / safe_n, 0.0, MOST)
+    up = np.maximum(raw, 0.0)
+    rho = np.clip(raw + (spent * (1.0 + up) + 2.0 * up) / safe_n, 0.0, MOST)
     variance = np.maximum(spread(residual) ** 2, 1e-300)
     hidden = 1.0 - np.minimum(sampled / variance, 0.5)
     upper = rho / hidden + np.sqrt((1.0 - rho**2) / safe_n) / hidden

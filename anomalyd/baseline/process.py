@@ -52,7 +52,7 @@ class FitRequest:
             self.service_labels,
             [(match, to) for match, to in self.rewrite],
             self.drop,
-            {old: new for old, new in self.rename},
+            {pair[0]: pair[1] for pair in self.rename},
         )
 
 

@@ -36,6 +36,14 @@ def bad_rates(ratios: Floats, counts: Floats, axis: LoadAxis) -> tuple[Floats, F
     return rate.T, effective.T
 
 
+def pooled_rates(rate: Floats, events: Floats) -> tuple[Floats, Floats]:
+    """(rate, events) float64[s] over all loads: each event once, whichever bins it was lent to."""
+    total = events.sum(axis=0)
+    bad = (np.nan_to_num(rate) * events).sum(axis=0)
+    pooled = np.where(total > 0, bad / np.where(total > 0, total, 1.0), np.nan)
+    return pooled, total / (1.0 + POOLED_WEIGHT * len(events))
+
+
 def dispersion(bad: Floats, total: Floats) -> Floats:
     """Pearson's X² over its degrees of freedom, at least 1: float64[s] of float64[s, t]."""
     everything = np.maximum(total.sum(axis=1, keepdims=True), 1e-12)

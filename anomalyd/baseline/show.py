@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,8 @@ def diff(before: Baseline, after: Baseline, tolerate: float = SHIFT) -> dict[str
     noise: series whose noise changed by more than half. incomparable: why, where it applies.
     """
     old, new = Lookup(before), Lookup(after)
-    shared = [key for key in after.profiles.keys if key in set(before.profiles.keys)]
+    known = set(before.profiles.keys)
+    shared = [key for key in after.profiles.keys if key in known]
     rows_old, rows_new = old.match(shared), new.match(shared)
     shifted: dict[str, dict[str, Any]] = {}
     for load in _common_loads(before, after):
@@ -117,8 +119,8 @@ def diff(before: Baseline, after: Baseline, tolerate: float = SHIFT) -> dict[str
                 }
     factor = after.profiles.noise[rows_new] / np.maximum(before.profiles.noise[rows_old], 1e-30)
     return {
-        "added": sorted(set(after.profiles.keys) - set(before.profiles.keys)),
-        "removed": sorted(set(before.profiles.keys) - set(after.profiles.keys)),
+        "added": sorted(set(after.profiles.keys) - known),
+        "removed": sorted(known - set(after.profiles.keys)),
         "shifted": sorted(
             shifted.values(), key=lambda line: (-abs(line["change"]), line["series"])
         ),
@@ -190,7 +192,7 @@ def _load(shown: dict[str, Any]) -> str:
     return f"{low:.4g} to {high:.4g} per second and unit of capacity{constant}"
 
 
-def _columns(table: list[tuple[str, ...]]) -> list[str]:
+def _columns(table: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
