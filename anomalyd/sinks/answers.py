@@ -72,7 +72,8 @@ def judge(answer: Answer, now: float) -> Result:
 
 def unreachable(error: BaseException) -> Result:
     """A network error (`http.NETWORK_ERRORS`): always worth another try."""
-    return Result(False, True, f"cannot be reached: {error or type(error).__name__}")
+    why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+    return Result(False, True, f"cannot be reached: {why or type(error).__name__}")
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

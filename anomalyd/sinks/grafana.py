@@ -175,7 +175,9 @@ class Grafana:
         listed = answer.json()
         rows = listed if isinstance(listed, list) else []
         own = set(region.identity)
-        matching = [row for row in rows if isinstance(row, dict) and own <= set(row.get("tags") or ())]
+        matching = [
+            row for row in rows if isinstance(row, dict) and own <= set(row.get("tags") or ())
+        ]
         return min((int(row["id"]) for row in matching), default=None)
 
     async def _placement(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from anomalyd.model import Incident, Run, Verdict
 from anomalyd.sinks.wording import anomaly_lines, suspects_line, top_service, verdict_lines
@@ -14,7 +15,8 @@ from anomalyd.sinks.wording import anomaly_lines, suspects_line, top_service, ve
 TAGS_LIMIT = 500
 """Characters of all tags as JSON; Grafana answers 400 `annotations.tag-limit-exceeded` above."""
 TAG_PART_LIMIT = 100
-"""Grafana keeps a tag's key and its value in columns of this width."""
+"""Grafana keeps a tag's key and its value in columns of this width; counted as JSON, so that
+an incident's identity always fits `TAGS_LIMIT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +67,27 @@ def fitting(tags: Iterable[str]) -> tuple[str, ...]:
     kept: list[str] = []
     size = 2
     for one in dict.fromkeys(each.strip() for each in tags):
-        # Go's encoder writes <, > and & as six characters; a surplus of 5 each.
-        width = len(json.dumps(one)) + 5 * sum(one.count(char) for char in "<>&") + 1
-        if one and not one.endswith(":") and size + width <= TAGS_LIMIT:
+        added = _width(one) + len('"",')
+        if one and not one.endswith(":") and size + added <= TAGS_LIMIT:
             kept.append(one)
-            size += width
+            size += added
     return tuple(kept)
 
 
 def tag(key: str, value: str) -> str:
     """`key:value` as Grafana keeps it; a value too long for it ends in a hash of the whole."""
     value = " ".join(value.encode(errors="replace").decode().split())
-    if len(value) > TAG_PART_LIMIT:
+    if _width(value) > TAG_PART_LIMIT:
         digest = hashlib.sha256(value.encode()).hexdigest()[:16]
-        value = f"{value[: TAG_PART_LIMIT - 17]}~{digest}"
+        widths = accumulate(_width(char) for char in value)
+        fit = sum(width < TAG_PART_LIMIT - len(digest) for width in widths)
+        value = f"{value[:fit]}~{digest}"
     return f"{key}:{value}"
+
+
+def _width(text: str) -> int:
+    """Characters of `text` in JSON at most; Go writes <, > and & as six of them."""
+    return len(json.dumps(text)) - len('""') + 5 * sum(text.count(char) for char in "<>&")
 
 
 def _text(lines: Iterable[str], link: str | None) -> str:

@@ -27,17 +27,20 @@ class Received:
 class Receiver:
     """`script`: answers (status, body, headers) to give first, in order; then `answer` for ever.
 
-    A status of 0 in an answer closes the connection without one.
+    A status of 0 in an answer closes the connection without one. Nothing is answered while `hold`
+    is cleared.
     """
 
     url: str = ""
     answer: tuple[int, str, dict[str, str]] = (200, "", {})
     script: list[tuple[int, str, dict[str, str]]] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
+    hold: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
         headers = dict(request.headers)
+        await self.hold.wait()
         self.received.append(Received(request.method, request.path, headers, body))
         status, text, answered = self.script.pop(0) if self.script else self.answer
         if status == 0 and request.transport is not None:
@@ -49,11 +52,13 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     """A receiver listening for the length of the block."""
     kept = Receiver()
+    kept.hold.set()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", kept.handle)
     async with serving(app) as url:
         kept.url = url
         yield kept
+        kept.hold.set()
 
 
 @asynccontextmanager

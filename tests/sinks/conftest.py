@@ -6,6 +6,7 @@ import pytest
 
 from anomalyd import telemetry
 from tests.fakes.grafana import FakeGrafana
+from tests.fakes.receiver import Receiver, receiver
 from tests.sinks.examples import Dropped
 from tests.sinks.grafanas import FLAVOURS, SERVERS, Server, server
 
@@ -28,3 +29,9 @@ async def faked(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Server, F
     async with server(request.param) as (seen, fake):
         assert fake is not None
         yield seen, fake
+
+
+@pytest.fixture
+async def heard() -> AsyncIterator[Receiver]:
+    async with receiver() as kept:
+        yield kept

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from anomalyd import config
-from anomalyd.sinks.alertmanager import Alertmanager, clean_labels, is_uri
 from anomalyd.sinks.base import (
-    Context,
     IncidentChanged,
     IncidentDismissed,
-    Notice,
     RunFinished,
     RunStarted,
 )
 from tests.fakes.receiver import Receiver, receiver
+from tests.sinks.alertmanagers import LIFETIME, RUN, a_sink, alerts, changed, ends, seconds
 from tests.sinks.examples import (
     NOW,
     Clock,
@@ -34,42 +25,6 @@ from tests.sinks.examples import (
     finished,
     grown,
 )
-
-RUN = a_run()
-LIFETIME = 4 * 60.0
-
-
-@pytest.fixture
-async def heard() -> AsyncIterator[Receiver]:
-    async with receiver() as kept:
-        yield kept
-
-
-@asynccontextmanager
-async def a_sink(
-    *urls: str, within: Context | None = None, **settings: Any
-) -> AsyncIterator[Alertmanager]:
-    values = {"urls": urls, **settings}
-    sink = Alertmanager(config.AlertmanagerSink.model_validate(values), within or context())
-    await sink.start()
-    yield sink
-    await sink.stop()
-
-
-def alerts(heard: Receiver) -> list[dict[str, Any]]:
-    return [alert for request in heard.received for alert in request.json()]
-
-
-def seconds(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
-
-
-def ends(heard: Receiver) -> list[float]:
-    return [seconds(alert["endsAt"]) for alert in alerts(heard)]
-
-
-def changed(name: str = "i1", ended: float | None = None) -> Notice:
-    return IncidentChanged(RUN, an_incident(name, ended=ended))
 
 
 async def test_an_alert_says_who_and_where_in_labels_and_how_much_in_annotations(
@@ -261,63 +216,3 @@ async def test_without_any_alertmanager_it_is_worth_another_try(heard: Receiver)
         result = await sink.deliver(changed())
     assert (result.ok, result.retryable) == (False, True)
     assert result.detail.startswith(f"{gone.url} cannot be reached")
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "retryable", "wait", "kept"),
-    [
-        (400, {}, False, None, False),
-        (422, {}, False, None, False),
-        (415, {}, False, None, True),
-        (401, {}, False, None, True),
-        (403, {}, False, None, True),
-        (429, {"Retry-After": "9"}, True, 9.0, True),
-        (500, {}, True, None, True),
-    ],
-)
-async def test_a_refused_alert(
-    heard: Receiver,
-    status: int,
-    headers: dict[str, str],
-    retryable: bool,
-    wait: float | None,
-    kept: bool,
-) -> None:
-    """Only an alert that is itself invalid is never sent again."""
-    memory = DictMemory()
-    heard.script = [(status, '"no"', headers)]
-    async with a_sink(heard.url, within=context(memory)) as sink:
-        result = await sink.deliver(changed())
-    assert (result.ok, result.retryable, result.retry_after) == (False, retryable, wait)
-    assert bool(memory.kept) is kept
-    if status in (401, 403):
-        assert "set sinks.alertmanager.auth" in result.detail
-
-
-@pytest.mark.parametrize(
-    ("text", "valid"),
-    [
-        ("https://anomalyd.example/runs/r1?x=%20y", True),
-        ("http://10.0.0.1:8642", True),
-        ("http://host/with space", False),
-        ("http://host:99999/", False),
-        ("/runs/r1", False),
-        ("http://höst/", False),
-    ],
-)
-async def test_generator_url_is_sent_only_if_it_is_a_uri(
-    heard: Receiver, text: str, valid: bool
-) -> None:
-    assert is_uri(text) is valid
-    if text.startswith("http"):
-        async with a_sink(heard.url, generator_url=text) as sink:
-            await sink.deliver(changed())
-        assert ("generatorURL" in alerts(heard)[0]) is valid
-
-
-@given(st.dictionaries(st.text(min_size=1), st.text(st.characters(exclude_categories=()))))
-def test_labels_are_always_valid(labels: dict[str, str]) -> None:
-    for name, value in clean_labels(labels).items():
-        assert name.isascii()
-        assert name.isidentifier()
-        assert value.encode("utf-8")

@@ -16,8 +16,8 @@ from anomalyd.model import Incident
 from anomalyd.sinks.base import IncidentChanged
 from tests.fakes.receiver import Receiver, receiver
 from tests.servers import alertmanager
+from tests.sinks.alertmanagers import a_sink
 from tests.sinks.examples import DictMemory, a_run, an_incident, context, grown, until
-from tests.sinks.test_alertmanager import a_sink
 
 RUN = a_run()
 CONFIG = """
