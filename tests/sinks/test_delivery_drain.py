@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from anomalyd import telemetry
 from anomalyd.sinks.base import OK, Result
-from anomalyd.sinks.delivery import Delivery
+from anomalyd.sinks.delivery import HURRIED_WAIT, Delivery
 from tests.sinks.examples import Dropped, SleepClock, settled, until
 from tests.sinks.scripted import (
     REFUSED,
@@ -55,6 +55,20 @@ async def test_drain_ends_a_long_wait_for_a_retry() -> None:
         await until(lambda: time.sleepers == 1)
         assert await delivery.drain() == {"one": 0}
     assert sink.delivered == ["r0"]
+
+
+async def test_drain_tries_again_soon_whatever_the_receiver_asked_for() -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    sink = ScriptedSink(script=[Result(False, True, "answered 429", retry_after=600.0)] * 5)
+    delivery = Delivery([sink], queue=1, drain=1.0, sleep=sleep)
+    delivery.put(notices(1)[0])
+    assert await delivery.drain() == {"one": 0}
+    assert len(slept) == 5
+    assert max(slept) <= HURRIED_WAIT
 
 
 async def test_drain_says_what_a_dead_sink_lost_and_others_did_not(
