@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalyd.signals.counters import increase
+from anomalyd.signals.window import Ring, average, is_stale
+from tests.signals import naive
+
+WINDOW = 30_000
+
+times = st.integers(0, 100_000)
+counter_values = st.integers(0, 50).map(float) | st.floats(0, 1e12)
+streams = st.lists(
+    st.lists(st.tuples(times, counter_values), max_size=25, unique_by=lambda sample: sample[0]),
+    min_size=1,
+    max_size=4,
+)
+
+
+def filled(stream: list[list[tuple[int, float]]], **settings: float) -> Ring:
+    """A ring with one row per list, fed in one batch in the order given."""
+    ring = Ring(keep=200, **settings)
+    ring.resize(len(stream))
+    flat = [(row, *sample) for row, samples in enumerate(stream) for sample in samples]
+    rows, moments, values = zip(*flat, strict=True) if flat else ((), (), ())
+    ring.push(np.array(rows, np.intp), np.array(moments, np.int64), np.array(values, np.float64))
+    return ring
+
+
+def as_list(values, present) -> list[float | None]:
+    return [float(v) if p else None for v, p in zip(values, present, strict=True)]
+
+
+@given(streams, st.integers(0, 120_000))
+def test_increase_is_that_of_the_slow_twin(stream, end):
+    have = as_list(*increase(filled(stream), end, WINDOW))
+    want = [naive.increase(sorted(samples), end, WINDOW) for samples in stream]
+    assert have == [None if w is None else pytest.approx(w, rel=1e-9, abs=1e-9) for w in want]
+
+
+@given(streams, st.integers(0, 120_000))
+def test_average_is_that_of_the_slow_twin(stream, end):
+    have = as_list(*average(filled(stream), end, WINDOW))
+    want = [naive.average(sorted(samples), end, WINDOW) for samples in stream]
+    assert have == [None if w is None else pytest.approx(w, rel=1e-9, abs=1e-9) for w in want]
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([(5, 100.0), (15, 110.0), (25, 120.0)], 30.0),
+        ([(5, 100.0), (15, 110.0), (25, 3.0)], 13 * 30 / 20),
+        ([(0, 100.0), (10, 110.0), (20, 120.0), (30, 130.0)], 20 * 30 / 20),
+        ([(5, 0.0), (15, 10.0), (25, 20.0)], 20 * 25 / 20),
+        ([(20, 100.0), (25, 110.0)], 10 * 12.5 / 5),
+        ([(25, 100.0)], None),
+        ([], None),
+    ],
+    ids=[
+        "extrapolated to both boundaries",
+        "a reset is added back",
+        "the left boundary is open",
+        "never below zero",
+        "far from a boundary only half an interval",
+        "one sample is no slope",
+        "none",
+    ],
+)
+def test_increase_over_30_seconds(samples, expected):
+    ring = filled([[(t * 1000, v) for t, v in samples]])
+    [have] = as_list(*increase(ring, 30_000, WINDOW))
+    assert have == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_ring_widens_for_dense_samples_and_forgets_only_what_is_older_than_it_keeps():
+    ring = Ring(keep=10, slots=2)
+    ring.resize(2)
+    for second in range(40):
+        rows = np.array([0, 1][: 1 + second % 2], np.intp)
+        moments = np.full(len(rows), second * 1000, np.int64)
+        ring.push(rows, moments, moments / 1000)
+    seen = [np.where(inside, values, -1) for inside, _, values in ring.samples(29_000, 39_000)]
+    kept = np.sort(np.array(seen), axis=0)
+    assert kept[:, 0][kept[:, 0] >= 0].tolist() == list(range(30, 40))
+    assert kept[:, 1][kept[:, 1] >= 0].tolist() == list(range(31, 40, 2))
+    assert ring.overwritten == 0
+
+
+def test_a_ring_at_its_most_slots_loses_the_oldest_and_says_so(caplog):
+    ring = filled([[(i, float(i)) for i in range(10)]], slots=2, max_slots=4)
+    seen = [float(values[0]) for _, _, values in ring.samples(-1, 100)]
+    assert seen == [6, 7, 8, 9]
+    assert ring.overwritten == 6
+    assert [r.message for r in caplog.records] == ["a series has over 4 samples in its window"]
+
+
+def test_samples_not_newer_than_the_last_are_refused_and_counted():
+    ring = filled([[(5, 1.0)]])
+    for moment in (5, 4, 6):
+        ring.push(np.array([0]), np.array([moment]), np.array([9.0]))
+    seen = [float(values[0]) for _, _, values in ring.samples(0, 100)]
+    assert seen == [1.0, 9.0]
+    assert ring.out_of_order == 2
+
+
+def test_only_prometheuss_own_nan_is_a_stale_marker():
+    [stale] = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
+    assert is_stale(np.array([stale, np.nan, np.inf, 0.0])).tolist() == [True, False, False, False]
