@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from tenacity import (
@@ -125,7 +126,7 @@ class HistoryReader:
         total = sum(round((b - a) / s.step) for s, _, spans in todo for a, b in spans)
         done = 0
         failures: dict[str, str] = {}
-        gate = asyncio.Semaphore(self._concurrency)
+        pending = iter([one for one in todo if one[2]])
         self._queries = 0
 
         def advance(points: int, name: str) -> None:
@@ -133,10 +134,10 @@ class HistoryReader:
             done += points
             progress(done, total, name)
 
-        async def read(stored: Stored, name: str, spans: Sequence[tuple[float, float]]) -> None:
-            async with gate:
+        async def work() -> None:
+            for stored, name, spans in pending:
                 try:
-                    await self._read_spans(stored, spans, lambda points: advance(points, name))
+                    await self._read_spans(stored, spans, partial(advance, name=name))
                 except QueryError as error:
                     if error.kind in (*_FATAL, Trouble.UNREACHABLE):
                         raise
@@ -145,9 +146,8 @@ class HistoryReader:
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                for stored, name, spans in todo:
-                    if spans:
-                        tasks.create_task(read(stored, name, spans), name=f"history-{name}")
+                for number in range(self._concurrency):
+                    tasks.create_task(work(), name=f"history-{number}")
         except* QueryError as fatal:
             raise fatal.exceptions[0] from None
         return Fetched(self._queries, failures)
@@ -224,7 +224,9 @@ class HistoryReader:
             sleep=self._sleep,
             reraise=True,
         )
-        answer: Answer = await retrying(ask)
+        async for attempt in retrying:
+            with attempt:
+                answer = await ask()
         self._queries += 1
         return answer
 

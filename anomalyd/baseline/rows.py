@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +31,10 @@ Span = tuple[float, float]
 COMPACT_SECONDS = 86_400.0
 COMPACT_CELLS = 4_000_000
 _NAME = re.compile(r"(\d+\.\d{3})-(\d+\.\d{3})\.npz\Z")
-_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile)
+_BROKEN = (
+    *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error),
+    *(NotImplementedError, RuntimeError),  # zipfile's, of flags that damage has set
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +191,18 @@ class RowStore:
 
     def _load(self, path: Path, points: int) -> tuple[list[str], NDArray[np.float32]] | None:
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                keys = json.loads(archive["keys"].tobytes())
-                values = archive["values"]
-            if values.shape != (len(keys), points) or values.dtype != np.float32:
+            with path.open("rb") as file:
+                if not zipfile.is_zipfile(file):
+                    raise ValueError("not an archive")
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    keys = json.loads(archive["keys"].tobytes())
+                    values = archive["values"]
+            if (
+                not isinstance(keys, list)
+                or values.shape != (len(keys), points)
+                or values.dtype != np.float32
+            ):
                 raise ValueError(f"shape {values.shape} does not fit its name")
         except FileNotFoundError:
             return None
