@@ -42,7 +42,9 @@ def write(document: Document, directory: Path, formats: Iterable[str]) -> list[P
     known = {form.name for form in FORMATS}
     if wanted - known:
         unknown = ", ".join(sorted(wanted - known))
-        raise ReportError(f"{unknown}: no such report format; choose from {', '.join(sorted(known))}")
+        raise ReportError(
+            f"{unknown}: no such report format; choose from {', '.join(sorted(known))}"
+        )
     return [
         replace(directory / form.filename, form.render(document))
         for form in FORMATS

@@ -17,7 +17,9 @@ from anomalyd.report.document import ReportError, read
 
 def main(arguments: Sequence[str] | None = None) -> int:
     names = [form.name for form in FORMATS]
-    parser = argparse.ArgumentParser(prog="python -m anomalyd.report", description="Render a report.")
+    parser = argparse.ArgumentParser(
+        prog="python -m anomalyd.report", description="Render a report."
+    )
     parser.add_argument("document", type=Path, help="a stored report.json")
     parser.add_argument(
         "--formats", default=",".join(names[1:]), help=f"comma-separated, from {', '.join(names)}"

@@ -25,7 +25,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The picture; `lines` are SVG path data from a caller's box to a callee's, and if both hurt."""
+    """The picture; `lines`: SVG path data from a caller's box to a callee's, and if both hurt."""
 
     nodes: tuple[Node, ...]
     lines: tuple[tuple[str, bool], ...]

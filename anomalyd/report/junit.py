@@ -89,14 +89,14 @@ def _case(document: Document, finding: Document) -> ET.Element:
     elif state == "fired":
         _outcome(case, document, "failure", "worse", _worse(finding), detail)
     elif state == "missing":
-        said = finding["note"] or "production has this series, staging did not"
+        said = str(finding["note"] or "") or "production has this series, staging did not"
         tolerated = document["verdict"]["outcome"] == "pass"
         if tolerated:
             _add(case, "skipped", message=said)
         else:
             _outcome(case, document, "error", "missing", said, detail)
     elif state != "ok":
-        _add(case, "skipped", message=_SKIPPED.get(state, state))
+        _add(case, "skipped", message=_SKIPPED.get(state) or str(state))
     _add(case, "system-out", detail)
     return case
 

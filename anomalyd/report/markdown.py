@@ -79,9 +79,7 @@ def _lead(document: Document) -> str:
 def _reasons(document: Document) -> str:
     reasons = document["verdict"]["reasons"]
     more = len(reasons) - _REASONS
-    return _bullets(
-        [*map(prose, reasons[:_REASONS]), *([f"and {more} more"] if more > 0 else [])]
-    )
+    return _bullets([*map(prose, reasons[:_REASONS]), *([f"and {more} more"] if more > 0 else [])])
 
 
 def _deciding(document: Document) -> str:
@@ -115,7 +113,9 @@ def _suspects(document: Document) -> str:
             for s in incident["suspects"][:3]
         ]
         since = views.clock(incident["started_at"])
-        lines.append(f"{since} UTC, {prose(incident['summary'])}: {', '.join(named) or 'no suspect'}")
+        lines.append(
+            f"{since} UTC, {prose(incident['summary'])}: {', '.join(named) or 'no suspect'}"
+        )
     return "**Where it began**\n\n" + _bullets(lines) if lines else ""
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import io
 import math
 import re
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import escape
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
-from markupsafe import escape
 
 from anomalyd.model import Floats
 from anomalyd.report import views
@@ -38,7 +38,7 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 _SIZE = (9.6, 3.0)
 _SCALED = {"s", "By", "ratio"}
 """Units whose values are said with a prefix, so that each tick needs its own."""
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10.0,
     "text.color": _SOFT,
@@ -67,7 +67,7 @@ def plot(document: Document, series: Document, name: str) -> str:
         axes = figure.add_axes((0.085, 0.12, 0.905, 0.72), facecolor="none")
         _draw(axes, document, series)
         text = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return _inline(text.getvalue(), name, _label(document, series))
 
 

@@ -81,11 +81,12 @@ def _columns(rows: Sequence[Sequence[str]], ink: _Ink) -> str:
     lines = []
     for number, row in enumerate(rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[-1] = cells[-1].rstrip()
         if number == 0:
             cells = [ink(cell, _DIM) for cell in cells]
         else:
             cells[1] = ink(cells[1], _RED)
-        lines.append("  " + "  ".join(cells).rstrip())
+        lines.append("  " + "  ".join(cells))
     return "\n".join(lines)
 
 
@@ -94,8 +95,8 @@ def _suspects(document: Document, ink: _Ink) -> str:
     for incident in document["incidents"]:
         lines.append(f"{views.clock(incident['started_at'])} UTC  {_safe(incident['summary'])}")
         lines += [
-            f"  {suspect['score'] or 0:4.0%}  {_safe(suspect['service'])}: {_safe(suspect['reason'])}"
-            for suspect in incident["suspects"][:3]
+            f"  {one['score'] or 0:4.0%}  {_safe(one['service'])}: {_safe(one['reason'])}"
+            for one in incident["suspects"][:3]
         ]
     return _section("Where it began", lines, ink)
 

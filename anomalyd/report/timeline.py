@@ -31,16 +31,29 @@ class Row:
 def timeline(document: Document) -> list[Row]:
     """One row for the phases, one per incident, per worse series and per telemetry fault."""
     scale = _Scale(document)
-    rows = [Row("load", tuple(scale.bar("phase", p["kind"], p["start"], p["end"]) for p in document["phases"]))]
+    rows = [
+        Row(
+            "load",
+            tuple(scale.bar("phase", p["kind"], p["start"], p["end"]) for p in document["phases"]),
+        )
+    ]
     for incident in document["incidents"]:
-        bar = scale.bar("incident", incident["summary"], incident["started_at"], incident["ended_at"])
+        bar = scale.bar(
+            "incident", incident["summary"], incident["started_at"], incident["ended_at"]
+        )
         rows.append(Row(f"incident ({incident['severity']})", (bar,)))
         rows += [
-            Row(anomaly["series"], (scale.bar("series", "", anomaly["started_at"], anomaly["resolved_at"]),))
+            Row(
+                anomaly["series"],
+                (scale.bar("series", "", anomaly["started_at"], anomaly["resolved_at"]),),
+            )
             for anomaly in incident["anomalies"]
         ]
     rows += [
-        Row(f"telemetry: {fault['where']}", (scale.bar("fault", fault["kind"], fault["start"], fault["end"]),))
+        Row(
+            f"telemetry: {fault['where']}",
+            (scale.bar("fault", fault["kind"], fault["start"], fault["end"]),),
+        )
         for fault in document["integrity"]
     ]
     return [row for row in rows if row.bars][:_MOST]
@@ -63,8 +76,8 @@ class _Scale:
     def bar(self, kind: str, text: str, start: Document, end: Document | None) -> Bar:
         left = self._percent(start["unix"])
         right = 100.0 if end is None else self._percent(end["unix"])
-        until = views.clock(end) if end else "the end of the run"
-        title = f"{text} {views.clock(start)} to {until} UTC".strip()
+        until = f"to {views.clock(end)} UTC" if end else "UTC to the end of the run"
+        title = f"{text} {views.clock(start)} {until}".strip()
         width = max(0.4, right - left)
         shown = text if width * 1.2 > len(text) or width > 12 else ""
         return Bar(kind, shown, round(left, 2), round(width, 2), title)
@@ -73,4 +86,4 @@ class _Scale:
         return rfc3339(self._start + share * self._length)[11:19]
 
     def _percent(self, time: float) -> float:
-        return min(100.0, max(0.0, (time - self._start) / self._length * 100))
+        return float(min(100.0, max(0.0, (time - self._start) / self._length * 100)))

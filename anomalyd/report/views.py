@@ -40,12 +40,11 @@ def closeness(finding: Document) -> float | None:
 
 def suspects(document: Document) -> list[Document]:
     """The first suspect of each incident, each service once, in order of the incidents."""
-    first = {
-        incident["suspects"][0]["service"]: incident["suspects"][0]
-        for incident in reversed(document["incidents"])
-        if incident["suspects"]
-    }
-    return list(reversed(first.values()))
+    first: dict[str, Document] = {}
+    for incident in document["incidents"]:
+        for suspect in incident["suspects"][:1]:
+            first.setdefault(suspect["service"], suspect)
+    return list(first.values())
 
 
 def anomaly_of(document: Document, series: str) -> tuple[Document, Document] | None:
@@ -111,7 +110,7 @@ def passes_short(finding: Document) -> str:
 
 
 def odds(evidence: float | None) -> str:
-    """The bound that an e-value puts on chance (Ville): `1 in 220 000` or less; empty where it says none.
+    """The bound that an e-value puts on chance (Ville), as `1 in 220 000`; empty where none.
 
     `evidence` is the natural log of the e-value.
     """
@@ -184,5 +183,6 @@ def _float(number: Any) -> float:
 
 
 def _two_digits(number: float) -> int:
+    number *= 1 + 1e-9
     size = 10 ** max(0, math.floor(math.log10(number)) - 1)
     return int(number // size * size)

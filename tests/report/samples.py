@@ -1,4 +1,4 @@
-"""Realistic runs to render: a pass, a fail with two incidents, an inconclusive and an invalid one."""
+"""Realistic runs: a pass, a fail with two incidents, an inconclusive and an invalid one."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ SIGNALS = (
     ("cpu", Kind.SATURATION, "cores", 0.62),
     ("memory", Kind.RESOURCE, "By", 412.0 * 2**20),
 )
+NOTHING = Coverage(0, 0, 0, 0, (), ())
 PHASES = (
     Phase("cold-start", START, START + 60),
     Phase("ramp", START + 60, START + 240),
@@ -102,7 +103,9 @@ def finding(service: str, signal: str = "latency_p95", *, factor: float = 1.02, 
 
 def good() -> list[Finding]:
     return [
-        finding(service, row[0], factor=0.97 + 0.012 * ((3 * i + j) % 6), evidence=0.3 * ((i + j) % 5))
+        finding(
+            service, row[0], factor=0.97 + 0.012 * ((3 * i + j) % 6), evidence=0.3 * ((i + j) % 5)
+        )
         for i, service in enumerate(SERVICES)
         for j, row in enumerate(SIGNALS)
     ]
@@ -129,7 +132,9 @@ def anomaly(found: Finding, started: float, fired: float, resolved: float | None
     )
 
 
-def trace(found: Finding, onset: float | None, until: float = 1110, points: int = 222) -> SeriesPlot:
+def trace(
+    found: Finding, onset: float | None, until: float = 1110, points: int = 222
+) -> SeriesPlot:
     """The course of a finding; worse from `onset` seconds into the run on, one gap in it."""
     random = np.random.default_rng(len(found.series))
     seconds = np.linspace(5, 1110, points)
@@ -139,7 +144,8 @@ def trace(found: Finding, onset: float | None, until: float = 1110, points: int 
     fault = 1.0
     if onset is not None:
         inside = (seconds >= onset) & (seconds <= until)
-        fault = np.where(inside, 1 + (found.observed / found.expected - 1) * _rise(seconds - onset), 1)
+        rise = (found.observed / found.expected - 1) * np.clip((seconds - onset) / 40, 0, 1)
+        fault = np.where(inside, 1 + rise, 1)
     seen = expected * noise * fault
     seen[(seconds > 500) & (seconds < 520)] = math.nan
     return SeriesPlot(
@@ -154,10 +160,6 @@ def trace(found: Finding, onset: float | None, until: float = 1110, points: int 
     )
 
 
-def _rise(since):
-    return np.clip(since / 40, 0, 1)
-
-
 def build(verdict: Verdict, traces=(), **over) -> Document:
     return document(
         over.pop("run", run()),
@@ -170,7 +172,9 @@ def build(verdict: Verdict, traces=(), **over) -> Document:
     )
 
 
-def _verdict(outcome: Outcome, reasons: tuple[str, ...], findings, coverage: Coverage, **over) -> Verdict:
+def _verdict(
+    outcome: Outcome, reasons: tuple[str, ...], findings, coverage: Coverage, **over
+) -> Verdict:
     base = {"reference": "production", "budget": 0.01, "phases": PHASES}
     return Verdict(
         run().id, outcome, reasons, coverage=coverage, findings=tuple(findings), **(base | over)
@@ -193,7 +197,9 @@ def failing() -> Document:
         finding("payment", "error_ratio", factor=11.5, state="fired", evidence=17.9),
     ]
     close = finding("checkout", factor=1.19, evidence=6.6)
-    missing = finding("email", state="missing", observed=math.nan, effect=math.nan, evidence=math.nan)
+    missing = finding(
+        "email", state="missing", observed=math.nan, effect=math.nan, evidence=math.nan
+    )
     fired = {f.series for f in [*bad, close]}
     found = [f for f in good() if f.series not in fired] + [*bad, close, missing]
     incidents = (
@@ -248,7 +254,9 @@ def inconclusive() -> Document:
         for row in SIGNALS
     ]
     missing = tuple(f.series for f in found if f.state == "missing")
-    coverage = Coverage(36, 30, 30, 25, missing, ('cpu{service="canary"}',), ('cpu{service="cart"}',))
+    coverage = Coverage(
+        36, 30, 30, 25, missing, ('cpu{service="canary"}',), ('cpu{service="cart"}',)
+    )
     reasons = (
         "69% of production's series could have shown a change that matters; a pass takes 80%.",
         "5 series of payment are missing in staging.",
@@ -281,5 +289,12 @@ ALL = {"pass": passing, "fail": failing, "inconclusive": inconclusive, "invalid"
 
 def build_findings(*found: Finding) -> list[Document]:
     """The findings as the document has them."""
-    coverage = Coverage(len(found), len(found), len(found), len(found), (), ())
-    return build(_verdict(Outcome.FAIL, (), found, coverage))["findings"]
+    return build(_verdict(Outcome.FAIL, (), found, NOTHING))["findings"]
+
+
+def build_series(*traces: SeriesPlot) -> list[Document]:
+    return build(_verdict(Outcome.FAIL, (), (), NOTHING), traces)["series"]
+
+
+def build_run(bare: Run) -> Document:
+    return build(_verdict(Outcome.FAIL, (), (), NOTHING), run=bare)["run"]

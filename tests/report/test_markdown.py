@@ -75,7 +75,9 @@ def test_a_label_value_cannot_break_the_table(text):
 @given(st.text())
 def test_code_says_exactly_the_value_in_one_line(value):
     shown = "".join(
-        token.content for token in tokens(f"| {code(value)} |\n| --- |") if token.type in {"text", "text_special"}
+        token.content
+        for token in tokens(f"| {code(value)} |\n| --- |")
+        if token.type in {"text", "text_special"}
     )
     flat = " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in value).split())
     if value.isprintable() and len(flat) <= 200:
@@ -86,12 +88,23 @@ def test_code_says_exactly_the_value_in_one_line(value):
 @given(st.text())
 def test_prose_makes_no_markup(value):
     kinds = {token.type for token in tokens(f"- {prose('x' + value)}")}
-    assert not kinds & {"html_inline", "html_block", "link_open", "image", "em_open", "strong_open", "code_inline", "heading_open"}
+    assert not kinds & {
+        "html_inline",
+        "html_block",
+        "link_open",
+        "image",
+        "em_open",
+        "strong_open",
+        "code_inline",
+        "heading_open",
+    }
 
 
 @pytest.mark.parametrize("text", ["@all", "#12", "!7", "~bug", "$3", "%4", "&5"])
 def test_prose_mentions_nobody_and_refers_to_nothing(text):
-    shown = "".join(token.content for token in tokens(prose(text)) if token.type in {"text", "text_special"})
+    shown = "".join(
+        token.content for token in tokens(prose(text)) if token.type in {"text", "text_special"}
+    )
     assert shown == text[0] + "\N{WORD JOINER}" + text[1:]
 
 
@@ -112,9 +125,7 @@ def test_every_verdict_says_its_word_and_what_matters(name, said):
 
 
 def test_many_worse_series_stay_a_short_comment():
-    many = [
-        samples.finding(f"s{i:03}", state="fired", evidence=20.0 + i % 7) for i in range(300)
-    ]
+    many = [samples.finding(f"s{i:03}", state="fired", evidence=20.0 + i % 7) for i in range(300)]
     document = samples.failing()
     document["findings"] = samples.build_findings(*many)
     document["verdict"]["reasons"] = [f"reason {i}" for i in range(300)]
