@@ -18,6 +18,9 @@ Mask = NDArray[np.bool_]
 STALE_BITS = np.uint64(0x7FF0000000000002)
 """The NaN with which Prometheus marks a series as gone (model/value in its sources)."""
 
+_MAX_CELLS = 2**25
+"""Samples that all rows together may have room for, so that one dense sender cannot fill memory."""
+
 _EMPTY = np.iinfo(np.int64).min
 
 
@@ -25,7 +28,7 @@ class Ring:
     """A ring of samples per row: `timestamps` int64[slots, rows] in ms, `values` float64[same].
 
     Holds at least `keep` seconds of every row and widens when samples come more densely, up to
-    `max_slots` samples per row; past that the oldest go, counted in `overwritten`. As in
+    `max_slots` per row or half a GiB; past that the oldest go, counted in `overwritten`. As in
     Prometheus, a sample not newer than the row's last one is refused, counted in `out_of_order`.
     """
 
@@ -94,16 +97,19 @@ class Ring:
         """Whether writing would overwrite samples still wanted and the ring may widen."""
         oldest = self._timestamps[self._oldest[rows], rows]
         wanted = int(np.count_nonzero(oldest > timestamps - self.keep))
-        if wanted and len(self._timestamps) >= self.max_slots:
+        if wanted and len(self._timestamps) >= self._most_slots():
             if not self.overwritten:
                 log.warning("a series has over %d samples in its window", self.max_slots)
             self.overwritten += wanted
             return False
         return wanted > 0
 
+    def _most_slots(self) -> int:
+        return min(self.max_slots, max(_MAX_CELLS // self._last.shape[0], 8))
+
     def _widen(self) -> None:
         slots, capacity = self._timestamps.shape
-        more = min(2 * slots, self.max_slots)
+        more = min(2 * slots, self._most_slots())
         order = (self._oldest + np.arange(slots)[:, None]) % slots
         columns = np.arange(capacity)
         timestamps = np.full((more, capacity), _EMPTY, dtype=np.int64)
