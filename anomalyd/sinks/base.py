@@ -94,11 +94,11 @@ class Memory(Protocol):
 class Context:
     """What every sink is built with.
 
-    interval: seconds between two ticks; external_url: where people reach our pages, if they do;
-    clock: unix seconds.
+    memory: of the sink of that name; interval: seconds between two ticks; external_url: where
+    people reach our pages, if they do; clock: unix seconds.
     """
 
-    memory: Memory
+    memory: Callable[[str], Memory]
     interval: float
     external_url: str | None = None
     clock: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""What a sink remembers across restarts: JSON objects in its own corner of `Memory`."""
+"""What a sink remembers across restarts: JSON objects in its own `Memory`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ KEEP_SECONDS = 30 * 86400.0
 
 
 class Notes:
-    """Keys are prefixed with the sink's name; each note carries the time it was written (`at`)."""
+    """Each note carries the time it was written (`at`)."""
 
     def __init__(self, context: Context, sink: str) -> None:
-        self._memory = context.memory
+        self._memory = context.memory(sink)
         self._clock = context.clock
-        self._prefix = f"{sink}:"
 
     def get(self, key: str) -> Note | None:
-        text = self._memory.get(self._prefix + key)
+        text = self._memory.get(key)
         return json.loads(text) if text is not None else None
 
     def put(self, key: str, note: Note) -> None:
-        self._memory.put(self._prefix + key, json.dumps({**note, "at": self._clock()}))
+        self._memory.put(key, json.dumps({**note, "at": self._clock()}))
 
     def delete(self, key: str) -> None:
-        self._memory.delete(self._prefix + key)
+        self._memory.delete(key)
 
     def items(self, prefix: str = "") -> list[tuple[str, Note]]:
-        found = sorted(self._memory.items(self._prefix + prefix))
-        return [(key.removeprefix(self._prefix), json.loads(text)) for key, text in found]
+        return [(key, json.loads(text)) for key, text in sorted(self._memory.items(prefix))]
 
     def prune(self, now: float) -> None:
         """Forget what was not written to for `KEEP_SECONDS`: its run is long over."""

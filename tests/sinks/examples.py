@@ -30,6 +30,11 @@ class DictMemory:
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
+        self._others: dict[str, DictMemory] = {}
+
+    def of(self, sink: str) -> DictMemory:
+        """One for each sink; that of the first to ask is this one."""
+        return self._others.setdefault(sink, DictMemory() if self._others else self)
 
     def get(self, key: str) -> str | None:
         return self.kept.get(key)
@@ -110,7 +115,7 @@ class Dropped:
 
 def context(memory: DictMemory | None = None, clock: Callable[[], float] | None = None) -> Context:
     return Context(
-        memory=memory or DictMemory(),
+        memory=(memory or DictMemory()).of,
         interval=5.0,
         external_url="https://anomalyd.example",
         clock=clock or Clock(),

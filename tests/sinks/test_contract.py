@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from anomalyd import config
+from anomalyd.runs.database import Database
+from anomalyd.runs.memory import SinkMemory
 from anomalyd.sinks import SINKS, build
 from anomalyd.sinks.base import (
+    Context,
     IncidentChanged,
     IncidentDismissed,
     Notice,
@@ -98,11 +103,11 @@ PLACES = {"grafana": grafana, "alertmanager": alertmanager, "webhook": webhook, 
 
 @asynccontextmanager
 async def a_sink(
-    name: str, section: dict[str, Any], memory: DictMemory | None = None
+    name: str, section: dict[str, Any], within: Context | None = None
 ) -> AsyncIterator[Sink]:
     absent: dict[str, Any] = dict.fromkeys(NAMES)
     settings = config.Sinks.model_validate({**absent, name: section})
-    (sink,) = build(settings, context(memory))
+    (sink,) = build(settings, within or context())
     await sink.start()
     yield sink
     await sink.stop()
@@ -158,7 +163,7 @@ async def test_a_restart_after_any_notice_makes_no_difference(
         memory = DictMemory()
         for notice in STORY:
             for _ in range(2 if again else 1):
-                async with a_sink(name, place.section, memory) as sink:
+                async with a_sink(name, place.section, context(memory)) as sink:
                     assert (await sink.deliver(notice)).ok
         return place.arrived()
 
@@ -204,6 +209,19 @@ async def test_a_server_that_does_not_answer_is_left_after_the_time_limit(name: 
             result = await sink.deliver(STORY[1])
     assert (result.ok, result.retryable) == (False, True)
     assert result.detail.endswith("cannot be reached: no answer in time")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_database_of_the_daemon_is_memory_enough(
+    name: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    async with PLACES[name](caplog) as place:
+        for notice in STORY:
+            with closing(Database(tmp_path / "anomalyd.db")) as database:
+                kept = replace(context(), memory=partial(SinkMemory, database))
+                async with a_sink(name, place.section, within=kept) as sink:
+                    assert (await sink.deliver(notice)).ok
+        assert len(place.arrived()) == {"grafana": 2, "alertmanager": 2}.get(name, 7)
 
 
 async def test_all_sinks_together_get_the_whole_story(caplog: pytest.LogCaptureFixture) -> None:
