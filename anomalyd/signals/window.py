@@ -105,7 +105,8 @@ class Ring:
         return wanted > 0
 
     def _most_slots(self) -> int:
-        return min(self.max_slots, max(_MAX_CELLS // self._last.shape[0], 8))
+        capacity: int = self._last.shape[0]
+        return min(self.max_slots, max(_MAX_CELLS // capacity, 8))
 
     def _widen(self) -> None:
         slots, capacity = self._timestamps.shape

@@ -253,6 +253,22 @@ async def test_lines_that_are_no_samples_are_counted_and_the_rest_is_kept(target
     ]
 
 
+async def test_a_target_that_speaks_openmetrics_stamps_in_seconds(target):
+    async def openmetrics() -> web.StreamResponse:
+        lines = [
+            f'requests_total{{service="cart"}} {1000 + i} {NOW + 10 * i:.3f}' for i in range(4)
+        ]
+        kind = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        body = "\n".join([*lines, "# EOF", ""]).encode()
+        return web.Response(body=body, headers={"Content-Type": kind})
+
+    target.answer = openmetrics
+    async with started(environment(target)) as (source, clock):
+        clock.now += 30
+        await source.scrape()
+        assert (await values(source, NOW + 30))['traffic{service="cart"}'] == pytest.approx(0.1)
+
+
 async def test_load_is_per_unit_of_capacity(target):
     async with started(environment(target, capacity=4), LOAD, TRAFFIC) as (source, clock):
         for _ in range(4):
