@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,8 +70,8 @@ def save(baseline: Baseline, path: Path) -> None:
 def load(path: Path) -> Baseline:
     """Read and check a baseline. Raises BaselineError."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with path.open("rb") as file:
+            arrays = _arrays(file)
     except FileNotFoundError:
         raise BaselineError(
             f"{path}: there is no baseline yet; run `anomalyd baseline fit`"
@@ -102,6 +102,14 @@ def check_fits(baseline: Baseline, window: float) -> None:
             f"the baseline was taken with windows of {said}, staging is judged with "
             f"{format_duration(window)}; set `window` to match or {_REFIT}"
         )
+
+
+def _arrays(file: BinaryIO) -> dict[str, NDArray[Any]]:
+    archive = np.load(file, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise ValueError("a single array")
+    with archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def _json(arrays: dict[str, NDArray[Any]], name: str, path: Path) -> Any:

@@ -27,6 +27,9 @@ from anomalyd.model import Floats, Kind, Ratio, Rows, Signal
 
 BLOCK = 64
 LEAST_VALUES = 8
+ABSURD = 1e30
+"""Values beyond it, which float32 could not hold the difference of, count as absent."""
+
 RISING = frozenset({Kind.LATENCY, Kind.SATURATION, Kind.TRAFFIC})
 
 
@@ -148,7 +151,7 @@ def _grid(times: Floats, load: Floats, step: float, window: float) -> _Grid:
 def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict[str, Any]:
     """Profile arrays of some series of one signal; those with too few values go to `thin`."""
     raw = np.asarray(each.values[rows], dtype=np.float64)
-    raw[~np.isfinite(raw)] = np.nan
+    raw[~(np.abs(raw) < ABSURD)] = np.nan
     enough = np.isfinite(raw).sum(axis=1) >= LEAST_VALUES
     thin += [each.keys[row] for row in rows[~enough]]
     rows, kind, axis = rows[enough], each.signal.kind, grid.axis
@@ -169,7 +172,7 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     return {
         "keys": [each.keys[row] for row in rows],
         "logarithmic": logarithmic,
-        "median": np.where(logarithmic, np.exp(middle), middle),
+        "median": np.where(logarithmic, np.exp(np.where(logarithmic, middle, 0.0)), middle),
         "scale": scale,
         "quantiles": np.clip(bands, -6e4, 6e4),
         "sampling": sampling,
@@ -184,7 +187,7 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
 
 
 def _counts(raw: NDArray[np.floating[Any]]) -> Floats:
-    return np.where(np.isfinite(raw) & (raw >= 0), raw, np.nan).astype(np.float64)
+    return np.where((raw >= 0) & (raw < 1e12), raw, np.nan).astype(np.float64)
 
 
 def _trimmed_fit(y: Floats, axis: LoadAxis, kind: Kind, floor: Floats) -> tuple[Floats, Floats]:

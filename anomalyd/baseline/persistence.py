@@ -46,11 +46,12 @@ def persistence(
     """Autocorrelation at `lag` columns, carried to one window (`stretch` lags, at most 1).
 
     Outliers are clipped at 4 robust sds first. Corrected for the bias of short histories
-    (Kendall 1954: -(1 + 3·rho) / n for a fitted mean; -(1 + rho) / n more for each further of the
-    `spent` parameters, since load changes slowly), for `sampled` (float64[s], variance of white sampling noise,
-    which hides persistence), then raised by one standard error. Where the history's lag is
-    longer than a window, the nearer past foretells more: by how much is read off the decay from
-    lag one to two (a slow part plus white noise); a short history is given no such credit.
+    (Kendall 1954: -(1 + 3·rho) / n for a fitted mean; -(1 + rho) / n more for each further one of
+    the `spent` parameters, since load changes slowly) and for `sampled` (float64[s], variance of
+    white sampling noise, which hides persistence), then raised by one standard error. Where the
+    history's lag is longer than a window, the nearer past foretells more: by how much is read off
+    the decay from lag one to two (a slow part plus white noise); a short history is given no such
+    credit.
     """
     limit = INCIDENT * spread(residual)[:, np.newaxis]
     x = np.where(limit > 0, np.clip(residual, -limit, limit), residual)

@@ -7,7 +7,7 @@ import numpy as np
 from anomalyd.baseline.curves import LoadAxis, hats
 from anomalyd.model import Floats
 
-POOLED_WEIGHT = 0.1
+POOLED_WEIGHT = 0.02
 """Share of all events that the pooled rate weighs against a bin's own."""
 
 ONE_SIDED = 1.645
@@ -50,7 +50,7 @@ def dispersion(bad: Floats, total: Floats) -> Floats:
     rate = (bad.sum(axis=1, keepdims=True) + 0.5) / (everything + 1.0)
     seen = total > 0
     expected = np.where(seen, total * rate, 1.0)
-    square = np.where(seen, (bad - expected) ** 2 / (expected * (1.0 - rate)), 0.0)
+    square = np.where(seen, (bad - expected) ** 2 / (expected * np.maximum(1.0 - rate, 1e-9)), 0.0)
     return np.asarray(np.maximum(square.sum(axis=1) / np.maximum(seen.sum(axis=1) - 1, 1), 1.0))
 
 

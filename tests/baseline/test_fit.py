@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as hnp
 from anomalyd.baseline.fit import FitInput, fit
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES
-from anomalyd.detectors.distributions import student4_sf
 from anomalyd.model import Kind
 from tests.baseline.worlds import TRUTH, autoregressive, daily_load, fitted, signal
 
@@ -284,46 +283,3 @@ def test_no_history_makes_a_profile_that_is_not_a_number(values, kind, data):
     assert ((p.phi >= 0) & (p.phi < 1)).all()
     assert (np.diff(p.quantiles.astype(float), axis=0) >= 0).all()
     assert p.quantiles.shape == (len(QUANTILES), LOAD_BINS, len(p.keys))
-
-
-def streams(name, shape, rng):
-    return {
-        "iid normal": lambda: rng.normal(size=shape),
-        "AR(1) 0.8": lambda: autoregressive(shape, 0.8, rng),
-        "Student t3": lambda: rng.standard_t(3, size=shape),
-        "log-normal": lambda: rng.normal(size=shape),
-        "log-normal, linear": lambda: np.exp(rng.normal(size=shape)),
-    }[name]()
-
-
-@pytest.mark.parametrize(
-    "name", ["iid normal", "AR(1) 0.8", "Student t3", "log-normal", "log-normal, linear"]
-)
-def test_p_values_of_the_next_week_are_not_smaller_than_they_say(name):
-    rng = np.random.default_rng(17)
-    windows = 10_080
-    load = daily_load(2 * windows, rng)
-    x = streams(name, (24, 2 * windows), rng)
-    truth = 0.02 / (1 - load / 200)
-    linear = name.endswith("linear")
-    values = x - 2.0 if linear else truth * np.exp((0.8 if name == "log-normal" else 0.15) * x)
-    kind = Kind.OTHER if linear else Kind.LATENCY
-    baseline = fitted(values[:, :windows], load[:windows], kind=kind)
-    residual = future_residuals(baseline, values[:, windows:], load[windows:])
-    p = baseline.profiles
-    innovation = residual[:, 1:] - p.phi[:, None] * residual[:, :-1]
-    for sign in (1, -1):
-        tail = student4_sf(sign * innovation / p.noise[:, None])
-        shares = {u: (tail < u).mean() / u for u in (0.1, 0.05, 0.01, 0.001)}
-        assert max(shares.values()) <= 1.3, shares
-
-
-def future_residuals(baseline, values, load):
-    lookup, rows = Lookup(baseline), np.arange(len(values))
-    return np.stack(
-        [
-            lookup.residual(values[:, t], lookup.at(load[t], rows), rows)
-            for t in range(values.shape[1])
-        ],
-        axis=1,
-    )
