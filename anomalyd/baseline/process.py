@@ -23,6 +23,7 @@ from anomalyd.signals.identity import Canonical
 
 Progress = Callable[[int, int], None]
 REPORT_EVERY = 256
+COMMAND = ("-m", "anomalyd.baseline.process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,7 @@ async def refit(request: FitRequest, progress: Progress | None = None) -> Path:
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "anomalyd.baseline.process",
+        *COMMAND,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
