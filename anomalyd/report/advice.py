@@ -86,7 +86,7 @@ def _after_pass(document: Document) -> list[str]:
     close = views.nearly(document)
     if close:
         steps.append(f"Keep an eye on {close[0]['series']}: it came closest to failing.")
-    steps.append(f"If this run was sound, `anomalyd runs accept {run}` sharpens the next verdict.")
+    steps.append(f"If the run was sound, let it teach the next one: anomalyd runs accept {run}")
     return steps
 
 

@@ -25,19 +25,17 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The picture; `lines`: SVG path data from a caller's box to a callee's, and if both hurt."""
+    """The picture; `lines`: SVG path data from a caller's box to a callee's, and if both hurt.
+
+    focus: where the likeliest origin lies, 0 left to 1 right; width and height in pixels.
+    """
 
     nodes: tuple[Node, ...]
     lines: tuple[tuple[str, bool], ...]
     width: int
     height: int
+    focus: float
     box: tuple[int, int] = (_WIDTH, _HEIGHT)
-
-    @property
-    def focus(self) -> float:
-        """Where the first origin, else the first worse service lies: 0 left to 1 right."""
-        hurt = sorted((n.state, n.x) for n in self.nodes if n.state in {"origin", "worse"})
-        return (hurt[0][1] + _WIDTH / 2) / self.width if hurt else 0.0
 
 
 def graph(document: Document) -> Graph | None:
@@ -115,7 +113,12 @@ def _picture(document: Document, columns: list[list[str]], edges: list[tuple[str
         (_line(nodes[a], nodes[b]), nodes[a].state in hurt and nodes[b].state in hurt)
         for a, b in edges
     )
-    return Graph(tuple(nodes.values()), lines, len(columns) * (_WIDTH + _GAP_X) - _GAP_X, height)
+    width = len(columns) * (_WIDTH + _GAP_X) - _GAP_X
+    first = [s["service"] for s in views.suspects(document)] + [
+        f["service"] for f in views.deciding(document)
+    ]
+    focus = next(((nodes[s].x + _WIDTH / 2) / width for s in first if s in nodes), 0.0)
+    return Graph(tuple(nodes.values()), lines, width, height, focus)
 
 
 def _state(document: Document, service: str) -> tuple[str, str]:

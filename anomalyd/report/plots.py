@@ -203,7 +203,7 @@ def _label(document: Document, series: Document) -> str:
 
 
 _HEAD = re.compile(r"\A.*?(?=<svg)", re.S)
-_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.S)
+_METADATA = re.compile(r"\s*(?:<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>)", re.S)
 _OPENING = re.compile(r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", re.S)
 _FONT = re.compile(r"font: (?:(bold|\d+) )?([\d.]+)px [^;\"]*|font-family: [^;\"]*;? ?")
 _DECIMALS = re.compile(r"(\d+\.\d)\d+")

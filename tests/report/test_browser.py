@@ -135,6 +135,9 @@ async def test_a_phone_shows_it_without_scrolling_sideways(browser, tmp_path, na
     (path,) = write(document, tmp_path, ["html"])
     page = (await visit(browser, path, width=390)).page
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
+    for mark in await page.locator(".marks span").all():
+        box = await mark.bounding_box()
+        assert box is None or box["height"] < 30, "a time of the timeline is broken up"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -161,6 +164,15 @@ async def test_on_a_phone_a_plot_opens_where_its_fault_begins(browser, tmp_path)
     plot = page.get_by_role("region", name='Plot of error_ratio{service="payment"}')
     onset = await plot.get_by_text("onset 14:15:05").bounding_box()
     assert 0 < onset["x"] < 390
+
+
+async def test_a_printed_page_is_not_cut_at_its_side(browser, tmp_path):
+    (path,) = write(samples.failing(), tmp_path, ["html"])
+    page = (await visit(browser, path, width=760, theme="dark")).page
+    await page.emulate_media(media="print")
+    assert await page.evaluate("document.documentElement.scrollWidth") == 760
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert await page.evaluate(ground) == "rgb(255, 255, 255)"
 
 
 async def test_print_opens_what_was_folded(browser, tmp_path):

@@ -28,6 +28,12 @@ def test_callers_stand_left_of_what_they_call():
             assert places[caller] < places[callee]
 
 
+def test_the_map_looks_first_at_the_likeliest_origin():
+    drawn = graph(samples.failing())
+    place = next(node.x for node in drawn.nodes if node.service == "cart-db")
+    assert drawn.focus * drawn.width == place + drawn.box[0] / 2
+
+
 def test_each_service_says_its_state():
     states = {node.service: (node.state, node.note) for node in graph(samples.failing()).nodes}
     assert states["cart-db"] == ("origin", "began here, 1 worse")
