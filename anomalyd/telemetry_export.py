@@ -132,7 +132,7 @@ class _Build(Collector):
 def render_bands(bands: Iterable[Band], limit: int) -> bytes:
     """Exposition text of `anomalyd_series_*` for the first `limit` bands, each series once.
 
-    Written straight as text: through metric families 2,000 bands cost 15 times as much, and a
+    Written straight as text: through metric families 2,000 bands take 88 ms, not 11, and a
     scrape must not hold up a tick.
     """
     chosen, left_out = choose(bands, limit)
@@ -150,13 +150,19 @@ def render_bands(bands: Iterable[Band], limit: int) -> bytes:
 
 def choose(bands: Iterable[Band], limit: int) -> tuple[list[Band], int]:
     """The first `limit` bands, one per series, and how many were left out."""
-    unique = {(band.run, band.signal, band.service, band.series): band for band in bands}
+    unique = {tuple(band_labels(band).values()): band for band in bands}
     chosen = list(itertools.islice(unique.values(), limit))
     return chosen, len(unique) - len(chosen)
 
 
+def band_labels(band: Band) -> dict[str, str]:
+    """Double quotes become single: Grafana does not escape them in a variable of a dashboard."""
+    labels = {name: getattr(band, name) for name in BAND_LABELS}
+    return labels | {"series": band.series.replace('"', "'")}
+
+
 def _labels(band: Band) -> str:
-    pairs = (f'{name}="{escape_label_value(getattr(band, name))}"' for name in BAND_LABELS)
+    pairs = (f'{name}="{escape_label_value(text)}"' for name, text in band_labels(band).items())
     return "{" + ",".join(pairs) + "}"
 
 
@@ -221,10 +227,7 @@ def _observe_collector(meter: metrics.Meter, collector: Collector) -> None:
 def _band_observations(
     handle: Telemetry, name: str, _: metrics.CallbackOptions
 ) -> list[metrics.Observation]:
-    return [
-        metrics.Observation(getattr(band, name), {key: getattr(band, key) for key in BAND_LABELS})
-        for band in handle.chosen()
-    ]
+    return [metrics.Observation(getattr(band, name), band_labels(band)) for band in handle.chosen()]
 
 
 def _start_spans(handle: Telemetry, endpoint: str, resource: Resource) -> None:

@@ -39,7 +39,7 @@ TOOLS = (
         "prometheus-alertmanager",
         "tests against a real Alertmanager",
     ),
-    Tool(("chromium", "chromium-browser", "google-chrome"), None, "tests of pages in a browser"),
+    Tool(("chromium", "chromium-browser"), None, "tests of pages in a browser"),
     Tool(("systemd-analyze",), None, "checks of the systemd unit"),
 )
 

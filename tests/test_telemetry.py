@@ -85,7 +85,7 @@ def test_an_instrument_that_a_part_moves_is_rendered(handle: Telemetry) -> None:
 
 def test_the_band_and_score_of_a_series_are_gauges(handle: Telemetry) -> None:
     samples = parsed(handle.render())
-    labels = {"run": "run-1", "signal": "p95", "service": "cart", "series": SERIES}
+    labels = {"run": "run-1", "signal": "p95", "service": "cart", "series": "p95{service='cart'}"}
     told = {name: value(samples, f"anomalyd_series_{name}", **labels) for name in BAND_VALUES}
     assert told == {"observed": 0.9, "expected": 0.5, "low": 0.4, "high": 0.6, "score": 1.5}
 
