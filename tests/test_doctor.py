@@ -1,0 +1,319 @@
+"""The doctor: what it says of healthy systems, and what it tells to mend of the others."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from anomalyd import config, doctor
+from anomalyd.checks import Check, Status
+from tests.fakes.grafana import TOKEN, FakeGrafana
+from tests.fakes.prometheus import FakePrometheus, error, refuse, serve, vector
+from tests.fakes.receiver import serving
+
+REQUESTS = "http_requests_total"
+SERVICES = {
+    "staging": ["cart", "web"],
+    "production": ["cart", "web"],
+}
+
+
+class World:
+    """Two environments that answer any query with one value per service of `services`."""
+
+    def __init__(self) -> None:
+        self.services = {name: list(found) for name, found in SERVICES.items()}
+        self.fakes = {name: self._fake(name) for name in SERVICES}
+        self.settings: dict[str, Any] = {}
+
+    def _fake(self, name: str) -> FakePrometheus:
+        fake = FakePrometheus(
+            metrics={REQUESTS: ["service", "code"]},
+            targets=[{"labels": {}, "scrapeInterval": "15s"}],
+        )
+        fake.troubled = lambda query: REQUESTS in query
+
+        async def services(request: web.Request, form: dict[str, str]) -> web.StreamResponse:
+            series = [
+                ({"service": one} if one else {"pod": "x"}, 1.0) for one in self.services[name]
+            ]
+            return fake._ok(vector(*series))
+
+        fake.trouble = services
+        return fake
+
+    async def examine(self) -> list[Check]:
+        async with AsyncExitStack() as stack:
+            for fake in self.fakes.values():
+                await stack.enter_async_context(serve(fake))
+            tree = {
+                "environments": {
+                    name: {"url": fake.url, "timeout": "500ms"} for name, fake in self.fakes.items()
+                },
+                "signals": {"presets": ["http"]},
+                **self.settings,
+            }
+            return await doctor.examine(config.parse(tree))
+
+
+def of(checks: list[Check], subject: str) -> Check:
+    found = [check for check in checks if check.subject == subject]
+    assert len(found) == 1, f"{subject}: {checks}"
+    return found[0]
+
+
+async def test_two_healthy_environments_leave_nothing_to_mend() -> None:
+    checks = await World().examine()
+    assert [check for check in checks if check.status is not Status.OK] == []
+    staging = of(checks, "staging")
+    assert "Prometheus 2.42.0" in staging.detail
+    assert "scraped every 15s" in staging.detail
+    assert of(checks, "signal request_rate").detail == (
+        "2 in staging, 2 in production, 2 with a partner"
+    )
+    assert not doctor.failed(checks)
+    assert doctor.render(checks).endswith("Nothing to mend.\n")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [
+        (refuse(401), "check auth"),
+        (refuse(403), "permission"),
+        (refuse(404), "path of the url"),
+        (refuse(503), "HTTP 503"),
+    ],
+)
+async def test_an_environment_that_refuses_us_fails_and_the_other_is_still_examined(
+    trouble: Any, says: str
+) -> None:
+    world = World()
+    world.fakes["production"].trouble = trouble
+    world.fakes["production"].troubled = lambda query: True
+    checks = await world.examine()
+    production = of(checks, "production")
+    assert production.status is Status.FAIL
+    assert says in production.detail
+    assert production.mend == "correct environments.production"
+    assert of(checks, "signal request_rate").detail == "2 in staging series"
+
+
+async def test_a_clock_that_is_off_fails() -> None:
+    world = World()
+    world.fakes["production"].skew = -90.0
+    checks = await world.examine()
+    clock = of(checks, "production clock")
+    assert (clock.status, clock.mend) == (Status.FAIL, "synchronise both with NTP")
+    assert "1m30s behind ours" in clock.detail
+
+
+@pytest.mark.parametrize(
+    ("staging", "production", "status", "says"),
+    [
+        (["cart"], ["cart", "web"], Status.WARN, 'staging lacks request_rate{service="web"}'),
+        (["cart", "new"], ["cart"], Status.WARN, 'production lacks request_rate{service="new"}'),
+        (["cart-v2"], ["cart"], Status.FAIL, "0 with a partner"),
+        ([], ["cart"], Status.WARN, "staging has none of it"),
+        ([], [], Status.WARN, "matches nothing"),
+    ],
+)
+async def test_series_without_a_partner_are_listed_with_what_to_mend(
+    staging: list[str], production: list[str], status: Status, says: str
+) -> None:
+    world = World()
+    world.services = {"staging": staging, "production": production}
+    check = of(await world.examine(), "signal request_rate")
+    assert check.status is status
+    assert says in check.detail
+    assert check.mend
+
+
+async def test_series_that_fall_through_identity_are_counted() -> None:
+    world = World()
+    world.services["staging"].append("")
+    checks = [c for c in await world.examine() if c.subject == "signal request_rate"]
+    assert "1 series in staging carry no identity label" in checks[-1].detail
+    assert "identity.service" in checks[-1].mend
+
+
+async def test_a_signal_whose_query_fails_is_named() -> None:
+    world = World()
+
+    async def broken(request: web.Request, form: dict[str, str]) -> web.StreamResponse:
+        return error(422, "execution", "too many samples")
+
+    world.fakes["production"].trouble = broken
+    check = of(await world.examine(), "signal request_rate")
+    assert check.status is Status.FAIL
+    assert "too many samples" in check.detail
+
+
+async def test_no_production_no_load_and_no_signals_are_said() -> None:
+    fake = FakePrometheus()
+    async with serve(fake):
+        tree = {"environments": {"staging": {"url": fake.url}}}
+        checks = await doctor.examine(config.parse(tree))
+    assert of(checks, "production").status is Status.WARN
+    assert of(checks, "load").mend.startswith("set load.rate")
+    assert of(checks, "signals").status is Status.FAIL
+    assert doctor.failed(checks)
+
+
+def closed_port() -> str:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+async def test_sinks_that_nobody_answers_for_fail_with_the_setting_to_check() -> None:
+    world, url = World(), closed_port()
+    world.settings["sinks"] = {
+        "grafana": {"url": url},
+        "alertmanager": {"urls": [url, url + "/am"]},
+        "webhook": {"url": url},
+    }
+    checks = await world.examine()
+    assert of(checks, "sinks.grafana").mend == "check sinks.grafana.url and tls"
+    assert [c.status for c in checks if c.subject == "sinks.alertmanager"] == [Status.FAIL] * 2
+    assert "cannot be reached" in of(checks, "sinks.webhook").detail
+    assert "sinks.webhook.url" in of(checks, "sinks.webhook").mend
+
+
+async def grafana_checks(grafana: FakeGrafana, **settings: Any) -> list[Check]:
+    world = World()
+    async with serving(grafana.app()) as url:
+        world.settings["sinks"] = {"grafana": {"url": url, "token": TOKEN, **settings}}
+        return [c for c in await world.examine() if c.subject.startswith("sinks.grafana")]
+
+
+async def test_grafana_is_asked_for_health_permission_and_dashboard() -> None:
+    grafana = FakeGrafana()
+    grafana.dashboards["shop"] = 1
+    checks = await grafana_checks(grafana, dashboard_uid="shop")
+    assert [check.status for check in checks] == [Status.OK] * 3
+    assert "Grafana 13" in checks[0].detail
+    assert grafana.annotations == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "permissions", "subject", "says"),
+    [
+        ({"token": "wrong"}, {"annotations:read"}, "sinks.grafana.token", "HTTP 401"),
+        ({}, set(), "sinks.grafana.token", "cannot be read"),
+        ({"dashboard_uid": "gone"}, {"annotations:read"}, "sinks.grafana.dashboard_uid", "gone"),
+    ],
+)
+async def test_what_grafana_refuses_is_named(
+    settings: dict[str, str], permissions: set[str], subject: str, says: str
+) -> None:
+    grafana = FakeGrafana()
+    grafana.permissions = permissions
+    check = of(await grafana_checks(grafana, **settings), subject)
+    assert check.status is Status.FAIL
+    assert says in check.detail
+    assert check.mend
+
+
+@pytest.mark.parametrize(
+    ("granted", "status"),
+    [
+        (["annotations:create", "annotations:read", "annotations:write"], Status.OK),
+        (["annotations:read"], Status.FAIL),
+    ],
+)
+async def test_write_permission_is_read_off_the_token_where_grafana_tells(
+    granted: list[str], status: Status
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        told = {right: [""] for right in granted}
+        return web.json_response(told if "permissions" in request.path else {"version": "13.0"})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    world = World()
+    async with serving(app) as url:
+        world.settings["sinks"] = {"grafana": {"url": url, "token": TOKEN}}
+        check = of(await world.examine(), "sinks.grafana.token")
+    assert check.status is status
+    assert ("annotations:create, annotations:write" in check.detail) is (status is Status.FAIL)
+
+
+async def test_alertmanager_tells_its_version_and_a_webhook_only_gets_a_connection() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"versionInfo": {"version": "0.25.0"}})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    world = World()
+    async with serving(app) as url:
+        world.settings["sinks"] = {"alertmanager": {"urls": [url]}, "webhook": {"url": url}}
+        checks = await world.examine()
+    assert "Alertmanager 0.25.0" in of(checks, "sinks.alertmanager").detail
+    assert of(checks, "sinks.webhook").status is Status.OK
+    assert asked == ["/api/v2/status"]
+
+
+async def test_a_scraped_environment_is_told_target_by_target() -> None:
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(
+            text='# TYPE http_requests counter\nhttp_requests_total{service="a"} 5\n'
+        )
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    down = closed_port()
+    async with serving(app) as url:
+        targets = [{"url": f"{url}/metrics"}, {"url": f"{down}/metrics"}]
+        tree = {"environments": {"staging": {"scrape": {"targets": targets}}}}
+        checks = await doctor.examine(config.parse(tree))
+    staging = [check for check in checks if check.subject == "staging"]
+    assert [check.status for check in staging] == [Status.OK, Status.FAIL]
+    assert down in staging[1].detail
+    assert of(checks, "signal request_rate").detail == "1 in staging series"
+
+
+async def test_a_secret_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    missing = tmp_path / "token"
+    tree = {"environments": {"staging": {"url": "http://x", "auth": {"bearer_file": missing}}}}
+    (check,) = await doctor.examine(config.parse(tree))
+    assert check.subject == "environments.staging"
+    assert check.detail == f"{missing}: No such file or directory"
+
+
+CHECKS = [
+    Check("staging", Status.OK, "fine"),
+    Check("load", Status.WARN, "unknown", "set load.rate"),
+    Check("production", Status.FAIL, "away", "start it"),
+]
+
+
+def test_the_text_ends_with_what_to_mend_worst_first() -> None:
+    assert doctor.render(CHECKS) == (
+        "ok    staging     fine\n"
+        "warn  load        unknown\n"
+        "fail  production  away\n"
+        "\n"
+        "To mend:\n"
+        "  production: start it\n"
+        "  load: set load.rate\n"
+    )
+
+
+def test_the_json_has_every_check() -> None:
+    told = json.loads(json.dumps(doctor.as_json(CHECKS)))
+    assert told["ok"] is False
+    assert told["checks"][2] == {
+        "subject": "production",
+        "status": "fail",
+        "detail": "away",
+        "mend": "start it",
+    }
