@@ -285,7 +285,7 @@ class BaselineConfig(_Section):
 
 
 class Judgement(_Section):
-    """`detect`: see Signal. `coverage`: the share of production's series a pass must have judged."""
+    """`coverage`: the share of production's series that a pass must have judged."""
 
     false_fail: Share = Field(0.01, gt=0, le=0.5)
     warmup: Duration = Field(60.0, ge=0)

@@ -22,7 +22,6 @@ from anomalyd.explain.suspects import Graph
 from anomalyd.judgement import tell
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.board import Board
-from anomalyd.judgement.budget import Allotment
 from anomalyd.judgement.context import Band, Reference
 from anomalyd.judgement.course import Course
 from anomalyd.judgement.evidence import Bank, Scores
@@ -62,18 +61,18 @@ class Pipeline:
         self.courses: dict[str, Course] = {}
         self.band = Band.unknown(0)
         self.evidence: Floats = np.zeros(0)
-        self._window_end = -np.inf
+        self.window_end = -np.inf
 
     def process(self, batch: Batch) -> list[Incident]:
         """Take one tick in; returns the incidents that opened, changed or closed.
 
         Between windows values are only shown: evidence advances once per disjoint window.
         """
-        self._grow()
+        self.grow()
         self.board.lay(batch)
-        if batch.time - self._window_end < self.settings.window - 1e-6:
+        if batch.time - self.window_end < self.settings.window - 1e-6:
             return []
-        self._window_end = batch.time
+        self.window_end = batch.time
         loads = self.board.loads(self.settings.capacity)
         of_rows = self.board.spread(loads)
         self.band = self._band(of_rows)
@@ -105,15 +104,30 @@ class Pipeline:
         self._share_out()
 
     def start_run(self, run: Run) -> None:
-        self._grow()
-        course = Course(
-            run, Allotment(self.settings.false_fail), IntegrityLog(self.settings.window)
-        )
+        self.grow()
+        course = Course(run, IntegrityLog(self.settings.window))
         self.courses[run.id] = course
         self._join(course)
-        course.allotment.begin(len(self.table), course.deciding)
         self.bank.reset(course.rows)
         self.anomalies.reset(course.rows)
+
+    def restore(self, runs: Sequence[Run]) -> None:
+        """Runs that were under way when the last pipeline ended."""
+        for run in runs:
+            self.start_run(run)
+
+    def reopen(self, incidents: Sequence[Incident]) -> None:
+        """Incidents that were open; what fired in them fires on, so that nothing fires twice."""
+        self.incidents.restore(incidents)
+        for incident in incidents:
+            for anomaly in incident.anomalies:
+                row = self.table.add(anomaly.signal, anomaly.labels)
+                self.grow()
+                course = self.courses.get(incident.run_id)
+                if course is not None and row >= 0:
+                    course.anomalies[row] = anomaly
+                    if anomaly.resolved_at is None:
+                        self.anomalies.fire(row, anomaly.started_at, anomaly.fired_at)
 
     def change_run(self, run: Run) -> None:
         """The run's state moved on (warmup → active → settling)."""
@@ -131,7 +145,8 @@ class Pipeline:
         self.courses.pop(run_id, None)
         self.incidents.forget(run_id)
 
-    def _grow(self) -> None:
+    def grow(self) -> None:
+        """Take in rows that are new in the table."""
         if self.board.grown():
             n = len(self.table)
             self.reference.extend()
@@ -142,12 +157,12 @@ class Pipeline:
     def _share_out(self) -> None:
         for course in self._under_way():
             self._join(course)
-            course.allotment.admit(len(self.table), course.deciding)
 
     def _join(self, course: Course) -> None:
         course.rows = self.board.rows_of(course.run.selector)
         partnered = self.reference.partner[course.rows] >= 0
         course.deciding = course.rows[partnered & ~self.board.is_load[course.rows]]
+        course.log_threshold = self._log_threshold()
 
     def _under_way(self) -> list[Course]:
         return [course for course in self.courses.values() if course.under_way]
@@ -171,8 +186,12 @@ class Pipeline:
     def _thresholds(self) -> Floats:
         thresholds = np.full(len(self.table), np.inf)
         for course in self._under_way():
-            thresholds[course.deciding] = course.allotment.log_threshold[course.deciding]
+            thresholds[course.deciding] = course.log_threshold
         return thresholds
+
+    def _log_threshold(self) -> float:
+        """Ville bounds each series over all windows, Bonferroni all series of production."""
+        return float(np.log(max(self.reference.series, 1) / self.settings.false_fail))
 
     def _tell(self, course: Course, context: Context, scores: Scores) -> list[str]:
         """Ids of the incidents that this window's firing and resolved rows of a run touched."""

@@ -35,7 +35,7 @@ def guard(access: Access) -> Middleware:
         _check_page(request, access)
         if request.path in OPEN and request.method in _SAFE:
             return await handler(request)
-        if access.token is None:
+        if not access.token:
             _check_machine(request, access)
         else:
             _check_token(request, access.token)
@@ -83,8 +83,7 @@ def _check_page(request: web.Request, access: Access) -> None:
         raise Refusal(
             403, "cross_origin", f"a page of {origin} may not make changes here; use its own pages"
         )
-    has_body = hdrs.CONTENT_TYPE in request.headers or request.can_read_body
-    if has_body and request.content_type != "application/json":
+    if request.can_read_body and request.content_type != "application/json":
         raise Refusal(
             415,
             "json_required",

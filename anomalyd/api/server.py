@@ -36,7 +36,7 @@ async def serve(
         host, port = parse_listen(listen)
     except ValueError as error:
         raise ApiError(f"api.listen: {error}") from None
-    if app[ACCESS].token is None and not is_loopback(host):
+    if not app[ACCESS].token and not is_loopback(host):
         raise ApiError(
             f"api.listen: {listen} reaches other machines; set api.token or listen on 127.0.0.1"
         )

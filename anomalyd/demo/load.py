@@ -96,8 +96,8 @@ class Load:
     counts: Counts = field(default_factory=Counts)
 
     async def run(self) -> Counts:
-        """Send everything and wait for the last answer."""
-        connector = aiohttp.TCPConnector(limit=self.in_flight)
+        """Send everything, each over a connection of its own, and wait for the last answer."""
+        connector = aiohttp.TCPConnector(limit=self.in_flight, force_close=True)
         timeout = aiohttp.ClientTimeout(total=10)
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as session,

@@ -15,19 +15,19 @@ class Plan:
     test has `before_fault` seconds in good order, then `fault` seconds with the fault on.
     """
 
-    history: float = 45.0
+    history: float = 54.0
     low: float = 10.0
     high: float = 60.0
     cycles: int = 3
     rate: float = 35.0
-    ramp: float = 3.0
-    good: float = 26.0
-    before_fault: float = 8.0
-    fault: float = 20.0
-    scrape_interval: float = 0.5
+    ramp: float = 2.0
+    good: float = 28.0
+    before_fault: float = 13.0
+    fault: float = 16.0
+    scrape_interval: float = 0.25
     step: float = 0.5
-    window: float = 2.0
-    warmup: float = 4.0
+    window: float = 1.0
+    warmup: float = 3.0
     settle: float = 2.0
 
     @property

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from anomalyd.detectors.base import Context, Mask
+from anomalyd.detectors.base import Arrays, Context, Mask
 from anomalyd.judgement.evidence import Scores
 from anomalyd.model import Floats, Rows, State
 
@@ -15,6 +16,9 @@ PENDING = np.log(20.0)
 
 CALM_SDS = 2.0
 """A row is calm within `tolerate` and this many sds of where it was before it began to rise."""
+
+
+_ARRAYS = ("state", "since", "fired_at", "calm_since", "peak", "level", "known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,18 @@ class Anomalies:
         self.state[rows] = State.OK
         self.since[rows] = self.fired_at[rows] = self.calm_since[rows] = np.nan
         self.peak[rows] = self.level[rows] = self.known[rows] = 0.0
+
+    def fire(self, row: int, since: float, at: float) -> None:
+        """A row that was firing before a restart."""
+        self.state[row] = State.FIRING
+        self.since[row], self.fired_at[row], self.calm_since[row] = since, at, np.nan
+
+    def dump(self) -> dict[str, NDArray[np.generic]]:
+        return {name: getattr(self, name).copy() for name in _ARRAYS}
+
+    def load(self, state: Arrays) -> None:
+        for name in _ARRAYS:
+            setattr(self, name, np.array(state[name]))
 
     @property
     def firing(self) -> Mask:

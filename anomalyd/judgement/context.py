@@ -57,6 +57,11 @@ class Reference:
     def known(self) -> bool:
         return self._lookup is not None
 
+    @property
+    def series(self) -> int:
+        """How many series of production there are to judge by."""
+        return len(self._lookup.baseline.profiles.keys) if self._lookup is not None else 0
+
     def query(self, signal: str) -> str:
         """The resolved query that production's side of `signal` came from, '' if not known."""
         return str(self._meta.get("queries", {}).get(signal, ""))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anomalyd.judgement.board import Board
-from anomalyd.judgement.budget import Allotment
 from anomalyd.judgement.integrity import IntegrityLog
 from anomalyd.judgement.phases import may_judge
 from anomalyd.judgement.record import Record
@@ -17,11 +16,11 @@ from anomalyd.model import Anomaly, Rows, Run, RunState
 @dataclass(slots=True)
 class Course:
     """rows, deciding: intp, the rows of the run's series, and those of them that may decide.
-    anomalies: the latest anomaly of each row."""
+    log_threshold: of each deciding series' e-value. anomalies: the latest anomaly of each row."""
 
     run: Run
-    allotment: Allotment
     integrity: IntegrityLog
+    log_threshold: float = np.inf
     record: Record = field(default_factory=Record)
     rows: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     deciding: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.intp))

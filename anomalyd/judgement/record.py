@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,29 @@ class Record:
         self.loads.append(load)
         self.values.append(values.astype(np.float32))
         self.counts.append(counts.astype(np.float32))
+
+    def dump(self) -> dict[str, NDArray[np.generic]]:
+        """Arrays for a file: ragged columns are laid end to end, `known` tells their lengths."""
+        return {
+            "times": np.array(self.times),
+            "loads": np.array(self.loads),
+            "judged": np.array(self.judged, dtype=bool),
+            "known": np.array([len(column) for column in self.values], dtype=np.int64),
+            "values": np.concatenate([*self.values, np.zeros(0, np.float32)]),
+            "counts": np.concatenate([*self.counts, np.zeros(0, np.float32)]),
+        }
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, NDArray[Any]]) -> Record:
+        ends = np.cumsum(arrays["known"])[:-1]
+        empty = not len(arrays["known"])
+        return cls(
+            times=arrays["times"].tolist(),
+            loads=arrays["loads"].tolist(),
+            judged=arrays["judged"].tolist(),
+            values=[] if empty else list(np.split(arrays["values"], ends)),
+            counts=[] if empty else list(np.split(arrays["counts"], ends)),
+        )
 
     def matrix(self, rows: Rows, *, counts: bool = False) -> Floats:
         """float64[windows, len(rows)] of values (or counts), NaN where absent."""

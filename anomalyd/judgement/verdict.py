@@ -158,7 +158,7 @@ class Judge:
         counts = course.record.matrix(rows, counts=True)[windows]
         bands = [self._reference.band(course.record.loads[t], rows) for t in windows]
         contexts = self._contexts(course, windows, rows, values, counts, bands)
-        threshold = course.allotment.log_threshold[rows]
+        threshold = np.full(len(rows), course.log_threshold)
         scale = self._reference.largest(rows, power.LARGEST_LOG)
         mde = power.detectable(contexts, threshold, scale)
         fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
@@ -247,7 +247,7 @@ class Judge:
             high=numbers[3],
             effect=effect,
             evidence=float(anomalies.peak[row]),
-            threshold=float(course.allotment.log_threshold[row]),
+            threshold=course.log_threshold,
             mde=mde,
             pass_at=self._reference.passing(numbers[0], numbers[1], row, share),
             windows=int(seen.sum()),

@@ -220,6 +220,12 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
 Virtual users are left out: they are the means of the test, not a symptom."""
 
 
+def metric_names(presets: Sequence[str]) -> frozenset[str]:
+    """Every metric that `presets` look for."""
+    quantities = (quantity for preset in presets for quantity in PRESETS[preset])
+    return frozenset(one.metric for quantity in quantities for one in quantity.alternatives)
+
+
 def describe(presets: Sequence[str], metrics: Metrics) -> list[Found]:
     """Every quantity of `presets` with what it becomes in an environment that has `metrics`."""
     return [_find(preset, quantity, metrics) for preset in presets for quantity in PRESETS[preset]]

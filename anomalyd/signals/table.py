@@ -43,6 +43,11 @@ class SignalTable:
         known = self._rows[signal_index].get(labels)
         return known if known is not None else self._add(signal_index, labels)
 
+    def add(self, signal: str, labels: Labels) -> int:
+        """As `row`, by the signal's name; -1 also if there is no such signal."""
+        names = [one.name for one in self.signals]
+        return self.row(names.index(signal), labels) if signal in names else -1
+
     def row_of(self, key: str) -> int:
         """The row of `signal{labels}`, -1 if there is none."""
         return self._by_key.get(key, -1)

@@ -16,7 +16,7 @@ from yarl import URL
 
 from anomalyd import http, telemetry
 from anomalyd.config import EnvironmentConfig, Scrape, ScrapeTarget
-from anomalyd.model import LOAD_SIGNAL, Batch, Labels, Samples
+from anomalyd.model import Batch, Labels, Samples
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.table import SeriesTable
 from anomalyd.sources.base import SourceError
@@ -86,15 +86,7 @@ class ScrapeSource:
                 tasks.create_task(self._loop(target), name=f"{self.name}-{target.config.url}")
 
     async def collect(self, time: float) -> Batch:
-        batch = self._evaluator.evaluate(time)
-        capacity = self._environment.capacity
-        if capacity == 1 or isinstance(capacity, str):
-            return batch
-        table = self._evaluator.table
-        load = [i for i, signal in enumerate(table.signals) if signal.name == LOAD_SIGNAL]
-        is_load = np.isin(table.signal_index[batch.rows], load)
-        values = np.where(is_load, batch.values / capacity, batch.values)
-        return dataclasses.replace(batch, values=values)
+        return self._evaluator.evaluate(time)
 
     async def stop(self) -> None:
         if self._session:

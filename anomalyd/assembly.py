@@ -1,0 +1,178 @@
+"""Builds the parts that one configuration asks for: signals, window, sources, pipeline settings."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from anomalyd import http
+from anomalyd.config import Config, EnvironmentConfig
+from anomalyd.explain.suspects import Graph
+from anomalyd.judgement.silences import Silence
+from anomalyd.model import Environment, PromQL, Rate, Signal
+from anomalyd.pipeline import Pipeline, Settings
+from anomalyd.query import QueryError
+from anomalyd.signals import presets
+from anomalyd.signals.evaluate import Evaluator
+from anomalyd.signals.identity import Canonical
+from anomalyd.signals.table import SeriesTable, SignalTable
+from anomalyd.sources import discovery, scrape
+from anomalyd.sources.base import Source, SourceError
+from anomalyd.sources.promapi import PromApi
+from anomalyd.sources.prometheus import PrometheusSource
+
+Metrics = Mapping[str, frozenset[str]]
+
+LEAST_WINDOW = 30.0
+SCRAPES_PER_WINDOW = 4
+
+
+@dataclass(slots=True)
+class Side:
+    """One environment as far as it answers. api: None where it is scraped. metrics: name →
+    label names, empty if it did not answer. interval: seconds between scrapes, if known."""
+
+    name: Environment
+    config: EnvironmentConfig
+    api: PromApi | None
+    metrics: Metrics
+    interval: float | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What both environments are asked, in the same words."""
+
+    signals: tuple[Signal, ...]
+    window: float
+    staging: Side
+    production: Side | None
+
+
+async def look(config: Config, stack: AsyncExitStack) -> Plan:
+    """Ask both environments what they have and settle signals and window.
+
+    Sessions are entered on `stack`. An environment that does not answer is described by its
+    `trouble`; raises SourceError only for what the user must mend.
+    """
+    staging = await _side(Environment.STAGING, config.environments.staging, config, stack)
+    other = config.environments.production
+    production = await _side(Environment.PRODUCTION, other, config, stack) if other else None
+    return Plan(
+        signals=tuple(_signals(config, staging, production)),
+        window=_window(config, staging, production),
+        staging=staging,
+        production=production,
+    )
+
+
+async def _side(
+    name: Environment, environment: EnvironmentConfig, config: Config, stack: AsyncExitStack
+) -> Side:
+    if environment.scrape is not None:
+        interval = environment.scrape.interval
+        try:
+            limit = config.limits.raw_series
+            found = await scrape.discover(environment, name=name, series_limit=limit)
+        except SourceError as error:
+            return Side(name, environment, None, {}, interval, str(error))
+        return Side(name, environment, None, found, interval)
+    session = await stack.enter_async_context(http.session(environment))
+    api = PromApi(
+        environment,
+        session,
+        name=name,
+        query_series=config.limits.query_series,
+        body_bytes=config.limits.body_bytes,
+    )
+    wanted = presets.metric_names(config.signals.presets).__contains__
+    try:
+        found = await discovery.discover(api, environment.matchers, wanted)
+        interval = await discovery.scrape_interval(api, environment.matchers)
+    except QueryError as error:
+        return Side(name, environment, api, {}, None, str(error))
+    return Side(name, environment, api, found, interval)
+
+
+def _signals(config: Config, staging: Side, production: Side | None) -> list[Signal]:
+    """Presets as both environments can carry them, the user's own, and the load they go with."""
+    shared: Metrics = staging.metrics
+    if production is not None and production.metrics:
+        both = staging.metrics.keys() & production.metrics.keys()
+        shared = {name: staging.metrics[name] for name in both} or production.metrics
+    own = [signal.signal() for signal in config.signals.custom]
+    names = {signal.name for signal in own}
+    found = [s for s in presets.resolve(config.signals.presets, shared) if s.name not in names]
+    configured: Rate | PromQL | None = None
+    if config.load is not None:
+        rate, expression = config.load.rate, config.load.promql
+        configured = Rate(rate) if rate else PromQL(expression or "")
+    load = presets.load_signal(
+        [*found, *own], config.identity.entry, config.identity.service, shared, configured
+    )
+    return [*([load] if load else []), *found, *own]
+
+
+def _window(config: Config, staging: Side, production: Side | None) -> float:
+    """`window: auto` is four scrapes of the slower environment, and always a multiple of `step`."""
+    sides = [side for side in (staging, production) if side is not None]
+    slowest = max((side.interval or 0.0 for side in sides), default=0.0)
+    automatic = max(SCRAPES_PER_WINDOW * slowest, LEAST_WINDOW)
+    window = automatic if config.window is None else config.window
+    return math.ceil(round(window / config.step, 6)) * config.step
+
+
+def canonical(config: Config, environment: Environment) -> Canonical:
+    """Identity of one environment; only staging's series carry the run label."""
+    return Canonical(
+        config.identity.service,
+        [(rule.match, rule.to) for rule in config.identity.rewrite],
+        config.match.drop,
+        config.match.rename,
+        config.runs.label if environment is Environment.STAGING else None,
+    )
+
+
+def source(config: Config, plan: Plan, side: Side) -> tuple[Source, SignalTable]:
+    """The source of one environment, with the table that its batches' rows belong to."""
+    table = SignalTable(plan.signals, config.limits.series)
+    names = canonical(config, side.name)
+    if side.api is not None:
+        metrics = dict(side.metrics)
+        return PrometheusSource(side.api, table, names, window=plan.window, metrics=metrics), table
+    series = SeriesTable(config.limits.raw_series, config.limits.label_bytes)
+    matchers = side.config.matchers
+    evaluator = Evaluator(table, series, names, plan.window, matchers=matchers)
+    return scrape.ScrapeSource(side.config, evaluator, name=side.name), table
+
+
+def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:
+    """The pipeline over staging's table; a capacity that is an expression its source applies."""
+    capacity = config.environments.staging.capacity
+    judgement = config.judgement
+    settings = Settings(
+        window=plan.window,
+        false_fail=judgement.false_fail,
+        coverage=judgement.coverage,
+        keep_firing_for=judgement.keep_firing_for,
+        close_incident_after=judgement.close_incident_after,
+        capacity=capacity if isinstance(capacity, float) else 1.0,
+        run_label=config.runs.label,
+        shadow=judgement.shadow,
+    )
+    built = Pipeline(table, settings, Graph(config.graph))
+    built.silences = silences(config)
+    return built
+
+
+def silences(config: Config) -> tuple[Silence, ...]:
+    return tuple(Silence(s.signal, s.match, s.reason, s.until.timestamp()) for s in config.silences)
+
+
+def digest(config: Config) -> str:
+    """Of everything that may change a verdict; secrets are masked in it."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,202 @@
+"""The daemon as its API sees it: answers at once, from memory or the store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from anomalyd.api import paging
+from anomalyd.api.control import ReportFormat, RunStatus, SeriesPage, SeriesRow
+from anomalyd.judgement.phases import phases
+from anomalyd.model import Incident, Labels, Outcome, Run, State, Verdict
+from anomalyd.report import FORMATS
+from anomalyd.runs.life import UnknownRun
+from anomalyd.runs.silences import Silence
+from anomalyd.runs.store import Store
+from anomalyd.session import Session
+from anomalyd.telemetry import Band
+
+NAMES = {state: state.name.lower() for state in State}
+
+
+class DaemonControl:
+    """Implements `api.control.Control`. session: the one at work now, None while there is none."""
+
+    def __init__(
+        self,
+        store: Store,
+        session: Callable[[], Session | None],
+        clock: Callable[[], float],
+        reload: Callable[[], Awaitable[None]],
+        metrics: Callable[[], bytes],
+        trouble: Callable[[], Sequence[str]],
+    ) -> None:
+        self._store, self._session, self._clock = store, session, clock
+        self._reload, self._metrics, self._trouble = reload, metrics, trouble
+
+    def start_run(self, name: str, selector: str, labels: Mapping[str, str]) -> Run:
+        return self._at_work().start_run(name, selector, Labels.of(labels))
+
+    def stop_run(self, run_id: str) -> Run:
+        session = self._session()
+        if session is not None and any(run.id == run_id for run in session.lifecycle.runs):
+            return session.stop_run(run_id)
+        return self._stored(run_id)
+
+    def add_note(self, run_id: str, text: str) -> Run:
+        self._stored(run_id)
+        self._store.add_note(run_id, text, self._clock())
+        run = self._stored(run_id)
+        session = self._session()
+        if session is not None:
+            session.note_changed(run)
+        return run
+
+    def runs(self, limit: int) -> Sequence[Run]:
+        return self._store.runs(limit)
+
+    def outcome(self, run_id: str) -> Outcome | None:
+        return self._store.outcome(run_id)
+
+    def status(self, run_id: str) -> RunStatus:
+        run = self._stored(run_id)
+        verdict = self._store.verdict(run_id)
+        elapsed = (run.stopped_at or self._clock()) - run.started_at
+        if verdict is not None:
+            last = verdict.phases[-1].kind if verdict.phases else ""
+            likely, reasons = verdict.outcome, verdict.reasons
+            return RunStatus(run, elapsed, last, verdict.coverage, (), likely, reasons)
+        session = self._session()
+        course = session.pipeline.courses.get(run_id) if session is not None else None
+        if session is None or course is None:
+            return RunStatus(run, elapsed)
+        record, window = course.record, session.pipeline.settings.window
+        begun = run.active_at if run.active_at is not None else np.inf
+        seen = phases(record.times, record.loads, window, begun)
+        incidents = session.pipeline.incidents.of_run(run_id)
+        return RunStatus(
+            run,
+            elapsed,
+            phase=seen[-1].kind if seen else "",
+            incidents=tuple(incident for incident in incidents if incident.open),
+            likely=Outcome.FAIL if incidents else None,
+            reasons=tuple(incident.summary for incident in incidents),
+        )
+
+    def verdict(self, run_id: str) -> Verdict | None:
+        self._stored(run_id)
+        return self._store.verdict(run_id)
+
+    def report(self, run_id: str, form: ReportFormat) -> Path | None:
+        self._stored(run_id)
+        directory = self._store.report_dir(run_id)
+        name = next(one.filename for one in FORMATS if one.name == form)
+        path = directory / name if directory else None
+        return path if path is not None and path.exists() else None
+
+    def incidents(self, run_id: str | None) -> Sequence[Incident]:
+        if run_id is not None:
+            self._stored(run_id)
+        return self._store.incidents(run_id)
+
+    def series(self, match: str, offset: int, limit: int) -> SeriesPage:
+        session = self._session()
+        if session is None:
+            return SeriesPage((), 0)
+        chosen, total = paging.select(session.pipeline.table.keys, match, offset, limit)
+        return SeriesPage(tuple(series_row(session, row) for row in chosen), total)
+
+    def silences(self) -> Sequence[Silence]:
+        return self._store.silences(self._clock())
+
+    def add_silence(self, silence: Silence) -> None:
+        self._store.add_silence(silence)
+        self._reread()
+
+    def delete_silence(self, silence_id: str) -> bool:
+        found = self._store.delete_silence(silence_id)
+        self._reread()
+        return found
+
+    def now(self) -> float:
+        return self._clock()
+
+    def degraded(self) -> Sequence[str]:
+        degraded = self._store.degraded
+        return [*([degraded] if degraded else []), *self._trouble()]
+
+    def unready(self) -> Sequence[str]:
+        session = self._session()
+        if session is None:
+            return ["the configuration is being applied"]
+        missing = []
+        if not session.signals_known:
+            missing.append("no signal matches anything in staging; `anomalyd doctor` says why")
+        if session.config.environments.production is not None and session.baseline_trouble:
+            missing.append(session.baseline_trouble)
+        return missing
+
+    async def reload(self) -> None:
+        await self._reload()
+
+    def metrics(self) -> bytes:
+        return self._metrics()
+
+    def _at_work(self) -> Session:
+        session = self._session()
+        if session is None:
+            raise UnknownRun("the configuration is being applied; try again in a few seconds")
+        return session
+
+    def _stored(self, run_id: str) -> Run:
+        run = self._store.run(run_id)
+        if run is None:
+            raise UnknownRun(f"there is no run {run_id}")
+        return run
+
+    def _reread(self) -> None:
+        session = self._session()
+        if session is not None:
+            session.read_silences()
+
+
+def series_row(session: Session, row: int) -> SeriesRow:
+    """One series at the last window."""
+    pipeline = session.pipeline
+    table = pipeline.table
+    signal = table.signals[table.signal_index[row]]
+    known = row < len(pipeline.evidence)
+    course = next((c for c in pipeline.courses.values() if row in c.deciding), None)
+    score = float(pipeline.evidence[row]) / course.log_threshold if known and course else np.nan
+    band = pipeline.band
+    return SeriesRow(
+        run=course.run.id if course else "",
+        series=table.keys[row],
+        signal=signal.name,
+        labels=table.labels[row],
+        service=table.services[row],
+        unit=signal.unit,
+        state=NAMES[State(int(pipeline.anomalies.state[row]))] if known else NAMES[State.OK],
+        observed=float(pipeline.board.observed[row]) if row < len(pipeline.board) else np.nan,
+        expected=float(band.expected[row]) if known else np.nan,
+        low=float(band.low[row]) if known else np.nan,
+        high=float(band.high[row]) if known else np.nan,
+        score=max(score, 0.0) if score == score else np.nan,
+    )
+
+
+def bands(session: Session, watched: Callable[[str], bool], most: int) -> tuple[Band, ...]:
+    """What /metrics shows: firing and watched series first, then by score; at most `most`."""
+    pipeline = session.pipeline
+    n = len(pipeline.evidence)
+    order = np.argsort(-pipeline.evidence, kind="stable")[: most + n * bool(pipeline.courses)]
+    rows = [int(r) for r in order if pipeline.reference.partner[r] >= 0]
+    firing = pipeline.anomalies.firing
+    rows.sort(key=lambda r: not (firing[r] or watched(pipeline.table.keys[r])))
+    shown = [series_row(session, row) for row in rows[:most]]
+    return tuple(
+        Band(s.run, s.signal, s.service, s.series, s.observed, s.expected, s.low, s.high, s.score)
+        for s in shown
+    )

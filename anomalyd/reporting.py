@@ -1,0 +1,68 @@
+"""From a finished run to its report: the document, with what is drawn of the deciding series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomalyd import __version__
+from anomalyd.model import Finding, Run, Verdict
+from anomalyd.pipeline import Pipeline
+from anomalyd.report.document import SeriesPlot, document
+
+PLOTS = 24
+"""Series drawn at most: those that decided, then those that came nearest to it."""
+
+
+def build(
+    run: Run,
+    verdict: Verdict,
+    pipeline: Pipeline,
+    edges: Mapping[str, Sequence[str]],
+    config_digest: str,
+) -> dict[str, Any]:
+    """The report's document of a run whose record the pipeline still holds."""
+    return document(
+        run,
+        verdict,
+        plots(run, verdict, pipeline),
+        config_digest=config_digest,
+        version=__version__,
+        edges=edges,
+    )
+
+
+def plots(run: Run, verdict: Verdict, pipeline: Pipeline) -> list[SeriesPlot]:
+    """Observed values and production's band at the run's own load, every window of the run."""
+    record = pipeline.courses[run.id].record
+    chosen = [f for f in sorted(verdict.findings, key=_telling) if f.windows][:PLOTS]
+    rows = np.array([pipeline.table.row_of(f.series) for f in chosen], dtype=np.intp)
+    if not len(rows) or not record.times:
+        return []
+    observed = record.matrix(rows)
+    bands = [pipeline.reference.band(load, rows) for load in record.loads]
+    return [
+        SeriesPlot(
+            finding.series,
+            finding.unit,
+            finding.kind,
+            record.times,
+            observed[:, i].tolist(),
+            [float(band.expected[i]) for band in bands],
+            [float(band.low[i]) for band in bands],
+            [float(band.high[i]) for band in bands],
+        )
+        for i, finding in enumerate(chosen)
+    ]
+
+
+def _telling(finding: Finding) -> tuple[bool, bool, float, str]:
+    evidence = finding.evidence if finding.evidence == finding.evidence else -np.inf
+    return (finding.state != "fired", finding.state != "weak", -evidence, finding.series)
+
+
+def directory(state_dir: Path, run_id: str) -> Path:
+    return state_dir / "reports" / run_id
