@@ -9,6 +9,9 @@ from anomalyd.baseline.noise import thinned
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES
 from anomalyd.model import Floats
 
+ENOUGH_FOR_SPREAD = 300
+SPREAD_LIMITS = (1 / 3, 3.0)
+
 SHRINK = 25.0
 """Windows that the pooled quantiles weigh against a bin's own."""
 
@@ -37,6 +40,21 @@ def linear_scale(curves: Floats, offsets: Floats, middle: Floats, floor: Floats)
     """Such that the stored deviations from the median are of the order of 1 in float16."""
     widest = np.abs(curves.T[np.newaxis] + offsets - middle).max(axis=(0, 1))
     return np.asarray(np.maximum(widest / 4.0, floor))
+
+
+def relative_spread(offsets: Floats, axis: LoadAxis) -> Floats:
+    """Width of the middle 80% per bin over its mean, smoothed over neighbours: float64[b, s].
+
+    1 where the history is too short to tell, or has no width.
+    """
+    width = offsets[QUANTILES.index(0.90)] - offsets[QUANTILES.index(0.10)]
+    typical = width.mean(axis=0)
+    if not axis.conditioned or axis.known.sum() < ENOUGH_FOR_SPREAD:
+        return np.ones_like(width)
+    padded = np.pad(width, ((1, 1), (0, 0)), mode="edge")
+    smooth = (padded[:-2] + 2.0 * width + padded[2:]) / 4.0
+    ratio = np.where(typical > 0, smooth / np.where(typical > 0, typical, 1.0), 1.0)
+    return np.clip(ratio, *SPREAD_LIMITS)
 
 
 def support(residual: Floats, axis: LoadAxis) -> Floats:

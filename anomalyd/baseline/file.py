@@ -24,15 +24,17 @@ _DTYPES: dict[str, Any] = {
     "logarithmic": np.bool_,
     "load_bins": np.float64,
     "quantiles": np.float16,
+    "spread": np.float16,
 }
 _SHAPES: dict[str, tuple[int, ...]] = {
     "quantiles": (len(QUANTILES), LOAD_BINS),
     "support": (LOAD_BINS,),
     "rate": (LOAD_BINS,),
     "events": (LOAD_BINS,),
+    "spread": (LOAD_BINS,),
 }
 _ARRAYS = tuple(field.name for field in dataclasses.fields(Profiles) if field.name != "keys")
-_OPTIONAL = frozenset({"floor", "rate", "events"})
+_OPTIONAL = frozenset({"floor", "rate", "events", "spread"})
 _MAY_BE_NAN = frozenset({"rate"})
 
 

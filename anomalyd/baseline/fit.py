@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.baseline import noise as scatter
-from anomalyd.baseline.bands import linear_scale, residual_quantiles, support
+from anomalyd.baseline.bands import (
+    SPREAD_LIMITS,
+    linear_scale,
+    relative_spread,
+    residual_quantiles,
+    support,
+)
 from anomalyd.baseline.curves import (
     LoadAxis,
     along,
@@ -161,10 +167,12 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     curves, residual = _trimmed_fit(y, axis, kind, least_noise)
     binomial = kind is Kind.ERRORS or isinstance(each.signal.definition, Ratio)
     sampling = np.zeros(len(rows)) if binomial else scatter.sampling(residual, counts)
-    phi, noise = _noise(residual, counts, sampling, grid)
-    coarse = scatter.coarseness(y)
     middle = row_medians(y)
     offsets = residual_quantiles(residual, axis)
+    relative = relative_spread(offsets, axis)
+    phi, noise = _noise(residual, counts, sampling, relative, grid)
+    noise_at = np.maximum(noise * relative, np.maximum(scatter.coarseness(y), least_noise))
+    noisiest = noise_at.max(axis=0)
     scale = np.where(logarithmic, 1.0, linear_scale(curves, offsets, middle, least_noise))
     bands = (curves.T[np.newaxis] + offsets - middle) / scale
     trimmed = np.where(np.isfinite(residual), values, np.nan)
@@ -176,7 +184,8 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
         "scale": scale,
         "quantiles": np.clip(bands, -6e4, 6e4),
         "sampling": sampling,
-        "noise": np.maximum(np.maximum(noise, coarse), least_noise),
+        "noise": noisiest,
+        "spread": np.maximum(noise_at / noisiest, 1e-3),
         "phi": phi,
         "support": support(residual, axis),
         **_presence(raw[enough], each.answered, grid),
@@ -202,17 +211,21 @@ def _trimmed_fit(y: Floats, axis: LoadAxis, kind: Kind, floor: Floats) -> tuple[
 
 
 def _noise(
-    residual: Floats, counts: Floats, sampling: Floats, grid: _Grid
+    residual: Floats, counts: Floats, sampling: Floats, relative: Floats, grid: _Grid
 ) -> tuple[Floats, Floats]:
-    """(phi, scale of innovations beyond sampling) of windows one `window` apart."""
+    """(phi, scale of innovations beyond sampling where `relative` is 1) of windows one `window`
+    apart. relative: float64[b, s], how noise goes with load."""
     added = np.where(counts > 0, sampling[:, np.newaxis] / np.where(counts > 0, counts, 1.0), 0.0)
     sampled = row_medians(added)
     memory = persistence(residual, grid.lag, grid.stretch, sampled, len(grid.axis.knots))
-    surprise = scatter.innovations(residual, memory.phi, grid.lag)
+    width = along(relative.T, grid.axis)[:, grid.lag :].clip(*SPREAD_LIMITS)
+    width = width if width.shape[1] else np.ones((len(residual), 1))
+    surprise = scatter.innovations(residual, memory.phi, grid.lag) / width
     total = scatter.t4_scale(surprise)
     counted = sampling > 0
     if counted.any():
         both = scatter.innovations(added[counted], -(memory.phi[counted] ** 2), grid.lag)
+        both = both / width[counted] ** 2
         total[counted] = scatter.scale_beyond(surprise[counted], both)
     total *= memory.shorten
     pairs = np.isfinite(surprise).sum(axis=1)
@@ -262,4 +275,5 @@ def _join(parts: Sequence[Mapping[str, Any]], centres: Floats) -> Profiles:
         floor=joined("floor", single),
         rate=joined("rate", single, LOAD_BINS),
         events=joined("events", single, LOAD_BINS),
+        spread=joined("spread", np.float16, LOAD_BINS),
     )

@@ -54,6 +54,9 @@ class Lookup:
         shape = (LOAD_BINS, n)
         self._rate = p.rate if p.rate.shape == shape else np.full(shape, np.nan, np.float32)
         self._events = p.events if p.events.shape == shape else np.zeros(shape, np.float32)
+        self._spread = (
+            p.spread.astype(np.float32) if p.spread.shape == shape else np.ones(shape, np.float32)
+        )
         base = np.where(p.logarithmic, np.log(np.where(p.logarithmic, p.median, 1.0)), p.median)
         decoded = [self._decode(level, base) for level in (BAND[0], 0.50, BAND[1])]
         self._below, self._centre, self._above = (
@@ -109,6 +112,16 @@ class Lookup:
         """From the residual's scale back to the unit of the values."""
         log = self._logarithmic[rows]
         return np.where(log, np.exp(np.where(log, location, 0.0)), location)
+
+    def noise(self, load: float, rows: Rows) -> Floats:
+        """Scale of one-step innovations at this load: float64[n]; that of the noisiest bin where
+        the load is not known, and that of the outer bin beyond what was seen."""
+        scale = self._profiles.noise[rows].astype(np.float64)
+        if not self.conditioned or not (math.isfinite(load) and load > 0):
+            return scale
+        left, share = self._place(load)
+        inside = np.float32(min(max(share, 0.0), 1.0))
+        return np.asarray(scale * _between(self._spread, left, inside, rows))
 
     def ratio(self, rows: Rows, load: float = math.nan) -> Floats:
         """Upper 95% bound of production's rate of ratios of counts, at a load or over all of it:

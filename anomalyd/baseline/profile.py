@@ -35,8 +35,9 @@ class Profiles:
 
     floor: float32[n], what smaller values count as where logarithmic. rate: float32[b, n], bad
     per total over all of a bin's events, NaN where the signal is not a ratio of counts. events:
-    float32[b, n], how many independent events that rate rests on. Without these three (empty)
-    nothing is floored and no rate is known.
+    float32[b, n], how many independent events that rate rests on. spread: float16[b, n],
+    noise in each bin over `noise`, which is that of the noisiest bin: in (0, 1]. Without these
+    four (empty) nothing is floored, no rate is known and noise is the same at every load.
     """
 
     keys: tuple[str, ...]
@@ -54,6 +55,7 @@ class Profiles:
     floor: Single = field(default_factory=lambda: np.zeros(0, np.float32))
     rate: Single = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float32))
     events: Single = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float32))
+    spread: Half = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float16))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,3 +52,22 @@ def future_residuals(baseline, values, load):
         ],
         axis=1,
     )
+
+
+def test_where_noise_grows_with_load_p_values_are_honest_at_every_load():
+    rng = np.random.default_rng(0)
+    windows = 6000
+    load = daily_load(2 * windows, rng)
+    sd = 0.05 + 0.15 * (load / 140) ** 2
+    values = np.exp(sd * rng.normal(size=(24, 2 * windows))) * 0.02 / (1 - load / 200)
+    baseline = fitted(values[:, :windows], load[:windows])
+    residual = future_residuals(baseline, values[:, windows:], load[windows:])
+    lookup, rows, phi = Lookup(baseline), np.arange(24), baseline.profiles.phi
+    noise = np.stack([lookup.noise(x, rows) for x in load[windows + 1 :]], axis=1)
+    tail = student4_sf((residual[:, 1:] - phi[:, None] * residual[:, :-1]) / noise)
+    for low, high in ((0, 40), (40, 80), (80, 120), (120, 999)):
+        there = (load[windows + 1 :] > low) & (load[windows + 1 :] <= high)
+        for u in (0.1, 0.05, 0.01, 0.001):
+            assert (tail[:, there] < u).mean() <= 1.3 * u, (low, u)
+    assert lookup.noise(30.0, rows).mean() < 0.5 * lookup.noise(130.0, rows).mean()
+    assert lookup.noise(np.nan, rows) == pytest.approx(baseline.profiles.noise)

@@ -158,3 +158,20 @@ def test_profiles_without_the_later_fields_still_serve(traffic):
 
 def test_no_rows_give_empty_arrays(traffic):
     assert len(Lookup(traffic).at(60.0, np.zeros(0, dtype=np.intp)).center) == 0
+
+
+@pytest.mark.parametrize("windows", [17, 30])
+def test_in_a_short_history_no_load_within_its_range_is_extrapolated(windows):
+    load = np.linspace(5.0, 100.0, windows)
+    baseline = fitted(np.full((1, windows), 0.1), load)
+    marks = [Lookup(baseline).at(x, ROW).extrapolated[0] for x in np.linspace(5, 100, 200)]
+    assert not any(marks)
+
+
+def test_levels_of_load_far_apart_are_one_range():
+    load = np.repeat([10.0, 50.0, 400.0], 20)
+    lookup = Lookup(fitted(0.1 * load[np.newaxis], load, kind=Kind.TRAFFIC))
+    for x in (10.0, 50.0, 150.0, 400.0):
+        found = lookup.at(x, ROW)
+        assert found.center[0] == pytest.approx(0.1 * x, rel=0.1)
+        assert not found.extrapolated[0]

@@ -113,7 +113,11 @@ async def test_what_a_user_can_mend_comes_back_as_one_sentence(request_, change,
     with pytest.raises(BaselineError, match=sentence) as refused:
         await refit(dataclasses.replace(request_, **change))
     assert "\n" not in str(refused.value)
-    assert not os.path.exists(request_.output)
+    assert not written(request_)
+
+
+def written(request: FitRequest) -> bool:
+    return Path(request.output).exists()
 
 
 async def test_a_bug_in_the_child_is_told_and_its_traceback_logged(request_, capfd):
