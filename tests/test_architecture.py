@@ -1,0 +1,253 @@
+"""The direction of the imports: what a part may know of, and what it must not.
+
+`cli -> daemon -> {api, runs, sinks, report, enrich, sources, parity} -> model` and
+`daemon -> pipeline -> {signals, baseline, detectors, judgement, explain} -> model`.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "anomalyd"
+
+ANYWHERE = {"anomalyd", "model", "units", "telemetry", "codec"}
+"""Words and self-metrics; `telemetry` is cheap to import and `codec` is the model's JSON."""
+
+EDGE = {"api", "enrich", "parity", "report", "runs", "sinks", "sources"}
+CORE = {"baseline", "detectors", "explain", "judgement", "signals"}
+
+MAY_KNOW: dict[str, set[str]] = {
+    # words and shared ground
+    "model": set(),
+    "units": set(),
+    "codec": set(),
+    "address": set(),
+    "notify": set(),
+    "query": set(),  # Prometheus's query API as data: asked by sources, by the history reader
+    "config": {"address", "signals.selector"},
+    "http": {"config"},
+    "telemetry": {"config", "telemetry_export"},
+    "telemetry_export": {"config"},
+    # decides: pure, but for the history reader and the fit, which run in a process of their own
+    "signals": set(),
+    "detectors": set(),
+    "explain": set(),
+    "baseline": {"query", "signals"},
+    "judgement": {"baseline", "detectors", "explain", "signals"},
+    "pipeline": CORE,
+    # talks to the world
+    "sources": {"address", "config", "http", "query", "signals"},
+    "sinks": {"config", "http"},
+    "enrich": {"config", "http", "query"},
+    "parity": {"config", "http", "query"},
+    "runs": set(),
+    "report": set(),
+    "api": {"address", "config", "http", "runs"},
+    "demo": set(),
+}
+"""Every other module directly in the package builds and runs the parts (cli, daemon and theirs):
+it may know any of them, and none of them may know it."""
+
+ONLY_IN = {
+    "yaml": ("anomalyd.config",),
+    "matplotlib": ("anomalyd.report.plots",),
+    "statsmodels": ("anomalyd.baseline.fit",),
+    "pandas": (),
+    "scipy": (),
+    "sqlite3": ("anomalyd.runs",),
+}
+"""A library, and the prefixes of the modules that may import it."""
+
+TALKS = {
+    "aiohttp",
+    "http",
+    "requests",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "threading",
+    "urllib",
+}
+PURE_BUT_FOR = {
+    "asyncio": {
+        "anomalyd.baseline.process",  # the fit, in a child process
+        "anomalyd.baseline.reader",  # production's history, politely
+    },
+}
+
+LONG_BY_NATURE = {
+    "config.py": "every setting with its bounds is one list",
+    "model.py": "the words are one vocabulary",
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: by which module, of which (dotted, with the name imported), at top level?"""
+
+    by: str
+    of: str
+    top: bool
+
+    @property
+    def part(self) -> str:
+        return self.by.split(".")[1] if "." in self.by else "anomalyd"
+
+    @property
+    def library(self) -> str:
+        return self.of.split(".")[0]
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
+
+
+def imports_of(path: Path, code: str) -> list[Import]:
+    tree = ast.parse(code)
+    lazy = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found += [Import(module(path), name, id(node) not in lazy) for name in names]
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+IMPORTS = [found for path in FILES for found in imports_of(path, path.read_text("utf-8"))]
+OWN = [found for found in IMPORTS if found.library == "anomalyd"]
+PARTS = {found.part for found in IMPORTS} | {path.stem for path in PACKAGE.glob("*.py")}
+WIRING = {part for part in PARTS if part not in MAY_KNOW and (PACKAGE / f"{part}.py").exists()}
+
+
+def known(found: Import) -> str:
+    """The part that is imported: `signals` of `anomalyd.signals.selector.parse`."""
+    name = found.of.split(".")[1] if "." in found.of else "anomalyd"
+    return "anomalyd" if name.startswith("__") else name
+
+
+def told(imports: list[Import]) -> list[str]:
+    return sorted(f"{found.by} imports {found.of}" for found in imports)
+
+
+def test_every_folder_has_its_place() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders <= set(MAY_KNOW)
+
+
+def test_a_part_knows_only_what_lies_before_it() -> None:
+    against = [
+        found
+        for found in OWN
+        if found.part in MAY_KNOW
+        and known(found) not in ANYWHERE | {found.part} | MAY_KNOW[found.part]
+        and not any(found.of.startswith(f"anomalyd.{one}.") for one in MAY_KNOW[found.part])
+    ]
+    assert told(against) == []
+
+
+def test_what_decides_knows_nothing_of_what_talks_to_the_world() -> None:
+    against = [found for found in OWN if found.part in CORE | {"pipeline"} and known(found) in EDGE]
+    assert told(against) == []
+
+
+def test_nothing_knows_what_builds_it() -> None:
+    against = [
+        found
+        for found in OWN
+        if found.part not in WIRING | {"__main__"} and known(found) in WIRING | {"cli", "daemon"}
+    ]
+    assert told(against) == []
+
+
+@pytest.mark.parametrize("one", ["sources", "detectors", "sinks"])
+def test_sources_detectors_and_sinks_never_know_one_another(one: str) -> None:
+    others = {"sources", "detectors", "sinks"} - {one}
+    assert told([found for found in OWN if found.part == one and known(found) in others]) == []
+
+
+def test_detectors_need_numpy_alone() -> None:
+    libraries = {
+        found.library
+        for found in IMPORTS
+        if found.part == "detectors" and found.library not in sys.stdlib_module_names
+    }
+    assert libraries <= {"numpy", "anomalyd", "river"}
+
+
+def test_what_decides_is_pure() -> None:
+    against = [
+        found
+        for found in IMPORTS
+        if found.part in CORE | {"pipeline"}
+        and found.library in TALKS | {"asyncio"}
+        and found.by not in PURE_BUT_FOR.get(found.library, set())
+    ]
+    assert told(against) == []
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_IN))
+def test_a_library_stays_in_its_place(library: str) -> None:
+    allowed = ONLY_IN[library]
+    against = [
+        found for found in IMPORTS if found.library == library and not found.by.startswith(allowed)
+    ]
+    assert told(against) == []
+
+
+@pytest.mark.parametrize("library", ["river", "statsmodels", "opentelemetry.sdk"])
+def test_a_heavy_library_is_imported_where_it_is_used(library: str) -> None:
+    against = [
+        found
+        for found in IMPORTS
+        if found.top
+        and found.of.startswith(library)
+        and not found.by.startswith(("anomalyd.baseline.fit", "anomalyd.telemetry_export"))
+    ]
+    assert told(against) == []
+
+
+@pytest.mark.parametrize("started", ["anomalyd.cli", "anomalyd.daemon"])
+def test_starting_is_light(started: str) -> None:
+    heavy = ("pandas", "statsmodels", "matplotlib", "river", "scipy")
+    code = f"import sys, {started}; print(sorted(set({heavy!r}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_a_module_is_read_in_one_sitting(path: Path) -> None:
+    lines = len(path.read_text("utf-8").splitlines())
+    assert lines <= 300 or path.relative_to(PACKAGE).as_posix() in LONG_BY_NATURE
+
+
+def test_an_import_against_the_direction_would_be_seen() -> None:
+    code = "def f():\n    from anomalyd.sinks import base\nimport asyncio.tasks as t\n"
+    path = PACKAGE / "detectors" / "imagined.py"
+    found = imports_of(path, code)
+    assert [(one.part, known(one), one.top) for one in found if one.library == "anomalyd"] == [
+        ("detectors", "sinks", False)
+    ]
+    assert [(one.library, one.top) for one in found if one.library != "anomalyd"] == [
+        ("asyncio", True)
+    ]
