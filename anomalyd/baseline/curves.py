@@ -18,7 +18,7 @@ LEAST_RANGE = 0.1
 """Log load must vary by more than this (10%) to condition anything on it."""
 
 FLATTEN, STRAIGHTEN = 0.02, 0.5
-"""Weights, in windows, of the penalties on first and second differences of neighbouring knots."""
+"""Weights, in windows, of the penalties on slopes and on their changes at the knots."""
 
 IRLS_STEPS = 6
 
@@ -128,7 +128,7 @@ def centre_curves(values: Floats, axis: LoadAxis, *, rising: bool) -> Floats:
     basis = hats(axis.fine, axis.knots)
     size = len(axis.knots)
     outer = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(len(basis), -1)
-    penalty = _penalty(size)
+    penalty = _penalty(axis.knots)
     target = np.where(weights > 0, medians, 0.0)
     robust = weights
     line: Floats = np.zeros((len(values), size))
@@ -144,10 +144,16 @@ def centre_curves(values: Floats, axis: LoadAxis, *, rising: bool) -> Floats:
     return np.asarray(line @ hats(axis.centres, axis.knots).T)
 
 
-def _penalty(size: int) -> Floats:
-    identity = np.eye(size)
-    first, second = np.diff(identity, axis=0), np.diff(identity, n=2, axis=0)
-    return np.asarray(FLATTEN * first.T @ first + STRAIGHTEN * second.T @ second + 1e-9 * identity)
+def _penalty(knots: Floats) -> Floats:
+    """Squares of slopes and of their changes, for knots of any spacing, in units of the mean one:
+    a line carried over knots without data is straight in log load."""
+    identity = np.eye(len(knots))
+    if len(knots) == 1:
+        return 1e-9 * identity
+    spacing = np.diff(knots)
+    slopes = np.diff(identity, axis=0) * (spacing.mean() / spacing)[:, np.newaxis]
+    bends = np.diff(slopes, axis=0)
+    return np.asarray(FLATTEN * slopes.T @ slopes + STRAIGHTEN * bends.T @ bends + 1e-9 * identity)
 
 
 def row_medians(values: Floats) -> Floats:
