@@ -13,6 +13,6 @@ def select(keys: Sequence[str], match: str, offset: int, limit: int) -> tuple[li
     ([1], 2)
     """
     if not match:
-        return list(range(len(keys)))[offset : offset + limit], len(keys)
+        return list(range(len(keys))[offset : offset + limit]), len(keys)
     found = [index for index, key in enumerate(keys) if match in key]
     return found[offset : offset + limit], len(found)
