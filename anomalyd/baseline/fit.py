@@ -100,24 +100,24 @@ def fit(
             done += len(rows)
             if progress is not None:
                 progress(done, total)
-    axis = grid.axis
-    return Baseline(
-        _join(parts, axis.centres),
-        {
-            "start": float(np.min(times)) if len(times) else None,
-            "end": float(np.max(times)) if len(times) else None,
-            "gaps": 1.0 - len(grid.index) / grid.size if grid.size else 0.0,
-            **meta,
-            "version": FORMAT,
-            "step": step,
-            "window": window,
-            "windows": len(times),
-            "conditioned": axis.conditioned,
-            "load_range": [math.exp(axis.low), math.exp(axis.high)] if axis.known.any() else None,
-            "thin": thin,
-            "duplicates": [*meta.get("duplicates", ()), *twice],
-        },
-    )
+    described = {**_described(times, grid, meta), "step": step, "window": window, "thin": thin}
+    described["duplicates"] = [*meta.get("duplicates", ()), *twice]
+    return Baseline(_join(parts, grid.axis.centres), described)
+
+
+def _described(times: Floats, grid: _Grid, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the history as a whole; `meta` knows better of its range and gaps."""
+    axis, some = grid.axis, len(times) > 0
+    return {
+        "start": float(np.min(times)) if some else None,
+        "end": float(np.max(times)) if some else None,
+        "gaps": 1.0 - len(grid.index) / grid.size if some else 0.0,
+        **meta,
+        "version": FORMAT,
+        "windows": len(times),
+        "conditioned": axis.conditioned,
+        "load_range": [math.exp(axis.low), math.exp(axis.high)] if axis.known.any() else None,
+    }
 
 
 def _check(each: FitInput, windows: int) -> None:
