@@ -55,7 +55,7 @@ class ServerRefused(Exception):
 
 
 class _NotSent(ServerAway):
-    """Nothing of the request reached a server, so that it can be sent again."""
+    """Nothing was done for the request, so that it can be sent again."""
 
 
 class ServerClient:
@@ -63,7 +63,7 @@ class ServerClient:
 
     Every method raises ServerAway when the server stays out of reach for `patience_seconds`, and
     ServerRefused for what it answers other than success. Starting a run and writing a note are
-    sent again only where no connection came about; all else is asked again on any failure.
+    sent again only where nothing can have come of them; all else is asked again on any failure.
     """
 
     def __init__(
@@ -245,6 +245,8 @@ class ServerClient:
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError):
             code, message = "unknown", response.reason or "no reason given"
         sentence = f"anomalyd at {self.url} answered {response.status}: {message}"
+        if code == "not_ready":
+            return _NotSent(sentence)
         if response.status in _AWAY:
             return ServerAway(sentence)
         wait = response.headers.get("Retry-After", "")

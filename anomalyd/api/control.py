@@ -62,13 +62,18 @@ class SeriesPage:
     total: int
 
 
+class NotReady(Exception):
+    """The daemon cannot do this yet, or for a moment, as a sentence; nothing was done."""
+
+
 class Control(Protocol):
     """The daemon as its API sees it.
 
     Every method answers at once from memory or the store; none waits for the network, but
     `reload`. Unless said otherwise an unknown run raises `runs.life.UnknownRun`, and a store out
-    of reach `runs.errors.StoreError`; the API answers 404 and 503 to these. What changes is told
-    by the daemon to the `Hub` that the app was made with.
+    of reach `runs.errors.StoreError`; the API answers 404 and 503 to these, and 503 to
+    `NotReady`, which any method may raise. What changes is told by the daemon to the `Hub` that the
+    app was made with.
     """
 
     def start_run(self, name: str, selector: str, labels: Mapping[str, str]) -> Run:

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from anomalyd import telemetry
+from anomalyd.api.control import NotReady
 from anomalyd.config import ConfigError
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
@@ -46,6 +47,17 @@ def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     )
 
 
+_DOMAIN = (
+    Refusal,
+    RunConflict,
+    SelectorRefused,
+    UnknownRun,
+    StoreError,
+    ConfigError,
+    NotReady,
+)
+
+
 @web.middleware
 async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware: what handlers raise becomes an answer, and is counted."""
@@ -53,7 +65,7 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         response = await handler(request)
     except web.HTTPException as error:
         response = _refuse(_from_http(request, error))
-    except (Refusal, RunConflict, SelectorRefused, UnknownRun, StoreError, ConfigError) as error:
+    except _DOMAIN as error:
         response = _refuse(_from_domain(error))
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unknown"
@@ -95,6 +107,8 @@ def _from_domain(error: Exception) -> Refusal:
             return Refusal(400, "selector_refused", str(error))
         case UnknownRun():
             return Refusal(404, "unknown_run", str(error))
+        case NotReady():
+            return Refusal(503, "not_ready", str(error), {"Retry-After": "5"})
         case ConfigError():
             return Refusal(400, "config_invalid", str(error), details={"errors": error.errors})
     return Refusal(503, "store_unavailable", str(error))

@@ -5,6 +5,7 @@ Every `save` is durable against `kill -9` when it returns; see `Database` for a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,7 +217,7 @@ def _run(run: Run) -> Write:
     row: Row = {
         "id": run.id,
         "unfinished": int(run.state is not RunState.FINISHED),
-        "started_at": run.started_at,
+        "started_at": _known(run.started_at),
         "finished_at": run.finished_at,
         "body": codec.dumps(replace(run, notes=())),
     }
@@ -228,7 +229,12 @@ def _incident(incident: Incident) -> Write:
         "run_id": incident.run_id,
         "id": incident.id,
         "open": int(incident.open),
-        "started_at": incident.started_at,
+        "started_at": _known(incident.started_at),
         "body": codec.dumps(incident),
     }
     return put(schema.INCIDENTS, row)
+
+
+def _known(time: float) -> float:
+    """SQLite stores NaN as NULL; a time that is not known sorts first."""
+    return 0.0 if math.isnan(time) else time

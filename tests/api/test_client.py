@@ -181,6 +181,21 @@ async def test_what_can_be_repeated_is_repeated():
         assert len(asked) >= 3
 
 
+NOT_READY = (503, '{"error": {"code": "not_ready", "message": "m"}}', "application/json")
+STARTED = (
+    201,
+    '{"id": "r1", "name": "n", "state": "warmup", "started_at": 1.0}',
+    "application/json",
+)
+
+
+async def test_a_start_of_which_nothing_came_is_sent_again():
+    async with answering(NOT_READY, NOT_READY, STARTED) as (url, asked):
+        async with client(url, patience=10.0) as server:
+            assert (await server.start_run("nightly")).id == "r1"
+        assert len(asked) == 3
+
+
 @pytest.mark.parametrize("answer", [UNAVAILABLE, None], ids=["503", "cut off"])
 async def test_a_start_that_may_have_arrived_is_not_sent_again(answer):
     async with answering(answer) as (url, asked), client(url, patience=10.0) as server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from anomalyd.api.control import NotReady
 from anomalyd.runs.errors import StoreError
 
 
@@ -81,3 +82,13 @@ async def test_a_store_out_of_reach_is_503(api, monkeypatch):
     status, body = await api.call("GET", "/api/v1/runs")
     assert (status, body["error"]["code"]) == (503, "store_unavailable")
     assert body["error"]["message"] == "the state database x: is damaged; move it away"
+
+
+async def test_a_daemon_that_is_not_ready_says_so(api, monkeypatch):
+    def applying(*_):
+        raise NotReady("the configuration is being applied")
+
+    monkeypatch.setattr(api.daemon, "start_run", applying)
+    status, body = await api.call("POST", "/api/v1/runs", {"name": "nightly"})
+    assert (status, body["error"]["code"]) == (503, "not_ready")
+    assert body["error"]["message"] == "the configuration is being applied"

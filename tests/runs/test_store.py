@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -99,6 +100,13 @@ def test_a_verdict_brings_its_run_and_incidents_with_it(store, path, tmp_path):
 def test_any_incident_comes_back_as_it_was(store, incident):
     store.save_incident(incident)
     assert repr(incident) in map(repr, store.incidents(incident.run_id))
+
+
+def test_a_start_that_is_not_known_is_kept_and_sorts_first(store):
+    store.save_incident(samples.incident("i1"))
+    store.save_incident(samples.incident("i2", started_at=math.nan))
+    assert [incident.id for incident in store.incidents()] == ["i2", "i1"]
+    assert math.isnan(store.incidents()[0].started_at)
 
 
 def silence(until: float = 5000.0, signal_name: str = "latency") -> Silence:
