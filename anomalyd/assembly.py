@@ -23,6 +23,7 @@ from anomalyd.sources import discovery, scrape
 from anomalyd.sources.base import Source, SourceError
 from anomalyd.sources.promapi import PromApi
 from anomalyd.sources.prometheus import PrometheusSource
+from anomalyd.sources.queries import metrics_of
 
 Metrics = Mapping[str, frozenset[str]]
 
@@ -89,9 +90,11 @@ async def _side(
         query_series=config.limits.query_series,
         body_bytes=config.limits.body_bytes,
     )
-    wanted = presets.metric_names(config.signals.presets).__contains__
+    wanted = set(presets.metric_names(config.signals.presets))
+    for own in config.signals.custom:
+        wanted |= set(metrics_of(own.signal()))
     try:
-        found = await discovery.discover(api, environment.matchers, wanted)
+        found = await discovery.discover(api, environment.matchers, wanted.__contains__)
         interval = await discovery.scrape_interval(api, environment.matchers)
     except QueryError as error:
         return Side(name, environment, api, {}, None, str(error))
@@ -122,7 +125,7 @@ def _window(config: Config, staging: Side, production: Side | None) -> float:
     sides = [side for side in (staging, production) if side is not None]
     slowest = max((side.interval or 0.0 for side in sides), default=0.0)
     automatic = max(SCRAPES_PER_WINDOW * slowest, LEAST_WINDOW)
-    window = automatic if config.window is None else config.window
+    window = automatic if config.window is None else float(config.window)
     return math.ceil(round(window / config.step, 6)) * config.step
 
 

@@ -25,7 +25,7 @@ from anomalyd.api.hub import Hub
 from anomalyd.assembly import digest
 from anomalyd.config import Config
 from anomalyd.notify import Notifier
-from anomalyd.refresh import refit_apart
+from anomalyd.refresh import baseline_path, refit_apart
 from anomalyd.report.process import render
 from anomalyd.runs.store import Store
 from anomalyd.session import Finished, Session
@@ -63,6 +63,7 @@ class Daemon:
         self.session: Session | None = None
         self.address: tuple[str, int] | None = None
         self.started = asyncio.Event()
+        self.fitted = asyncio.Event()
         self._wake = asyncio.Event()
         self._stopping = False
         self._trouble: list[str] = []
@@ -125,10 +126,9 @@ class Daemon:
         facade = control.DaemonControl(
             store, lambda: self.session, self._clock, self.reload, metrics, lambda: self._trouble
         )
-        access = Access(self.config.api.secret(), server.parse_listen(self.config.api.listen)[0])
-        async with server.serve(
-            create_app(facade, self.hub, access), self.config.api.listen
-        ) as self.address:
+        api = self.config.api
+        access = Access(api.listen, api.secret(), api.external_url)
+        async with server.serve(create_app(facade, self.hub, access), api.listen) as self.address:
             log.info("listening on http://%s:%d", *self.address)
             yield
 
@@ -185,7 +185,7 @@ class Daemon:
                 return
             await session.tick(due)
             limit = session.config.telemetry.series
-            self._bands = control.bands(session, lambda series: False, limit)
+            self._bands = control.bands(session, self._watched, limit)
 
     async def _fit_again(self) -> None:
         """Keep the baseline fresh, in a child process that asks production politely."""
@@ -193,6 +193,7 @@ class Daemon:
             return
         while True:
             await self.started.wait()
+            await asyncio.sleep(self._fresh_for())
             trouble = await refit_apart(self._path, self._overrides)
             if trouble != (self._trouble[0] if self._trouble else None):
                 log.log(
@@ -203,8 +204,17 @@ class Daemon:
             self._trouble[:] = [trouble] if trouble else []
             if self.session is not None:
                 self.session.read_baseline()
-            refresh = self.config.baseline.refresh
-            await asyncio.sleep(min(FIT_AGAIN_SECONDS, refresh) if trouble else refresh)
+            self.fitted.set()
+            if trouble:
+                await asyncio.sleep(min(FIT_AGAIN_SECONDS, self.config.baseline.refresh))
+
+    def _fresh_for(self) -> float:
+        """Seconds until the baseline on disk is due for a refresh; 0 if there is none."""
+        try:
+            age = self._clock() - baseline_path(self.config).stat().st_mtime
+        except OSError:
+            return 0.0
+        return max(0.0, self.config.baseline.refresh - age)
 
     async def _report(self, store: Store) -> None:
         """Write the reports of ended runs, one after another, then let their records go."""

@@ -25,6 +25,9 @@ from anomalyd.sources.queries import compile_all, compile_capacity
 
 log = logging.getLogger(__name__)
 
+WRITE_DELAY_SECONDS = 60.0
+"""How long after its time a sample may still be on its way: what is stored is not asked again."""
+
 
 def baseline_path(config: Config) -> Path:
     return config.baseline.path or config.state_dir / "baseline.npz"
@@ -91,7 +94,8 @@ class Fitter:
         self._side = side
         self._requests = requests(self._config, self._plan, side)
         step = baseline_step(self._config, self._plan, side)
-        self._end = math.floor(time.time() / step) * step
+        written = time.time() - (0.0 if side.api is None else WRITE_DELAY_SECONDS)
+        self._end = math.floor(written / step) * step
         self._start = self._end - math.ceil(self._config.baseline.days * 86400 / step) * step
         return self
 

@@ -1,0 +1,1 @@
+"""What the commands do beyond calling one part: progress, wording, exit codes."""

@@ -1,0 +1,64 @@
+"""`anomalyd runs …`: questions to a running daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anomalyd import codec
+from anomalyd.api.client import ServerAway, ServerClient
+from anomalyd.units import format_duration, rfc3339
+
+
+def token(path: Path | None, environ: Mapping[str, str]) -> str | None:
+    """From a file, or ANOMALYD_TOKEN: never from the command line, which others can read."""
+    if path is None:
+        return environ.get("ANOMALYD_TOKEN") or None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ServerAway(f"--token-file {path}: {error.strerror}") from error
+
+
+async def ask(what: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Ask and print. Raises ServerAway, ServerRefused."""
+    client = ServerClient(options["server"], token(options["token_file"], environ))
+    async with client:
+        if what == "report":
+            report = await client.report(options["run"], options["ending"])
+            click.get_binary_stream("stdout").write(report)
+            return
+        data, text = await _answer(what, options, client)
+    click.echo(json.dumps(data) if options["as_json"] else text)
+
+
+async def _answer(
+    what: str, options: Mapping[str, Any], client: ServerClient
+) -> tuple[object, str]:
+    if what == "list":
+        rows = await client.runs()
+        return rows, "\n".join(_line(row) for row in rows) or "no run yet"
+    if what == "show":
+        status = await client.status(options["run"])
+        plain = codec.to_dict(status)
+        lines = [_line({**plain["run"], "outcome": plain["likely"]})]
+        lines.append(f"elapsed {format_duration(status.elapsed)}  {status.phase}")
+        lines += [f"incident open: {incident.summary}" for incident in status.incidents]
+        return plain, "\n".join(lines + list(status.reasons))
+    if what == "start":
+        run = await client.start_run(options["name"], options["selector"])
+    elif what == "stop":
+        run = await client.stop_run(options["run"])
+    else:
+        run = await client.note(options["run"], options["text"])
+    plain = codec.to_dict(run)
+    return plain, _line({**plain, "outcome": None})
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    started = rfc3339(float(row["started_at"]))
+    return f"{row['id']}  {started}  {row['outcome'] or row['state']}  {row['name']}"

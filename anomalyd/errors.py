@@ -1,0 +1,44 @@
+"""What a user can cause: printed as one sentence each, with no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from anomalyd.api.client import ServerAway, ServerRefused
+from anomalyd.api.server import ApiError
+from anomalyd.baseline.file import BaselineError
+from anomalyd.config import ConfigError
+from anomalyd.query import QueryError
+from anomalyd.refresh import FitError
+from anomalyd.report.document import ReportError
+from anomalyd.runs.errors import StoreError
+from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
+from anomalyd.sinks.base import SinkError
+from anomalyd.sources.base import SourceError
+
+USER_ERRORS = (
+    ApiError,
+    BaselineError,
+    ConfigError,
+    FitError,
+    QueryError,
+    ReportError,
+    RunConflict,
+    SelectorRefused,
+    ServerAway,
+    ServerRefused,
+    SinkError,
+    SourceError,
+    StoreError,
+    UnknownRun,
+)
+
+
+def sentences(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:
+    """Each leaf's sentence once."""
+    said = set()
+    for error in group.exceptions:
+        for line in sentences(error) if isinstance(error, BaseExceptionGroup) else [str(error)]:
+            if line not in said:
+                said.add(line)
+                yield line
