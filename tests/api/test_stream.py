@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import msgspec
@@ -98,6 +99,10 @@ async def test_a_client_that_does_not_read_is_disconnected_and_no_other(api):
         assert daemon.hub.listeners == 1
         daemon.hub.publish(run_event(run, "still here"))
         assert (await anext(reading))[1]["reason"] == "still here"
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionResetError):
+            while await loop.sock_recv(slow, 2**20):
+                pass
     slow.close()
 
 

@@ -137,12 +137,13 @@ def test_what_could_never_be_written_is_logged_as_lost_at_the_end(tmp_path, capl
 
 
 def test_a_lock_of_another_process_delays_a_write_and_does_not_end_us(database):
+    save(database, "stored")
     other = sqlite3.connect(database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN EXCLUSIVE")
     save(database, "a")
     assert database.degraded is not None
     assert "is locked by another process" in database.degraded
-    assert keys(database) == ["a"]
+    assert keys(database) == ["a", "stored"]
     other.execute("COMMIT")
     other.close()
     database.flush()
