@@ -20,7 +20,8 @@ from anomalyd.telemetry_export import BAND_VALUES, Telemetry
 from tests.telemetry_text import parsed, value
 from tests.tools import need
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
+PACKAGE = Path(telemetry.__file__).parent
+DOCS = PACKAGE.parent / "docs" / "metrics.md"
 SERIES = 'p95{service="cart"}'
 BAND = Band("run-1", "p95", "cart", SERIES, 0.9, 0.5, 0.4, 0.6, 1.5)
 
@@ -141,6 +142,14 @@ def test_the_labels_of_a_metric_are_those_documented(handle: Telemetry) -> None:
     assert {name: labels for name, (_, labels) in documented().items() if name in told} == {
         name: labels for name, (_, labels) in told.items()
     }
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in vars(telemetry).items() if value in instruments()]
+)
+def test_every_metric_is_moved_by_some_part(name: str) -> None:
+    parts = PACKAGE.rglob("*.py")
+    assert any(f"telemetry.{name}." in path.read_text("utf-8") for path in parts)
 
 
 def test_metrics_cost_no_sdk_until_they_are_set_up() -> None:
