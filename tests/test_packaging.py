@@ -80,32 +80,35 @@ def names(requirements: list[str]) -> set[str]:
     return {canonical(re.split(r"[^\w.-]", text)[0]) for text in requirements}
 
 
-def imported() -> set[str]:
-    """The distributions that the package imports, by any of its modules."""
-    found = set()
-    for path in (ROOT / "anomalyd").rglob("*.py"):
+def imported(*folders: str) -> set[str]:
+    """The distributions that modules of these folders import.
+
+    Without OpenTelemetry's: they share one name space, so their modules do not tell them apart.
+    """
+    found: set[str] = set()
+    for path in [path for folder in folders for path in (ROOT / folder).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
+                found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module)
-    owners = {
-        path: {canonical(owner) for owner in owned}
-        for path, owned in importlib.metadata.packages_distributions().items()
-    }
-    third = {
-        name for name in found if name.split(".")[0] not in {*sys.stdlib_module_names, "anomalyd"}
-    }
-    return {
-        one for name in third if "opentelemetry" not in name for one in owners[name.split(".")[0]]
-    }
+                found.add(node.module.split(".")[0])
+    own = {"anomalyd", "bench", "tests", "opentelemetry"}
+    owners = importlib.metadata.packages_distributions()
+    libraries = found - set(sys.stdlib_module_names) - own
+    return {canonical(owner) for library in libraries for owner in owners[library]}
+
+
+RUNTIME = {name for name in names(PROJECT["dependencies"]) if "opentelemetry" not in name}
+OPTIONAL = PROJECT["optional-dependencies"]
 
 
 def test_what_is_imported_is_declared_and_the_other_way() -> None:
-    """OpenTelemetry's distributions share one name space, so they are not told apart here."""
-    optional = names(PROJECT["optional-dependencies"]["bench"])
-    declared = {name for name in names(PROJECT["dependencies"]) if "opentelemetry" not in name}
-    assert imported() - optional == declared
+    assert imported("anomalyd") - names(OPTIONAL["bench"]) == RUNTIME
+
+
+def test_what_tests_and_benchmarks_import_is_declared() -> None:
+    declared = RUNTIME | names(OPTIONAL["dev"]) | names(OPTIONAL["bench"])
+    assert imported("tests", "bench") <= declared
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -129,8 +132,7 @@ def test_a_lock_names_no_registry_and_no_place(lock: Path) -> None:
 def test_the_locks_hold_what_is_declared_and_agree() -> None:
     runtime, dev = pins(LOCKS["runtime"]), pins(LOCKS["dev"])
     assert names(PROJECT["dependencies"]) <= set(runtime)
-    optional = PROJECT["optional-dependencies"]
-    assert names(optional["dev"]) | names(optional["bench"]) <= set(dev)
+    assert names(OPTIONAL["dev"]) | names(OPTIONAL["bench"]) <= set(dev)
     assert runtime.items() <= dev.items()
     shared = pins(LOCKS["build"]).keys() & dev.keys()
     assert {name: dev[name] for name in shared} == {
