@@ -95,10 +95,10 @@ async def _side(
         wanted |= set(metrics_of(own.signal()))
     try:
         found = await discovery.discover(api, environment.matchers, wanted.__contains__)
-        interval = await discovery.scrape_interval(api, environment.matchers)
+        every = await discovery.scrape_interval(api, environment.matchers)
     except QueryError as error:
         return Side(name, environment, api, {}, None, str(error))
-    return Side(name, environment, api, found, interval)
+    return Side(name, environment, api, found, every)
 
 
 def _signals(config: Config, staging: Side, production: Side | None) -> list[Signal]:
@@ -117,6 +117,8 @@ def _signals(config: Config, staging: Side, production: Side | None) -> list[Sig
     load = presets.load_signal(
         [*found, *own], config.identity.entry, config.identity.service, shared, configured
     )
+    overrides = config.signals.override
+    found = [overrides[s.name].of(s) if s.name in overrides else s for s in found]
     return [*([load] if load else []), *found, *own]
 
 

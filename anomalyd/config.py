@@ -11,6 +11,7 @@ import base64
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -248,9 +249,28 @@ class SignalConfig(_Section):
         return model.PromQL(self.promql or "")
 
 
+class Override(_Section):
+    """What to change of a preset's signal; what is left out stays as the preset has it."""
+
+    worse: model.Worse | None = None
+    tolerate: Change | None = None
+    detect: Change | None = None
+    limit: float | None = None
+
+    def of(self, signal: model.Signal) -> model.Signal:
+        return replace(
+            signal,
+            worse=self.worse or signal.worse,
+            tolerate=self.tolerate or signal.tolerate,
+            detect=self.detect or signal.detect,
+            limit=signal.limit if self.limit is None else self.limit,
+        )
+
+
 class Signals(_Section):
     presets: tuple[Literal["http", "process", "k6"], ...] = ("http", "process")
     custom: tuple[SignalConfig, ...] = ()
+    override: dict[str, Override] = Field(default_factory=dict)
 
     @whole(mode="after")
     def _check(self) -> Self:

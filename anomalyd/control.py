@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from anomalyd.api import paging
-from anomalyd.api.control import ReportFormat, RunStatus, SeriesPage, SeriesRow
+from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.judgement.phases import phases
 from anomalyd.model import Incident, Labels, Outcome, Run, State, Verdict
 from anomalyd.report import FORMATS
@@ -147,7 +147,7 @@ class DaemonControl:
     def _at_work(self) -> Session:
         session = self._session()
         if session is None:
-            raise UnknownRun("the configuration is being applied; try again in a few seconds")
+            raise NotReady("the configuration is being applied; try again in a few seconds")
         return session
 
     def _stored(self, run_id: str) -> Run:

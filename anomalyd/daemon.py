@@ -69,6 +69,7 @@ class Daemon:
         self._trouble: list[str] = []
         self._notifier = Notifier()
         self._to_report: asyncio.Queue[Finished] = asyncio.Queue()
+        self._watched: Callable[[str], bool] = lambda series: False
         self._bands: tuple[telemetry.Band, ...] = ()
         self._outcomes: tuple[tuple[str, str], ...] = ()
 
@@ -103,6 +104,7 @@ class Daemon:
                 sources=("staging", "production"),
                 sinks=[name for name, _ in self.config.sinks if name not in ("queue", "drain")],
             )
+            self._watched = handle.watches
             try:
                 async with self._api(store, handle.render), asyncio.TaskGroup() as tasks:
                     upkeep = [

@@ -134,6 +134,7 @@ class Session:
         """Everything that is due at `time` (unix seconds, a multiple of `step`)."""
         begun = self._clock()
         self.store.retry()
+        self.read_baseline()
         await self._detect(time)
         await self._move(self.lifecycle.tick(time))
         batch = await self.staging.collect(time)

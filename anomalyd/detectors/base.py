@@ -131,16 +131,27 @@ class RowState:
 
 
 def level_bets(innovation: Floats, scale: Floats, context: Context) -> tuple[Floats, Floats]:
-    """Bets float64[tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
+    """Bets float64[2·tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
+
+    The halves bet on a change up and a change down where worse is both, so that a jolt and its
+    recoil do not add up; elsewhere they are the same bets.
 
     A tolerated step moves the innovation of its first window by `tolerate`, and every later one
     by at most (1 - phi)·tolerate, since the predictor has seen it by then: each onset is bet on
     with the allowance that its own step would make. (An onset taken too early meets the true
     step's first window with too small an allowance; the cap bounds what that can bring.)
     """
-    going_on = tail_p(innovation, scale, context, (1 - context.phi) * context.tolerate)
-    beginning = tail_p(innovation, scale, context, context.tolerate)
-    return bets_on_p(going_on), bets_on_p(beginning)
+    worse = innovation * np.where(context.sign < 0, -1.0, 1.0)
+    both = np.flatnonzero(context.sign == 0)
+
+    def bets(tolerate: Floats) -> Floats:
+        above = bets_on_p(student4_sf((worse - tolerate) / scale))
+        below = above.copy()
+        p = student4_sf((-worse[both] - tolerate[both]) / scale[both])
+        below[:, both] = bets_on_p(p)
+        return np.concatenate([above, below])
+
+    return bets((1 - context.phi) * context.tolerate), bets(context.tolerate)
 
 
 def tail_p(innovation: Floats, scale: Floats, context: Context, tolerate: Floats) -> Floats:

@@ -23,7 +23,7 @@ class BaselineDeviation:
     environments are in the null rather than evidence against it. Gaussian recursions give the
     scale; the tail is Student t with 4 degrees of freedom, which `noise` was fitted to cover.
 
-    State: means o b a and covariances, float64[n] each; log wealth float64[tilts, n]. Reference:
+    State: means o b a and covariances, float64[n] each; log wealth float64[2·tilts, n]. Reference:
     Harvey, "Forecasting, Structural Time Series Models and the Kalman Filter", 1989, 3.2.
     """
 
@@ -32,7 +32,7 @@ class BaselineDeviation:
 
     def __init__(self) -> None:
         self._state = RowState(started=0, o=0, b=0, a=0, oo=0, ob=0, oa=0, bb=0, ba=0, aa=0)
-        self._mixture = OnsetMixture(len(TILTS))
+        self._mixture = OnsetMixture(2 * len(TILTS))
 
     def resize(self, n: int) -> None:
         self._state.resize(n)

@@ -21,7 +21,7 @@ class Cusum:
     Rinaldo 2022). The run's own mean is the reference, so no offset prior is needed; its
     uncertainty after k windows adds (1 - phi)²·var/k to the innovation's variance.
 
-    State: last residual, mean and count of the past, float64[n]; log wealth float64[tilts, n].
+    State: last residual, mean and count of the past, float64[n]; log wealth float64[2·tilts, n].
     """
 
     name = "cusum"
@@ -29,7 +29,7 @@ class Cusum:
 
     def __init__(self) -> None:
         self._past = RowState(last=np.nan, mean=0, count=0)
-        self._mixture = OnsetMixture(len(TILTS))
+        self._mixture = OnsetMixture(2 * len(TILTS))
 
     def resize(self, n: int) -> None:
         self._past.resize(n)

@@ -76,7 +76,8 @@ class Anomalies:
     def step(
         self, context: Context, scores: Scores, log_threshold: Floats, judged: Mask, silenced: Mask
     ) -> Transitions:
-        """Advance every judged row by one window; silenced rows may rise but not fire."""
+        """Advance every judged row by one window; silenced rows may rise but not fire, and a row
+        fires only at a window that is itself out of the ordinary."""
         firing = self.firing
         start = context.time - context.window
         rising = judged & ~firing & (scores.log_evidence > np.log(2.0))
@@ -84,7 +85,8 @@ class Anomalies:
         self.since[judged & ~firing & ~rising] = np.nan
         self.peak[judged] = np.maximum(self.peak[judged], scores.log_evidence[judged])
 
-        crossed = judged & ~firing & ~silenced
+        calm = self._is_calm(context, scores)
+        crossed = judged & ~firing & ~silenced & ~calm
         crossed &= (scores.log_evidence >= log_threshold) | scores.ruled
         pending = judged & ~firing & ~crossed
         self.state[pending & (scores.log_evidence >= PENDING)] = State.PENDING
@@ -96,7 +98,7 @@ class Anomalies:
         self.since[crossed & np.isnan(self.since)] = start
 
         self._follow(context, judged & ~firing & ~rising)
-        calm = firing & self._is_calm(context, scores)
+        calm &= firing
         self.calm_since[firing & ~calm] = np.nan
         self.calm_since[calm & np.isnan(self.calm_since)] = start
         done = calm & (context.time - self.calm_since >= self._keep)

@@ -20,19 +20,20 @@ SIGN = {Worse.UP: 1.0, Worse.DOWN: -1.0, Worse.BOTH: 0.0}
 class Band:
     """float64[n], NaN without a profile: expected, low, high in the signal's unit; location, the
     expected value in the residual's scale; bad_ratio, upper bound of production's ratio of bad
-    requests. extrapolated: bool[n]."""
+    requests; noise, scale of production's innovations at that load. extrapolated: bool[n]."""
 
     expected: Floats
     low: Floats
     high: Floats
     location: Floats
     bad_ratio: Floats
+    noise: Floats
     extrapolated: Mask
 
     @classmethod
     def unknown(cls, n: int) -> Band:
-        expected, low, high, location, bad_ratio = np.full((5, n), np.nan)
-        return cls(expected, low, high, location, bad_ratio, np.zeros(n, dtype=bool))
+        expected, low, high, location, bad_ratio, noise = np.full((6, n), np.nan)
+        return cls(expected, low, high, location, bad_ratio, noise, np.zeros(n, dtype=bool))
 
     def put(self, rows: Rows, part: Band) -> None:
         for field in fields(self):
@@ -98,7 +99,7 @@ class Reference:
             "relative": [s.tolerate.relative for s in signals],
             "absolute": [s.tolerate.absolute for s in signals],
             "ratio": [isinstance(s.definition, Ratio) for s in signals],
-            "errors": [s.kind is Kind.ERRORS for s in signals],
+            "traffic": [s.kind is Kind.TRAFFIC for s in signals],
         }
         fixed = {k: np.array(v, dtype=np.float64)[index] for k, v in of_signal.items() if signals}
         has = self.partner >= 0
@@ -129,6 +130,7 @@ class Reference:
             np.where(counted, np.maximum(expected.high, upper), expected.high),
             expected.location,
             upper,
+            self._lookup.noise(load, partner),
             expected.extrapolated,
         )
         band.put(has, part)
@@ -149,18 +151,19 @@ class Reference:
         f = {name: array[rows] for name, array in self._fixed.items()}
         logarithmic = f["logarithmic"] == 1.0
         counted = (f["ratio"] == 1.0) & np.isfinite(counts)
-        size = np.maximum(np.abs(f["median"]), f["noise"])
+        size = np.maximum(np.abs(f["median"]), band.noise)
         tolerate = np.where(logarithmic, np.log1p(f["relative"]), f["relative"] * size)
         scale = np.where(logarithmic, 1.0, size)
         allowed = transfer.ERROR_FACTOR * band.bad_ratio + transfer.ERROR_SLACK
         events = np.where(counts > 0, counts, np.inf)
+        arrivals = np.where(f["traffic"] == 1.0, np.maximum(band.expected * window, 1.0), np.inf)
         return Context(
             time=time,
             window=window,
             value=values,
             residual=np.where(counted, np.nan, self._residual(values, band, rows)),
-            sampling=np.nan_to_num(f["sampling"] / events),
-            noise=f["noise"],
+            sampling=np.nan_to_num(f["sampling"] / events + 1 / arrivals),
+            noise=band.noise,
             phi=np.nan_to_num(f["phi"]),
             offset=f["offset"] * scale,
             slope=transfer.SLOPE * scale,

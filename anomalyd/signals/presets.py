@@ -182,15 +182,6 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
                 _gauge("process_memory_usage_bytes", "max", "By"),
             ),
         ),
-        Quantity(
-            "open_fds",
-            Kind.RESOURCE,
-            (
-                _gauge("process_open_fds", "max", ""),
-                _gauge("process_files_open_files", "max", ""),
-                _gauge("process_open_file_descriptor_count", "max", ""),
-            ),
-        ),
     ),
     "k6": (
         Quantity(

@@ -25,6 +25,8 @@ from anomalyd.sources.exposition import OPENMETRICS, Exposition
 log = logging.getLogger(__name__)
 
 ACCEPT = f"text/plain;version=0.0.4,{OPENMETRICS};version=1.0.0;q=0.5,*/*;q=0.1"
+LEAST_PATIENCE = 2.0
+"""Seconds to wait for a target that is scraped more often than that."""
 _CHUNK = 64 * 1024
 
 
@@ -227,7 +229,8 @@ async def _fetch(
     session: aiohttp.ClientSession, environment: EnvironmentConfig, scrape: Scrape, url: str
 ) -> tuple[bytes, bool]:
     """(body, whether it is OpenMetrics) of a target; raises _Failed."""
-    timeout = aiohttp.ClientTimeout(total=min(environment.timeout, scrape.interval))
+    patience = max(scrape.interval, LEAST_PATIENCE)
+    timeout = aiohttp.ClientTimeout(total=min(environment.timeout, patience))
     try:
         async with session.get(url, headers={"Accept": ACCEPT}, timeout=timeout) as answer:
             if answer.status != 200:
