@@ -8,6 +8,7 @@ from anomalyd.api.client import ServerAway, ServerRefused
 from anomalyd.api.server import ApiError
 from anomalyd.baseline.file import BaselineError
 from anomalyd.config import ConfigError
+from anomalyd.demo.process import DemoError
 from anomalyd.query import QueryError
 from anomalyd.refresh import FitError
 from anomalyd.report.document import ReportError
@@ -20,6 +21,7 @@ USER_ERRORS = (
     ApiError,
     BaselineError,
     ConfigError,
+    DemoError,
     FitError,
     QueryError,
     ReportError,

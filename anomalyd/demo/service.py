@@ -15,7 +15,6 @@ import math
 import random
 import signal
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -198,11 +197,8 @@ def _spin(seconds: float) -> None:
         pass
 
 
-async def serve(service: Service, port: int, follow_stdin: bool) -> None:
-    """Serve until SIGTERM, SIGINT or, with `follow_stdin`, until whoever started us is gone.
-
-    One JSON line on stdout says the port once requests are answered.
-    """
+async def serve(service: Service, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; one JSON line on stdout says the port once it answers."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -213,19 +209,9 @@ async def serve(service: Service, port: int, follow_stdin: bool) -> None:
     await web.SockSite(runner, listener, shutdown_timeout=1).start()
     print(json.dumps({"service": service.name, "port": listener.getsockname()[1]}), flush=True)
     try:
-        if follow_stdin:
-            await loop.connect_read_pipe(lambda: _UntilClosed(stop), sys.stdin)
         await stop.wait()
     finally:
         await runner.cleanup()
-
-
-class _UntilClosed(asyncio.Protocol):
-    def __init__(self, stop: asyncio.Event) -> None:
-        self._stop = stop
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop.set()
 
 
 def main() -> None:
@@ -234,7 +220,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--downstream", action="append", default=[], metavar="NAME=URL")
     parser.add_argument("--seed", default="0", help="of service times and errors")
-    parser.add_argument("--follow-stdin", action="store_true", help="end when stdin is closed")
     arguments = parser.parse_args()
     disable_created_metrics()  # type: ignore[no-untyped-call]
     service = Service(
@@ -243,7 +228,7 @@ def main() -> None:
         arguments.seed,
         WORK[arguments.name],
     )
-    asyncio.run(serve(service, arguments.port, arguments.follow_stdin))
+    asyncio.run(serve(service, arguments.port))
 
 
 if __name__ == "__main__":

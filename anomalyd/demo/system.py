@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 
+from anomalyd.demo.process import DemoError, spawn, stop
 from anomalyd.demo.topology import EDGES, ENTRY, Fault, leaves_first
 from anomalyd.model import Environment
-
-_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-_STOP_SECONDS = 5.0
-
-
-class DemoError(Exception):
-    """One sentence for the user: which part of the demo did not work, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,7 @@ class System:
             self._session = await stack.enter_async_context(aiohttp.ClientSession())
             for name in leaves_first():
                 process = await self._spawn(name)
-                stack.push_async_callback(_stop, process)
+                stack.push_async_callback(stop, process)
                 self.pids[name] = process.pid
                 port = await _ready(process, name, self._timeout)
                 self._base[name] = f"http://127.0.0.1:{port}"
@@ -110,17 +101,7 @@ class System:
     async def _spawn(self, name: str) -> asyncio.subprocess.Process:
         arguments = [f"--name={name}", f"--seed={self.environment}/{name}/{self._seed}"]
         arguments += [f"--downstream={callee}={self._base[callee]}" for callee in EDGES[name]]
-        paths = [str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "anomalyd.demo.service",
-            "--follow-stdin",
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )
+        return await spawn("anomalyd.demo.service", *arguments)
 
 
 async def _ready(process: asyncio.subprocess.Process, name: str, timeout: float) -> int:
@@ -134,13 +115,3 @@ async def _ready(process: asyncio.subprocess.Process, name: str, timeout: float)
     if not line:
         raise DemoError(f"{name} ended with exit code {await process.wait()} before it was ready")
     return int(json.loads(line)["port"])
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()

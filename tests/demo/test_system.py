@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from anomalyd.demo.system import DemoError, System
+from anomalyd.demo.process import DemoError
+from anomalyd.demo.system import System
 from anomalyd.demo.topology import EDGES, Fault, FaultKind
 from anomalyd.model import Environment
 
