@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.detectors.distributions import student4_sf
-from anomalyd.detectors.mixture import bets_on_p
+from anomalyd.detectors.mixture import Bets, bets_on_p
 from anomalyd.model import Floats, Rows
 
+T = TypeVar("T")
 Mask = NDArray[np.bool_]
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -67,24 +68,24 @@ class Context:
     usual: Mask
     gap: Floats
 
-    def take(self, rows: Rows) -> Context:
+    def take(self, rows: Rows | slice) -> Context:
         """The same window for some rows only; a row may be taken more than once."""
         return Context(
-            *(
-                getattr(self, f.name)[rows]
-                if f.name not in ("time", "window")
-                else getattr(self, f.name)
-                for f in fields(self)
-            )
+            self.time, self.window, *(getattr(self, name)[rows] for name in _ARRAYS_OF_CONTEXT)
         )
+
+
+_ARRAYS_OF_CONTEXT = [field.name for field in fields(Context)][2:]
 
 
 class Detector(Protocol):
     """One algorithm over all rows; its state is named arrays over rows, updated in place.
 
     `score` never changes state and returns float64[n], NaN where not ready; `learn` follows it
-    once per disjoint window, for rows where `mask` is true (firing rows are left out, so that a
-    fault is not taught as normal). `reset` forgets rows. Deterministic; no clock, no I/O.
+    once per disjoint window: time passes for every row, and rows where `mask` is true are learned
+    from and bet on (firing rows are left out, so that a fault is not taught as normal). What
+    `score` worked out may be kept for the `learn` of the same context. `reset` forgets rows.
+    Deterministic; no clock, no I/O.
     """
 
     name: str
@@ -130,28 +131,34 @@ class RowState:
         self._arrays = {name: np.array(state[name], dtype=np.float64) for name in self._fresh}
 
 
-def level_bets(innovation: Floats, scale: Floats, context: Context) -> tuple[Floats, Floats]:
-    """Bets float64[2·tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
+class Once(Generic[T]):
+    """What `compute` makes of a context, worked out once; whoever changes state forgets it."""
 
-    The halves bet on a change up and a change down where worse is both, so that a jolt and its
-    recoil do not add up; elsewhere they are the same bets.
+    def __init__(self, compute: Callable[[Context], T]) -> None:
+        self._compute = compute
+        self._known: tuple[Context, T] | None = None
+
+    def __call__(self, context: Context) -> T:
+        if self._known is None or self._known[0] is not context:
+            self._known = (context, self._compute(context))
+        return self._known[1]
+
+    def forget(self) -> None:
+        self._known = None
+
+
+def level_bets(innovation: Floats, scale: Floats, context: Context, unseen: Floats) -> Bets:
+    """Bets float64[tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
 
     A tolerated step moves the innovation of its first window by `tolerate`, and every later one
-    by at most (1 - phi)·tolerate, since the predictor has seen it by then: each onset is bet on
-    with the allowance that its own step would make. (An onset taken too early meets the true
-    step's first window with too small an allowance; the cap bounds what that can bring.)
+    by at most the share `unseen` of it (1 - phi after a window that was seen), since the predictor
+    has seen the rest by then: each onset is bet on with the allowance that its own step would
+    make. (An onset taken too early meets the true step's first window with too small an allowance;
+    the cap bounds what that can bring.)
     """
-    worse = innovation * np.where(context.sign < 0, -1.0, 1.0)
-    both = np.flatnonzero(context.sign == 0)
-
-    def bets(tolerate: Floats) -> Floats:
-        above = bets_on_p(student4_sf((worse - tolerate) / scale))
-        below = above.copy()
-        p = student4_sf((-worse[both] - tolerate[both]) / scale[both])
-        below[:, both] = bets_on_p(p)
-        return np.concatenate([above, below])
-
-    return bets((1 - context.phi) * context.tolerate), bets(context.tolerate)
+    going_on = tail_p(innovation, scale, context, unseen * context.tolerate)
+    beginning = tail_p(innovation, scale, context, context.tolerate)
+    return bets_on_p(going_on), bets_on_p(beginning)
 
 
 def tail_p(innovation: Floats, scale: Floats, context: Context, tolerate: Floats) -> Floats:

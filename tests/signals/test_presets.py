@@ -34,7 +34,7 @@ SPANS = {
 }
 PROCESS = {
     name: frozenset({"job", "instance"})
-    for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds")
+    for name in ("process_cpu_seconds_total", "process_resident_memory_bytes")
 }
 
 
@@ -81,7 +81,6 @@ def test_processes():
     assert queries(["process"], PROCESS) == {
         "cpu": "sum by (service) (rate(process_cpu_seconds_total[30s]))",
         "memory": "max by (service) (avg_over_time(process_resident_memory_bytes[30s]))",
-        "open_fds": "max by (service) (avg_over_time(process_open_fds[30s]))",
     }
 
 
