@@ -15,12 +15,12 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from anomalyd import __version__
-from anomalyd.model import EXIT_USAGE
+from anomalyd.exits import USAGE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _fail(message: object, status: int = EXIT_USAGE) -> NoReturn:
+def _fail(message: object, status: int = USAGE) -> NoReturn:
     click.echo(f"anomalyd: {message}", err=True)
     raise SystemExit(status)
 
@@ -48,7 +48,7 @@ def _load(path: Path, overrides: tuple[str, ...]) -> Any:
     except config.ConfigError as error:
         for line in error.errors:
             click.echo(line, err=True)
-        raise SystemExit(EXIT_USAGE) from None
+        raise SystemExit(USAGE) from None
 
 
 def _log(level: str) -> None:
@@ -69,7 +69,7 @@ def _run(work: Any) -> Any:
         said = list(sentences(group))
     for line in said:
         click.echo(f"anomalyd: {line}", err=True)
-    raise SystemExit(EXIT_USAGE)
+    raise SystemExit(USAGE)
 
 
 def _answer(data: Any, text: str, as_json: bool) -> None:

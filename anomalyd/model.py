@@ -218,10 +218,6 @@ class Outcome(StrEnum):
         return {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}[self.value]
 
 
-EXIT_USAGE = 2
-EXIT_COMMAND_FAILED = 5
-
-
 class RunState(StrEnum):
     WARMUP = "warmup"
     ACTIVE = "active"

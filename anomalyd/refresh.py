@@ -111,6 +111,8 @@ class Fitter:
         Raises FitError, QueryError, BaselineError.
         """
         meta: dict[str, object] = {"created_at": time.time()}
+        keep = max(self._config.retention.history, self._end - self._start)
+        RowStore(store_path(self._config)).expire(self._end - keep)
         if self._side.api is not None:
             asked = [*self._requests, *self._capacity()]
             got = await self._reader().fetch(asked, self._start, self._end, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ async def ask(what: str, options: Mapping[str, Any], environ: Mapping[str, str])
     async with client:
         if what == "report":
             report = await client.report(options["run"], options["ending"])
-            click.get_binary_stream("stdout").write(report)
+            sys.stdout.buffer.write(report)
             return
         data, text = await _answer(what, options, client)
     click.echo(json.dumps(data) if options["as_json"] else text)

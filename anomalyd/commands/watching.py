@@ -22,7 +22,8 @@ from anomalyd.api.hub import Event
 from anomalyd.commands import asking
 from anomalyd.config import Config
 from anomalyd.daemon import Daemon
-from anomalyd.model import EXIT_COMMAND_FAILED, Run
+from anomalyd.exits import COMMAND_FAILED, INTERRUPTED
+from anomalyd.model import Run
 from anomalyd.report import FORMATS
 from anomalyd.report.terminal import terminal
 from anomalyd.session import Finished, Session
@@ -30,7 +31,6 @@ from anomalyd.session import Finished, Session
 Say = Callable[[str], None]
 Document = dict[str, Any]
 
-INTERRUPTED = 130
 PATIENCE_SECONDS = 10.0
 
 
@@ -106,7 +106,7 @@ async def watch(
     if interruptions:
         code = INTERRUPTED
     elif status != 0 and code != 1:
-        code = EXIT_COMMAND_FAILED
+        code = COMMAND_FAILED
     return Outcome(document, paths, status, bool(interruptions), code)
 
 
@@ -284,7 +284,7 @@ async def run(
         click.echo(json.dumps({**outcome.document, "exit_code": outcome.exit_code}))
     else:
         click.echo(terminal(outcome.document, sys.stdout.isatty(), outcome.paths))
-    if outcome.exit_code == EXIT_COMMAND_FAILED:
+    if outcome.exit_code == COMMAND_FAILED:
         say(f"the command failed by itself with status {outcome.command_status}")
     if options["accept"] == "inconclusive" and outcome.exit_code == 3:
         return 0
