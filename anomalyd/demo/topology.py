@@ -20,18 +20,19 @@ class Work:
     median: float
     workers: int
     sigma: float = 0.25
-    contention: float = 0.05
+    contention: float = 0.015
     errors: float = 0.003
 
 
 ENTRY = "gateway"
 
 WORK: Mapping[str, Work] = {
-    "gateway": Work(median=0.012, workers=3),
-    "cart": Work(median=0.018, workers=3),
-    "pricing": Work(median=0.015, workers=6),
-    "inventory": Work(median=0.020, workers=8),
+    "gateway": Work(median=0.030, workers=8),
+    "cart": Work(median=0.045, workers=10),
+    "pricing": Work(median=0.040, workers=24),
+    "inventory": Work(median=0.050, workers=24),
 }
+"""Slow enough that what a busy machine adds, some milliseconds, stays small beside it."""
 
 EDGES: Mapping[str, tuple[str, ...]] = {
     "gateway": ("cart",),
