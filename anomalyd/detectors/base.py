@@ -148,7 +148,10 @@ class Once(Generic[T]):
 
 
 def level_bets(innovation: Floats, scale: Floats, context: Context, unseen: Floats) -> Bets:
-    """Bets float64[tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
+    """Bets float64[2·tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
+
+    The halves bet on a change up and a change down where worse is both, so that a jolt and its
+    recoil do not add up; elsewhere they are the same bets.
 
     A tolerated step moves the innovation of its first window by `tolerate`, and every later one
     by at most the share `unseen` of it (1 - phi after a window that was seen), since the predictor
@@ -156,9 +159,18 @@ def level_bets(innovation: Floats, scale: Floats, context: Context, unseen: Floa
     make. (An onset taken too early meets the true step's first window with too small an allowance;
     the cap bounds what that can bring.)
     """
-    going_on = tail_p(innovation, scale, context, unseen * context.tolerate)
-    beginning = tail_p(innovation, scale, context, context.tolerate)
-    return bets_on_p(going_on), bets_on_p(beginning)
+    worse = innovation * np.where(context.sign < 0, -1.0, 1.0)
+    both = np.flatnonzero(context.sign == 0)
+
+    def bets(tolerate: Floats) -> Floats:
+        above = bets_on_p(student4_sf((worse - tolerate) / scale))
+        factors = np.concatenate([above, above])
+        if both.size:
+            below = student4_sf((-worse[both] - tolerate[both]) / scale[both])
+            factors[len(above) :, both] = bets_on_p(below)
+        return factors
+
+    return bets(unseen * context.tolerate), bets(context.tolerate)
 
 
 def tail_p(innovation: Floats, scale: Floats, context: Context, tolerate: Floats) -> Floats:

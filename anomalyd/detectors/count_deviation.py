@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.detectors.base import Arrays, Context, Mask, Returns
-from anomalyd.detectors.mixture import Bets, OnsetMixture
+from anomalyd.detectors.base import Arrays, Context, Mask, Once, Returns
+from anomalyd.detectors.mixture import CAP, OnsetMixture
 from anomalyd.model import Floats, Rows
 
 EXCESS = np.array([0.005, 0.02, 0.08, 0.3])
@@ -31,33 +31,42 @@ class CountDeviation:
 
     def __init__(self) -> None:
         self._mixture = OnsetMixture(len(EXCESS))
+        self._step = Once(self._bets)
 
     def resize(self, n: int) -> None:
         self._mixture.resize(n)
+        self._step.forget()
 
     def score(self, context: Context) -> Floats:
-        value = self._mixture.log_value_after(*self._bets(context))
+        if not np.isfinite(context.bad_ratio).any():
+            return np.full(len(context.value), np.nan)
+        value = self._mixture.log_value_after(*self._step(context))
         return np.where(np.isfinite(context.bad_ratio), value, np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:
-        factors, seen = self._bets(context)
-        self._mixture.update(factors, seen & mask)
+        if np.isfinite(context.bad_ratio).any():
+            after, seen = self._step(context)
+            self._mixture.commit(after, seen & mask)
+        self._step.forget()
 
-    def _bets(self, context: Context) -> tuple[Bets, Mask]:
-        """Log likelihood ratios float64[bets, n], and which rows had any requests."""
-        seen = (context.total > 0) & np.isfinite(context.bad_ratio)
+    def _bets(self, context: Context) -> tuple[tuple[Floats, Floats], Mask]:
+        """The mixture once the likelihood ratios are bet, and which rows had any requests."""
+        seen = (context.total > 0) & np.isfinite(context.bad) & np.isfinite(context.bad_ratio)
         total, bad = np.where(seen, context.total, 1.0), np.where(seen, context.bad, 0.0)
         ratio = np.where(seen, np.minimum(context.bad_ratio + context.tolerate, 1.0), 0.5)
         null, other = total * ratio, total * np.minimum(ratio + EXCESS[:, np.newaxis], 1.0)
         size = DISPERSION
         factors = (bad + size) * np.log((null + size) / (other + size)) + bad * np.log(other / null)
-        return (factors, factors), seen
+        factors = np.exp(np.minimum(factors, np.log(CAP)))
+        return self._mixture.after((factors, factors)), seen
 
     def reset(self, rows: Rows) -> None:
         self._mixture.reset(rows)
+        self._step.forget()
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
         return self._mixture.dump()
 
     def load(self, state: Arrays) -> None:
         self._mixture.load(state)
+        self._step.forget()

@@ -17,7 +17,8 @@ class Ewma:
 
     The one-step prediction is mean + rho·(last - mean) with rho = covariance / variance, so that
     slow movement of a good run is predicted rather than counted. The scale never goes below
-    production's own innovations, and is widened while few windows are known.
+    production's own innovations, and is widened while few windows are known. After a window
+    without a value the mean alone is foretold, at the whole variance.
 
     State: mean, var, cov, last, count, float64[n]. Reference: Roberts 1959; the recursion for
     the variance is Finch, "Incremental calculation of weighted mean and variance", 2009.
@@ -36,10 +37,13 @@ class Ewma:
         s = self._state
         known = np.maximum(s["count"], 1)
         rho = s["cov"] / np.where(s["var"] > 0, s["var"], 1.0) + 1 / np.sqrt(known)
-        rho = np.clip(np.maximum(rho, context.phi), 0.0, 0.97)
-        innovation = context.residual - s["mean"] - rho * (s["last"] - s["mean"])
+        foretold = np.isfinite(s["last"])
+        rho = np.where(foretold, np.clip(np.maximum(rho, context.phi), 0.0, 0.97), 0.0)
+        away = np.where(foretold, s["last"] - s["mean"], 0.0)
+        innovation = context.residual - s["mean"] - rho * away
         own = s["var"] * (1 - rho * rho)
-        variance = np.maximum(own, context.noise**2 + (1 + rho * rho) * context.sampling)
+        least = context.noise**2 / np.where(foretold, 1.0, 1 - context.phi**2)
+        variance = np.maximum(own, least + (1 + rho * rho) * context.sampling)
         p = tail_p(innovation, np.sqrt(variance * (1 + 4 / known)), context, context.tolerate)
         return np.where((s["count"] >= READY) & np.isfinite(context.residual), p, np.nan)
 
@@ -53,6 +57,7 @@ class Ewma:
         s["mean"][rows] += weight * step
         s["var"][rows] = (1 - weight) * (s["var"][rows] + weight * step * step)
         s["cov"][rows] = (1 - weight) * (s["cov"][rows] + weight * step * back)
+        s["last"][:] = np.nan
         s["last"][rows] = value
         s["count"][rows] += 1
 

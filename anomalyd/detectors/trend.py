@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState
-from anomalyd.detectors.mixture import TILTS, Bets, OnsetMixture
+from anomalyd.detectors.base import Arrays, Context, Mask, Once, Returns, RowState
+from anomalyd.detectors.mixture import TILTS, OnsetMixture
 from anomalyd.model import Floats, Rows
 
 BLOCK = 4
@@ -32,20 +32,21 @@ class Trend:
     def __init__(self) -> None:
         self._state = RowState(sum=0, count=0, mean=np.nan, level=np.nan, slope=0)
         self._mixture = OnsetMixture(len(TILTS))
+        self._step = Once(self._bets)
 
     def resize(self, n: int) -> None:
         self._state.resize(n)
         self._mixture.resize(n)
+        self._step.forget()
 
     def score(self, context: Context) -> Floats:
-        factors, complete = self._bets(context)
-        value = self._mixture.log_value_after(factors, complete)
+        value = self._mixture.log_value_after(*self._step(context))
         return np.where(np.isfinite(self._state["mean"]) & (context.sign != 0), value, np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:
         s = self._state
-        factors, complete = self._bets(context)
-        self._mixture.update(factors, complete & mask)
+        after, complete = self._step(context)
+        self._mixture.commit(after, complete & mask)
         seen = mask & np.isfinite(context.residual)
         s["sum"][seen] += context.residual[seen]
         s["count"][seen] += 1
@@ -53,6 +54,7 @@ class Trend:
         s["mean"][full] = s["sum"][full] / s["count"][full]
         s["sum"][full] = s["count"][full] = 0
         self._follow(context.value, mask & np.isfinite(context.value))
+        self._step.forget()
 
     def time_to(self, limit: Floats, window: float) -> Floats:
         """Seconds float64[n] until `limit` (float64[n], NaN = none) at this slope, inf if never."""
@@ -61,7 +63,8 @@ class Trend:
             windows = (limit - s["level"]) / s["slope"]
         return np.where((s["slope"] > 0) & (windows >= 0), windows * window, np.inf)
 
-    def _bets(self, context: Context) -> tuple[Bets, Mask]:
+    def _bets(self, context: Context) -> tuple[tuple[Floats, Floats], Mask]:
+        """The mixture once the drift is bet, and the rows whose block is complete."""
         s = self._state
         complete = (s["count"] + 1 >= BLOCK) & np.isfinite(s["mean"])
         complete &= np.isfinite(context.residual) & (context.sign != 0)
@@ -72,8 +75,8 @@ class Trend:
         scale = np.sqrt(2 * (stationary + context.sampling / BLOCK))
         z = np.clip(np.where(complete, worse / scale, 0.0), -3.0, 3.0)
         tilts = TILTS[:, np.newaxis]
-        factors = tilts * z - tilts * tilts / 2
-        return (factors, factors), complete
+        factors = np.exp(tilts * z - tilts * tilts / 2)
+        return self._mixture.after((factors, factors)), complete
 
     def _follow(self, value: Floats, seen: Mask) -> None:
         s, known = self._state, np.isfinite(self._state["level"])
@@ -87,6 +90,7 @@ class Trend:
     def reset(self, rows: Rows) -> None:
         self._state.reset(rows)
         self._mixture.reset(rows)
+        self._step.forget()
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
         return self._state.dump() | self._mixture.dump()
@@ -94,3 +98,4 @@ class Trend:
     def load(self, state: Arrays) -> None:
         self._state.load(state)
         self._mixture.load(state)
+        self._step.forget()
