@@ -86,14 +86,15 @@ class Pipeline:
             self.board.answered(),
             np.arange(len(self.table)),
         )
-        judged = self._judged(context, loads)
-        scores = self.bank.score(context, judged)
+        judged, watched = self._judged(context, loads)
+        scores = self.bank.score(context, judged, watched)
         self.evidence = scores.log_evidence
         quiet = self.board.quiet(self.silences, batch.time)
         changed = self.anomalies.step(context, scores, self._thresholds(), judged, quiet)
         touched = [i for c in self._under_way() for i in self._tell(c, context, scores)]
         touched += self.incidents.close_due(batch.time)
-        self.bank.learn(context, judged & ~self.anomalies.firing)
+        calm = ~self.anomalies.firing
+        self.bank.learn(context, judged & calm, watched & calm)
         self.bank.forget_evidence(changed.resolved)
         return self.incidents.get(touched)
 
@@ -162,7 +163,7 @@ class Pipeline:
         course.rows = self.board.rows_of(course.run.selector)
         partnered = self.reference.partner[course.rows] >= 0
         course.deciding = course.rows[partnered & ~self.board.is_load[course.rows]]
-        course.log_threshold = self._log_threshold()
+        course.log_threshold = self._log_threshold(len(course.deciding))
 
     def _under_way(self) -> list[Course]:
         return [course for course in self.courses.values() if course.under_way]
@@ -174,14 +175,15 @@ class Pipeline:
             band.put(rows, self.reference.band(float(load), rows))
         return band
 
-    def _judged(self, context: Context, loads: dict[str, float]) -> Mask:
-        """bool[n]: rows whose evidence advances at this window."""
-        judged = np.zeros(len(self.table), dtype=bool)
+    def _judged(self, context: Context, loads: dict[str, float]) -> tuple[Mask, Mask]:
+        """bool[n] each: rows whose evidence advances at this window, and rows whose absence does"""
+        judged, watched = np.zeros((2, len(self.table)), dtype=bool)
         for course in self._under_way():
-            load = loads.get(course.run.selector, np.nan) if self.board.is_load.any() else None
-            if course.watch(self.board, context.time, context.window, load):
-                judged[course.deciding] = True
-        return judged
+            load = loads.get(course.run.selector, np.nan) if self.board.has_load else None
+            of_values, of_absences = course.watch(self.board, context.time, context.window, load)
+            judged[course.deciding] |= of_values
+            watched[course.deciding] |= of_absences
+        return judged, watched
 
     def _thresholds(self) -> Floats:
         thresholds = np.full(len(self.table), np.inf)
@@ -189,9 +191,11 @@ class Pipeline:
             thresholds[course.deciding] = course.log_threshold
         return thresholds
 
-    def _log_threshold(self) -> float:
-        """Ville bounds each series over all windows, Bonferroni all series of production."""
-        return float(np.log(max(self.reference.series, 1) / self.settings.false_fail))
+    def _log_threshold(self, deciding: int) -> float:
+        """Ville bounds each series over all windows, Bonferroni all series of production (or of
+        the run, where several are compared with one of production)."""
+        series = max(self.reference.series, deciding, 1)
+        return float(np.log(series / self.settings.false_fail))
 
     def _tell(self, course: Course, context: Context, scores: Scores) -> list[str]:
         """Ids of the incidents that this window's firing and resolved rows of a run touched."""

@@ -148,7 +148,7 @@ class Once(Generic[T]):
 
 
 def level_bets(innovation: Floats, scale: Floats, context: Context, unseen: Floats) -> Bets:
-    """Bets float64[2·tilts, n] against "the level is worse by at most `tolerate`", for OnsetMixture.
+    """Bets float64[2·tilts, n] against "worse by at most `tolerate`", for OnsetMixture.
 
     The halves bet on a change up and a change down where worse is both, so that a jolt and its
     recoil do not add up; elsewhere they are the same bets.

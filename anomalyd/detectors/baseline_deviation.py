@@ -48,8 +48,8 @@ class BaselineDeviation:
     tells the less of o and b: one absurd window would otherwise make the next ones surprising.
 
     State: count of windows seen; means o b a and covariances; carry, how much of the last seen
-    a is still foretold, float64[n] each; the mixture's of 2·tilts bets. Reference: Harvey, "Forecasting,
-    Structural Time Series Models and the Kalman Filter", 1989, 3.2.
+    a is still foretold, float64[n] each; the mixture's, of 2·tilts bets. Reference: Harvey,
+    "Forecasting, Structural Time Series Models and the Kalman Filter", 1989, 3.2.
     """
 
     name = "baseline_deviation"

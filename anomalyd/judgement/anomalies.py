@@ -15,10 +15,11 @@ PENDING = np.log(20.0)
 """Evidence at which a series alone would be suspicious at 5%: shown, not told to anybody."""
 
 CALM_SDS = 2.0
-"""A row is calm within `tolerate` and this many sds of where it was before it began to rise."""
+"""A row is calm within `tolerate` and this many sds of where it was before it began to rise, or of
+production where the run as a whole is off."""
 
 
-_ARRAYS = ("state", "since", "fired_at", "calm_since", "peak", "level", "known")
+_ARRAYS = ("state", "since", "fired_at", "calm_since", "seen_at", "peak", "level", "known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,10 @@ class Transitions:
 
 
 class Anomalies:
-    """State per row: state int8[n]; since float64[n], when evidence last began to rise; fired_at,
-    calm_since float64[n]; peak float64[n], the largest log e-value of the run. level, known
-    float64[n]: mean residual of the windows before it began to rise, and how many they were."""
+    """State per row: state int8[n]; since float64[n], when evidence last began to rise, or the
+    values stopped; fired_at, calm_since, seen_at (when it last had a value) float64[n]; peak
+    float64[n], the largest log e-value of the run. level, known float64[n]: mean residual of the
+    windows before it began to rise, and how many they were."""
 
     def __init__(self, keep_firing_for: float) -> None:
         self._keep = keep_firing_for
@@ -40,6 +42,7 @@ class Anomalies:
         self.since: Floats = np.zeros(0)
         self.fired_at: Floats = np.zeros(0)
         self.calm_since: Floats = np.zeros(0)
+        self.seen_at: Floats = np.zeros(0)
         self.peak: Floats = np.zeros(0)
         self.level: Floats = np.zeros(0)
         self.known: Floats = np.zeros(0)
@@ -47,14 +50,15 @@ class Anomalies:
     def resize(self, n: int) -> None:
         more = n - len(self.state)
         self.state = np.pad(self.state, (0, more))
-        for name in ("since", "fired_at", "calm_since"):
+        for name in ("since", "fired_at", "calm_since", "seen_at"):
             setattr(self, name, np.pad(getattr(self, name), (0, more), constant_values=np.nan))
         for name in ("peak", "level", "known"):
             setattr(self, name, np.pad(getattr(self, name), (0, more)))
 
     def reset(self, rows: Rows) -> None:
         self.state[rows] = State.OK
-        self.since[rows] = self.fired_at[rows] = self.calm_since[rows] = np.nan
+        for times in (self.since, self.fired_at, self.calm_since, self.seen_at):
+            times[rows] = np.nan
         self.peak[rows] = self.level[rows] = self.known[rows] = 0.0
 
     def fire(self, row: int, since: float, at: float) -> None:
@@ -85,9 +89,10 @@ class Anomalies:
         self.since[judged & ~firing & ~rising] = np.nan
         self.peak[judged] = np.maximum(self.peak[judged], scores.log_evidence[judged])
 
-        calm = self._is_calm(context, scores)
-        crossed = judged & ~firing & ~silenced & ~calm
-        crossed &= (scores.log_evidence >= log_threshold) | scores.ruled
+        calm = self._is_calm(context, scores, np.where(scores.whole_run & ~firing, 0.0, self.level))
+        crossed = judged & (scores.log_evidence >= log_threshold)
+        crossed = (crossed | scores.ruled) & ~firing & ~silenced & ~calm
+        self.level[crossed & scores.whole_run] = 0.0
         pending = judged & ~firing & ~crossed
         self.state[pending & (scores.log_evidence >= PENDING)] = State.PENDING
         settled = pending & (scores.log_evidence < PENDING) & (self.state == State.PENDING)
@@ -95,7 +100,10 @@ class Anomalies:
         self.state[crossed] = State.FIRING
         self.fired_at[crossed] = context.time
         self.calm_since[crossed] = np.nan
+        gone = crossed & scores.ruled
+        self.since[gone] = self.seen_at[gone]
         self.since[crossed & np.isnan(self.since)] = start
+        self.seen_at[np.isfinite(context.value)] = context.time
 
         self._follow(context, judged & ~firing & ~rising)
         calm &= firing
@@ -110,13 +118,13 @@ class Anomalies:
         self.known[rows] += 1
         self.level[rows] += (context.residual[rows] - self.level[rows]) / self.known[rows]
 
-    def _is_calm(self, context: Context, scores: Scores) -> Mask:
+    def _is_calm(self, context: Context, scores: Scores, level: Floats) -> Mask:
         """bool[n]: the row is there, and back to where it was (for counts: to what is allowed)."""
         spread = np.sqrt(context.bad_ratio * (1 - context.bad_ratio) / np.maximum(context.total, 1))
         allowed = context.bad_ratio + context.tolerate + CALM_SDS * spread
         counted = context.bad / np.maximum(context.total, 1) <= allowed
         sd = np.sqrt(context.noise**2 / (1 - context.phi**2) + context.sampling)
-        away = context.residual - self.level
+        away = context.residual - level
         worse = np.where(context.sign == 0, np.abs(away), away * context.sign)
         near = worse <= context.tolerate + CALM_SDS * sd
         ordinary = np.where(np.isfinite(context.total), counted, near)

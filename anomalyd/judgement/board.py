@@ -8,7 +8,7 @@ import numpy as np
 
 from anomalyd.detectors.base import Mask
 from anomalyd.judgement.silences import Silence, silenced
-from anomalyd.model import LOAD_SIGNAL, Batch, Floats, Rows
+from anomalyd.model import LOAD_SIGNAL, Batch, Floats, Gauge, Rate, Rows
 from anomalyd.signals.table import SignalTable
 
 
@@ -24,7 +24,9 @@ class Board:
         self.counts: Floats = np.zeros(0)
         self.is_load: Mask = np.zeros(0, dtype=bool)
         self.unanswered: list[str] = []
+        self.has_load = any(signal.name == LOAD_SIGNAL for signal in table.signals)
         self._answered = np.zeros(len(table.signals), dtype=bool)
+        self._steady = np.array([isinstance(s.definition, Rate | Gauge) for s in table.signals])
         self._services: dict[str, int] = {}
         self._service: Rows = np.zeros(0, dtype=np.intp)
         self._selectors: dict[str, int] = {}
@@ -80,13 +82,35 @@ class Board:
         return np.flatnonzero(self._selector == self._selectors.get(selector, -1))
 
     def answered(self) -> Mask:
-        """bool[n]: the row's signal was evaluated, and some other service had data: if nobody
-        else has, it is telemetry that failed, not the service."""
-        reporting = np.bincount(
-            self._service, weights=np.isfinite(self.observed), minlength=len(self._services)
-        )
-        others = (reporting > 0).sum() - (reporting > 0)
-        return self._answered[self._table.signal_index] & (others[self._service] > 0)
+        """bool[n]: if the row is absent now, its service has stopped sending it.
+
+        Its signal was evaluated and something of its run reports, or it is telemetry that failed.
+        Either its whole service is silent, or the signal is one that is there without traffic
+        (a rate, a gauge) and other series of it go on: what vanishes everywhere at once is an
+        exporter.
+        """
+        present = np.isfinite(self.observed)
+        index = self._table.signal_index
+        alone, reporting = self._of(present, index)
+        lives = self._of(present, np.zeros_like(index))[1] > 0
+        silent = self._of(present, self._service)[1] == 0
+        steady = self._steady[index] & ((reporting > 0) | (alone == 1))
+        return self._answered[index] & lives & (silent | steady)
+
+    def vanished(self, rows: Rows) -> list[str]:
+        """Signals of two series or more among `rows` of which none has a value, though asked."""
+        index, signals = self._table.signal_index[rows], self._table.signals
+        size = np.bincount(index, minlength=len(signals))
+        there = np.bincount(index, weights=np.isfinite(self.observed[rows]), minlength=len(signals))
+        gone = (size > 1) & (there == 0) & self._answered & (there.sum() > 0)
+        return sorted(signals[i].name for i in np.flatnonzero(gone))
+
+    def _of(self, present: Mask, group: Rows) -> tuple[Floats, Floats]:
+        """Of each row's group within its selector: how many rows, and how many have a value."""
+        size = int(group.max(initial=0)) + 1
+        of = self._selector * size + group
+        count = np.bincount(of, minlength=1)
+        return count[of], np.bincount(of, weights=present, minlength=1)[of]
 
     def quiet(self, silences: Sequence[Silence], time: float) -> Mask:
         """bool[n]: silenced rows; worked out anew when silences, rows or an expiry change it."""

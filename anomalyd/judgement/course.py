@@ -8,7 +8,7 @@ import numpy as np
 
 from anomalyd.judgement.board import Board
 from anomalyd.judgement.integrity import IntegrityLog
-from anomalyd.judgement.phases import may_judge
+from anomalyd.judgement.phases import idle, may_judge
 from anomalyd.judgement.record import Record
 from anomalyd.model import Anomaly, Rows, Run, RunState
 
@@ -30,13 +30,20 @@ class Course:
     def under_way(self) -> bool:
         return self.run.state is not RunState.FINISHED
 
-    def watch(self, board: Board, time: float, window: float, load: float | None) -> bool:
-        """Record one window; returns whether it may be judged. load: None if none is defined."""
+    def watch(
+        self, board: Board, time: float, window: float, load: float | None
+    ) -> tuple[bool, bool]:
+        """Record one window; whether its values may be judged, and whether its absences may.
+
+        load: None if none is defined. Absences count while the load is not known (the entry itself
+        may be what is gone), but not while there is none: what is idle may be scaled away.
+        """
         active = self.run.state is RunState.ACTIVE
         self.record.add(time, np.nan if load is None else load, board.observed, board.counts)
         judged = active and (load is None or may_judge(self.record.loads, window))
         self.record.judged.append(judged)
         if active:
             present = int(np.isfinite(board.observed[self.rows]).sum())
-            self.integrity.window(time, present, board.unanswered, load)
-        return judged
+            vanished = board.vanished(self.rows) if judged else ()
+            self.integrity.window(time, present, board.unanswered, load, vanished)
+        return judged, active and not idle(self.record.loads)

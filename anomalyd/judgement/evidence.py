@@ -12,6 +12,7 @@ from anomalyd.detectors import DETECTORS
 from anomalyd.detectors.base import Arrays, Context, Detector, Mask, Once, Returns
 from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.mixture import TILTS, OnsetMixture, bets_on_p
+from anomalyd.detectors.run_shift import RunShift
 from anomalyd.model import Floats, Rows
 
 BLOCK = 4096
@@ -21,11 +22,13 @@ BLOCK = 4096
 @dataclass(frozen=True, slots=True)
 class Scores:
     """log_evidence float64[n] (0 = none); leader intp[n], index of the detector that adds most;
-    ruled bool[n], a rule of some detector holds."""
+    ruled bool[n], a rule of some detector holds; whole_run bool[n], what leads speaks of the run
+    as a whole against production, not of a change within it."""
 
     log_evidence: Floats
     leader: Rows
     ruled: Mask
+    whole_run: Mask
 
 
 class Bank:
@@ -56,15 +59,13 @@ class Bank:
         """Score one window and bet it for `judged` rows; rules hold for `watched` ones (None:
         the judged ones), whose presence counts whether or not their values can be judged."""
         watched = judged if watched is None else watched
-        scores = Scores(
-            np.zeros(self._n), np.zeros(self._n, dtype=np.intp), np.zeros(self._n, dtype=bool)
-        )
+        log_evidence, leader = np.zeros(self._n), np.zeros(self._n, dtype=np.intp)
+        ruled = np.zeros(self._n, dtype=bool)
         for (start, block), part in zip(self._placed(), self._parts(context), strict=True):
             rows = slice(start, start + BLOCK)
-            log_evidence, leader, ruled = block.score(part, judged[rows])
-            scores.log_evidence[rows], scores.leader[rows] = log_evidence, leader
-            scores.ruled[rows] = ruled & watched[rows]
-        return scores
+            log_evidence[rows], leader[rows], ruled[rows] = block.score(part, judged[rows])
+        whole_run = leader == self.names.index(RunShift.name)
+        return Scores(log_evidence, leader, ruled & watched, whole_run)
 
     def learn(self, context: Context, mask: Mask, watched: Mask | None = None) -> None:
         """Rules learn from `watched` rows (None: those of `mask`), all others from `mask`."""

@@ -19,17 +19,27 @@ class IntegrityLog:
         self._closed: list[Integrity] = []
         self.windows = 0
         self.empty = 0
+        self.last_empty = 0
 
     def window(
-        self, time: float, present: int, unanswered: Iterable[str], load: float | None
+        self,
+        time: float,
+        present: int,
+        unanswered: Iterable[str],
+        load: float | None,
+        vanished: Iterable[str] = (),
     ) -> None:
-        """Note one window: rows that had a value, signals not evaluated, load (None: not set)."""
+        """Note one window: rows that had a value, signals not evaluated, load (None: not set),
+        signals evaluated of which no series has a value."""
         self.windows += 1
+        self.last_empty = 0 if present else self.last_empty + 1
         if present == 0:
             self.empty += 1
             self._note("no-data", "staging", time, "no signal had a value")
         for signal in unanswered:
             self._note("query-failed", signal, time, "the signal could not be evaluated")
+        for signal in vanished:
+            self._note("stale", signal, time, "no series of the signal had a value")
         if present and load is not None and not load > 0:
             self._note("no-load", "load", time, "no load was seen at the entry")
 

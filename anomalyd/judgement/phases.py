@@ -25,6 +25,11 @@ def may_judge(loads: Sequence[float], window: float) -> bool:
     return abs(math.log(load / before)) <= _moves(load, window)
 
 
+def idle(loads: Sequence[float]) -> bool:
+    """Whether the latest load is known to be next to nothing."""
+    return math.isfinite(loads[-1]) and (loads[-1] <= 0 or loads[-1] < IDLE * _highest(loads))
+
+
 def phases(
     times: Sequence[float], loads: Sequence[float], window: float, warmup_until: float
 ) -> tuple[Phase, ...]:
