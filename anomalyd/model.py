@@ -323,10 +323,10 @@ class Integrity:
 class Finding:
     """One judged series at the end of a run. NaN where not known.
 
-    effect and mde (minimum detectable effect at 80% power) are relative, or absolute where the
-    signal's `tolerate` is; pass_at: the value at which the series would not have fired;
-    evidence and threshold: natural logs of e-values. state: ok, fired, weak (too little evidence
-    to show `detect`), missing (production has it, staging did not), unmatched (no partner in
+    effect, mde (minimum detectable effect at 80% power) and detect (the one asked for) are
+    relative, or absolute where the signal's `tolerate` is; pass_at: the value at which the series
+    would not have fired; evidence and threshold: natural logs of e-values. state: ok, fired, weak
+    (could not show `detect`), missing (production has it, staging did not), unmatched (no partner in
     production), silenced.
     """
 
@@ -344,6 +344,7 @@ class Finding:
     evidence: float = math.nan
     threshold: float = math.nan
     mde: float = math.nan
+    detect: float = math.nan
     pass_at: float = math.nan
     windows: int = 0
     extrapolated: bool = False

@@ -15,6 +15,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from anomalyd import __version__, assembly, snapshots, telemetry
 from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.assembly import Plan, Side
@@ -23,7 +25,7 @@ from anomalyd.baseline.file import load as load_baseline
 from anomalyd.baseline.rows import RowStore, RowsWriter
 from anomalyd.config import Config
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Batch, Incident, Run, RunState, Verdict
+from anomalyd.model import Batch, Incident, Run, RunState, State, Verdict
 from anomalyd.pipeline import Pipeline
 from anomalyd.query import QueryError, parse_labels
 from anomalyd.refresh import baseline_path, requests, store_path
@@ -244,12 +246,22 @@ class Session:
         telemetry.source_duration.record(max(0.0, collected - begun), {"source": self.staging.name})
         telemetry.signal_series.set(len(self.pipeline.table), {"environment": "staging"})
         telemetry.incidents_open.set(len(self.open_incidents()))
+        self._measure_judgement(batch.time)
         telemetry.store_degraded.set(float(self.store.degraded is not None))
         for sink, length in self._delivery.queue_lengths().items():
             telemetry.sink_queue.set(length, {"sink": sink})
         states = [run.state for run in self.lifecycle.runs]
         for state in (RunState.WARMUP, RunState.ACTIVE, RunState.SETTLING):
             telemetry.runs.set(states.count(state), {"state": state.value})
+
+    def _measure_judgement(self, time: float) -> None:
+        pipeline = self.pipeline
+        if pipeline.window_end == time:
+            judged = [c.record.judged[-1] for c in pipeline.courses.values() if c.record.judged]
+            telemetry.evidence_windows.add(sum(judged))
+        counts = np.bincount(pipeline.anomalies.state, minlength=len(State))
+        for state in State:
+            telemetry.judged_series.set(int(counts[state]), {"state": state.name.lower()})
 
     # What is kept ---------------------------------------------------------------------------
 

@@ -73,8 +73,10 @@ def format_value(value: float, unit: str = "") -> str:
 
 def format_effect(effect: float, absolute: bool) -> str:
     """`+80%`, or `+2.1 pp` where the signal is a ratio."""
-    if not math.isfinite(effect):
+    if math.isnan(effect):
         return "n/a"
+    if math.isinf(effect):
+        return "no change at all"
     return f"{effect * 100:+.2g} pp" if absolute else f"{effect:+.0%}"
 
 

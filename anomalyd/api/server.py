@@ -50,7 +50,7 @@ async def serve(
                 f"api.listen: the name {host!r} is not known; write an address"
             ) from error
         except OSError as error:
-            reason = _REASONS.get(error.errno or 0, error.strerror)
+            reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
             raise ApiError(f"api.listen: {listen}: {reason}") from error
         address = runner.addresses[0]
         yield address[0], address[1]

@@ -46,3 +46,14 @@ def reason(finding: Finding) -> str:
     if finding.pass_at == finding.pass_at:
         text += f"; passes at {format_value(finding.pass_at, finding.unit)}"
     return text + ("; beyond production's load range" if finding.extrapolated else "")
+
+
+def too_weak(findings: Sequence[Finding], most: int = 3) -> list[str]:
+    """The series that could show least, each with what it could have shown and was asked for."""
+    weak = [f for f in findings if f.state in ("weak", "missing") and not f.note]
+    weak.sort(key=lambda f: (-f.mde, f.series))
+    return [
+        f"{f.series}: {f.windows} windows could have shown {format_effect(f.mde, f.absolute)}, "
+        f"{format_effect(f.detect, f.absolute)} was asked for; run longer or at a higher load"
+        for f in weak[:most]
+    ]

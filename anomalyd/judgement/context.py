@@ -68,11 +68,12 @@ class Reference:
         return str(self._meta.get("queries", {}).get(signal, ""))
 
     def without_row(self, rows: Rows) -> list[tuple[str, Labels]]:
-        """Series of production that none of `rows` is the partner of: (signal, labels) each."""
+        """Series that production usually has and none of `rows` is the partner of."""
         if self._lookup is None:
             return []
         keys = self._lookup.baseline.profiles.keys
         absent = np.setdiff1d(np.arange(len(keys)), self.partner[rows])
+        absent = absent[self._lookup.expected_present(absent)[0]]
         return [_parse_key(keys[i]) for i in absent]
 
     def extend(self) -> None:

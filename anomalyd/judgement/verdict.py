@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-
-from anomalyd.detectors.base import Context
 from anomalyd.explain import wording
-from anomalyd.judgement import power
 from anomalyd.judgement.anomalies import Anomalies
-from anomalyd.judgement.context import Band, Reference
+from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
+from anomalyd.judgement.findings import Findings, coverage_of
 from anomalyd.judgement.phases import phases
-from anomalyd.judgement.silences import Silence, silenced
-from anomalyd.model import (
-    LOAD_SIGNAL,
-    Coverage,
-    Finding,
-    Floats,
-    Incident,
-    Outcome,
-    Rows,
-    Signal,
-    Verdict,
-)
+from anomalyd.judgement.silences import Silence
+from anomalyd.model import Coverage, Finding, Incident, Outcome, Verdict
 from anomalyd.signals.table import SignalTable
-from anomalyd.units import format_effect
 
-CHUNK = 2000
-"""Rows whose power is computed at once, so that a large run needs little memory."""
+REASONS = 8
 
 
 class JudgeSettings(Protocol):
@@ -45,20 +28,11 @@ class JudgeSettings(Protocol):
     @property
     def coverage(self) -> float: ...
     @property
-    def capacity(self) -> float: ...
-    @property
     def shadow(self) -> bool: ...
 
 
-def effect_of(signal: Signal, observed: float, expected: float) -> float:
-    """Observed against expected on the scale people use: relative, or absolute for ratios."""
-    if signal.tolerate.absolute:
-        return observed - expected
-    return observed / expected - 1 if expected else math.nan
-
-
 class Judge:
-    """Reads a finished course; changes nothing."""
+    """Decides a finished course; changes nothing."""
 
     def __init__(
         self,
@@ -67,14 +41,14 @@ class Judge:
         settings: JudgeSettings,
         silences: Sequence[Silence],
     ) -> None:
-        self._table, self._reference, self._settings = table, reference, settings
-        self._silences = silences
+        self._reference, self._settings = reference, settings
+        self._findings = Findings(table, reference, settings.window, silences)
 
     def verdict(
         self, course: Course, anomalies: Anomalies, incidents: Sequence[Incident]
     ) -> Verdict:
-        findings = self._findings(course, anomalies)
-        coverage = _coverage(findings)
+        findings = self._findings.of(course, anomalies)
+        coverage = coverage_of(findings)
         outcome, reasons = self._decide(course, findings, coverage)
         record = course.record
         return Verdict(
@@ -102,7 +76,7 @@ class Judge:
         """Precedence: a fail decided by what was seen > invalid > inconclusive > pass."""
         fired = sorted((f for f in findings if f.state == "fired"), key=lambda f: -f.evidence)
         if fired:
-            return Outcome.FAIL, [wording.reason(finding) for finding in fired[:8]]
+            return Outcome.FAIL, [wording.reason(finding) for finding in fired[:REASONS]]
         broken = [e for e in course.integrity.entries() if e.breaks_run]
         if broken:
             return Outcome.INVALID, [f"telemetry was broken: {entry.detail}" for entry in broken]
@@ -126,197 +100,11 @@ class Judge:
                 f"{coverage.powered} of {coverage.production_series} series of production could "
                 f"have shown a change that matters; {self._settings.coverage:.0%} are required"
             )
+            doubts += wording.too_weak(findings)
         blind = _blind_services(findings)
         if blind:
             doubts.append(f"nothing could be shown of {', '.join(blind)}")
-        return doubts[:8]
-
-    def _findings(self, course: Course, anomalies: Anomalies) -> list[Finding]:
-        table, reference = self._table, self._reference
-        load = {i for i, s in enumerate(table.signals) if s.name == LOAD_SIGNAL}
-        rows = np.array(
-            [r for r in course.rows if table.signal_index[r] not in load], dtype=np.intp
-        )
-        partnered = rows[reference.partner[rows] >= 0]
-        series = [(table.signals[table.signal_index[r]].name, table.labels[r]) for r in partnered]
-        quiet, why = silenced(
-            self._silences, series, course.record.times[-1] if course.record.times else 0
-        )
-        found: list[Finding] = []
-        for start in range(0, len(partnered), CHUNK):
-            found += self._judged(course, anomalies, partnered[start : start + CHUNK])
-        found = [
-            self._silenced(f, reason) if hush else f
-            for f, hush, reason in zip(found, quiet, why, strict=True)
-        ]
-        found += [self._plain(int(r), "unmatched") for r in rows[reference.partner[rows] < 0]]
-        return found + self._missing(partnered)
-
-    def _judged(self, course: Course, anomalies: Anomalies, rows: Rows) -> list[Finding]:
-        windows = [t for t, judged in enumerate(course.record.judged) if judged]
-        values = course.record.matrix(rows)[windows]
-        counts = course.record.matrix(rows, counts=True)[windows]
-        bands = [self._reference.band(course.record.loads[t], rows) for t in windows]
-        contexts = self._contexts(course, windows, rows, values, counts, bands)
-        threshold = np.full(len(rows), course.log_threshold)
-        scale = self._reference.largest(rows, power.LARGEST_LOG)
-        mde = power.detectable(contexts, threshold, scale)
-        fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
-        share = np.full(len(rows), np.nan)
-        if fired.any() and contexts:
-            taken = [c.take(np.flatnonzero(fired)) for c in contexts]
-            share[fired] = power.passing_share(taken, threshold[fired])
-        return [
-            self._finding(course, anomalies, int(row), i, values, bands, mde[i], share[i])
-            for i, row in enumerate(rows)
-        ]
-
-    def _contexts(
-        self,
-        course: Course,
-        windows: Sequence[int],
-        rows: Rows,
-        values: Floats,
-        counts: Floats,
-        bands: Sequence[Band],
-    ) -> list[Context]:
-        record, answered = course.record, np.ones(len(rows), dtype=bool)
-        return [
-            self._reference.context(
-                record.times[t],
-                self._settings.window,
-                values[i],
-                counts[i],
-                np.full(len(rows), record.loads[t]),
-                bands[i],
-                answered,
-                rows,
-            )
-            for i, t in enumerate(windows)
-        ]
-
-    def _finding(
-        self,
-        course: Course,
-        anomalies: Anomalies,
-        row: int,
-        i: int,
-        values: Floats,
-        bands: Sequence[Band],
-        shift: float,
-        share: float,
-    ) -> Finding:
-        signal = self._table.signals[self._table.signal_index[row]]
-        absolute = bool(signal.tolerate.absolute)
-        seen = np.isfinite(values[:, i]) if len(values) else np.zeros(0, dtype=bool)
-        mde = self._reference.as_effect(row, shift)
-        base = self._plain(row, "ok")
-        anomaly = course.anomalies.get(row)
-        if anomaly is not None:
-            numbers = (anomaly.observed, anomaly.expected, anomaly.low, anomaly.high)
-        elif seen.any():
-            expected, low, high = (
-                float(
-                    np.median([getattr(b, k)[i] for b, ok in zip(bands, seen, strict=True) if ok])
-                )
-                for k in ("expected", "low", "high")
-            )
-            numbers = (float(np.median(values[seen, i])), expected, low, high)
-        else:
-            return replace(
-                base, state="missing", mde=mde, note="production has it, staging sent nothing"
-            )
-        effect = effect_of(signal, numbers[0], numbers[1])
-        detect = signal.detect.absolute or signal.detect.relative
-        state, note = "ok", ""
-        if anomaly is not None:
-            state = "fired"
-        elif self._worse(signal, effect) >= detect:
-            state = "weak"
-            note = f"{format_effect(effect, absolute)} against production over the whole run; " + (
-                "staging's own difference may explain it: too little to fail on, too much to pass"
-            )
-        elif not mde <= detect:
-            state = "weak"
-        return replace(
-            base,
-            state=state,
-            observed=numbers[0],
-            expected=numbers[1],
-            low=numbers[2],
-            high=numbers[3],
-            effect=effect,
-            evidence=float(anomalies.peak[row]),
-            threshold=course.log_threshold,
-            mde=mde,
-            pass_at=self._reference.passing(numbers[0], numbers[1], row, share),
-            windows=int(seen.sum()),
-            extrapolated=bool(any(b.extrapolated[i] for b in bands)),
-            detector=anomaly.detector if anomaly is not None else "",
-            note=note,
-        )
-
-    @staticmethod
-    def _worse(signal: Signal, effect: float) -> float:
-        if math.isnan(effect):
-            return 0.0
-        return {"up": effect, "down": -effect, "both": abs(effect)}[signal.worse]
-
-    def _plain(self, row: int, state: str) -> Finding:
-        signal = self._table.signals[self._table.signal_index[row]]
-        return Finding(
-            signal=signal.name,
-            labels=self._table.labels[row],
-            service=self._table.services[row],
-            kind=signal.kind,
-            unit=signal.unit,
-            state=state,
-            absolute=bool(signal.tolerate.absolute),
-            query=self._reference.query(signal.name),
-        )
-
-    @staticmethod
-    def _silenced(finding: Finding, reason: str) -> Finding:
-        return replace(finding, state="silenced", note=reason)
-
-    def _missing(self, partnered: Rows) -> list[Finding]:
-        """Series of production that have no row at all in staging."""
-        signals = {signal.name: signal for signal in self._table.signals}
-        found = []
-        for key in self._reference.without_row(partnered):
-            name, labels = key
-            signal = signals.get(name)
-            if signal is not None and name != LOAD_SIGNAL:
-                found.append(
-                    Finding(
-                        signal=name,
-                        labels=labels,
-                        service=labels.get("service"),
-                        kind=signal.kind,
-                        unit=signal.unit,
-                        state="missing",
-                        absolute=bool(signal.tolerate.absolute),
-                        note="production has it, staging sent nothing",
-                    )
-                )
-        return found
-
-
-def _coverage(findings: Sequence[Finding]) -> Coverage:
-    def named(state: str) -> tuple[str, ...]:
-        return tuple(sorted(f.series for f in findings if f.state == state))
-
-    of_production = [f for f in findings if f.state not in ("unmatched", "silenced")]
-    judged = [f for f in of_production if f.windows > 0 or f.state == "fired"]
-    return Coverage(
-        production_series=len(of_production),
-        matched=sum(f.state != "missing" for f in of_production),
-        judged=len(judged),
-        powered=sum(f.state in ("ok", "fired") for f in judged),
-        missing=named("missing"),
-        unmatched=named("unmatched"),
-        silenced=named("silenced"),
-    )
+        return doubts[:REASONS]
 
 
 def _blind_services(findings: Sequence[Finding]) -> list[str]:

@@ -205,6 +205,7 @@ def _finding(finding: Finding) -> Document:
         "absolute": finding.absolute,
         "threshold": _number(finding.threshold),
         "mde": _number(finding.mde),
+        "detect": _number(finding.detect),
         "pass_at": _number(finding.pass_at),
         "windows": int(finding.windows),
         "query": _text(finding.query),

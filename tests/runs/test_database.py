@@ -182,8 +182,10 @@ def test_a_damaged_page_is_named_when_it_is_met(tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[4096:-4096] = b"\xff" * (len(damaged) - 8192)
     path.write_bytes(damaged)
+    damaged_database = Database(path)
     with pytest.raises(StoreError, match="is damaged; move it away"):
-        Database(path).select(VALUES)
+        damaged_database.select(VALUES)
+    damaged_database.close()
 
 
 def test_a_state_dir_below_a_file_is_named(tmp_path):
