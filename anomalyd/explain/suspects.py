@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from anomalyd.model import Anomaly, Kind, Suspect
 
 UPWARD = frozenset({Kind.LATENCY, Kind.ERRORS})
 """Kinds that a caller shows because of what it calls."""
 
-THROUGHPUT = frozenset({Kind.LATENCY, Kind.SATURATION, Kind.OTHER})
+THROUGHPUT = frozenset({Kind.TRAFFIC, Kind.LATENCY, Kind.SATURATION, Kind.OTHER})
 """Kinds that a service shows because it is called more."""
+
+ABSENCE = "absence"
+"""The detector of what stopped reporting."""
+
+STRONGEST = 30.0
 
 ONSET_DECAY = 0.5
 """Per rank of onset: of two services that explain as much, the earlier is twice as likely."""
@@ -49,76 +55,93 @@ def suspects(anomalies: Sequence[Anomaly], graph: Graph) -> tuple[Suspect, ...]:
     """Services by how likely the incident began there; scores sum to 1, ties break by name.
 
     Each anomalous service starts with the strength of its anomalies and hands it on: latency and
-    errors to the services it calls that show latency or errors themselves; whatever comes of
-    being called more to the callers that are not called more themselves (they fan out). What is
-    left where nothing hands it on is the score, discounted by order of onset.
+    errors to the services it calls that are in trouble themselves; whatever comes of being called
+    more to the callers that are not called more themselves (they fan out); being called less to
+    the callers in trouble. It comes to rest, in equal parts, at the services it reaches that hand
+    it on no further (in a circle of services that only blame one another, at all of them). A
+    service that stopped reporting keeps its own. The score is discounted by order of onset.
     """
     by_service: dict[str, list[Anomaly]] = defaultdict(list)
-    for anomaly in anomalies:
+    for anomaly in sorted(anomalies, key=lambda a: (a.service, a.series)):
         if anomaly.service:
             by_service[anomaly.service].append(anomaly)
     if not by_service:
         return ()
-    kinds = {s: {a.kind for a in found} for s, found in by_service.items()}
-    busier = {
-        s
-        for s, found in by_service.items()
-        if any(a.kind is Kind.TRAFFIC and a.effect > 0 for a in found)
-    }
+    trail = _Trail(by_service, graph)
     blame: dict[str, float] = defaultdict(float)
     why: dict[str, list[str]] = defaultdict(list)
-    for service in sorted(by_service):
-        for anomaly in by_service[service]:
-            for target, share in _trace(service, anomaly.kind, kinds, busier, graph, frozenset()):
-                blame[target] += _strength(anomaly) * share
+    for service, found in by_service.items():
+        for anomaly in found:
+            rests = trail.rests(service, trail.mode(anomaly))
+            for target in rests:
+                blame[target] += _strength(anomaly) / len(rests)
                 if target != service:
                     why[target].append(service)
     onset = _onset_ranks(by_service, blame)
     weighted = {s: b * ONSET_DECAY ** onset[s] for s, b in blame.items()}
     total = sum(weighted.values())
     ranked = sorted(weighted, key=lambda s: (-weighted[s], s))
-    return tuple(
-        Suspect(s, weighted[s] / total, _reason(s, by_service.get(s, []), why[s], s in busier))
-        for s in ranked
-    )
+    reasons = {s: _reason(by_service.get(s, []), why[s], s in trail.busier) for s in ranked}
+    return tuple(Suspect(s, weighted[s] / total, reasons[s]) for s in ranked)
 
 
-def _trace(
-    service: str,
-    kind: Kind,
-    kinds: Mapping[str, set[Kind]],
-    busier: set[str],
-    graph: Graph,
-    seen: frozenset[str],
-) -> list[tuple[str, float]]:
-    """Where blame for `kind` at `service` comes to rest: (service, share), shares sum to 1."""
-    onward: list[str] = []
-    if service in busier and (kind is Kind.TRAFFIC or kind in THROUGHPUT):
-        onward = [c for c in graph.callers.get(service, ()) if c not in seen]
-        onward = [c for c in onward if c in kinds] or onward
-        kind = Kind.TRAFFIC
-    elif kind in UPWARD:
-        onward = [
-            c
-            for c in graph.callees.get(service, ())
-            if c not in seen and (kinds.get(c, set()) & UPWARD) and c not in busier
-        ]
-    if kind is Kind.TRAFFIC and service not in busier:
-        onward = []
-    if not onward:
-        return [(service, 1.0)]
-    share = 1.0 / len(onward)
-    deeper = seen | {service}
-    return [
-        (target, share * part)
-        for callee in onward
-        for target, part in _trace(callee, kind, kinds, busier, graph, deeper)
-    ]
+class _Mode(StrEnum):
+    """Why blame moves on: what a callee did is felt, a caller calls too much, or it is its own."""
+
+    FELT = "felt"
+    BUSY = "busy"
+    OWN = "own"
+
+
+class _Trail:
+    """How blame moves over the graph, given which services show what."""
+
+    def __init__(self, by_service: Mapping[str, Sequence[Anomaly]], graph: Graph) -> None:
+        self._graph = graph
+        self._shown = set(by_service)
+        found = [a for anomalies in by_service.values() for a in anomalies]
+        self._gone = {a.service for a in found if a.detector == ABSENCE}
+        self._troubled = {a.service for a in found if a.kind in UPWARD} | self._gone
+        self.busier = {a.service for a in found if a.kind is Kind.TRAFFIC and a.effect > 0}
+
+    def mode(self, anomaly: Anomaly) -> _Mode:
+        if anomaly.detector == ABSENCE:
+            return _Mode.OWN
+        if anomaly.service in self.busier and anomaly.kind in THROUGHPUT:
+            return _Mode.BUSY
+        felt = anomaly.kind in UPWARD or anomaly.kind is Kind.TRAFFIC
+        return _Mode.FELT if felt else _Mode.OWN
+
+    def rests(self, service: str, mode: _Mode) -> list[str]:
+        """Services, sorted, at which blame that starts here comes to rest."""
+        reached, todo, ends = {(service, mode)}, [(service, mode)], set()
+        while todo:
+            state = todo.pop()
+            onward = self._onward(*state)
+            if not onward:
+                ends.add(state[0])
+            todo += [new for new in onward if new not in reached]
+            reached.update(onward)
+        return sorted(ends or {name for name, _ in reached})
+
+    def _onward(self, service: str, mode: _Mode) -> list[tuple[str, _Mode]]:
+        if mode is _Mode.BUSY:
+            callers = self._graph.callers.get(service, ())
+            shown = [c for c in callers if c in self._shown] or callers
+            return [(c, _Mode.BUSY if c in self.busier else _Mode.OWN) for c in shown]
+        if mode is _Mode.OWN or service in self._gone:
+            return []
+        if service not in self._troubled:
+            near = self._graph.callers.get(service, ())
+            return [(c, _Mode.FELT) for c in near if c in self._troubled]
+        near = self._graph.callees.get(service, ())
+        return [(c, _Mode.FELT) for c in near if c in self._troubled and c not in self.busier]
 
 
 def _strength(anomaly: Anomaly) -> float:
-    """Evidence in nats, so capped that one enormous series does not outweigh three plain ones."""
-    return min(max(anomaly.evidence, 1.0), 30.0)
+    """Evidence in nats, so capped that one enormous series does not outweigh three plain ones; what
+    stopped reporting is as strong as can be."""
+    return STRONGEST if anomaly.detector == ABSENCE else min(max(anomaly.evidence, 1.0), STRONGEST)
 
 
 def _onset_ranks(
@@ -130,11 +153,14 @@ def _onset_ranks(
     return {s: order.index(onset[s]) for s in blame}
 
 
-def _reason(service: str, own: Sequence[Anomaly], explains: Sequence[str], busier: bool) -> str:
+def _reason(own: Sequence[Anomaly], explains: Sequence[str], busier: bool) -> str:
     parts = []
-    if own:
-        parts.append("own " + ", ".join(sorted({a.signal for a in own})))
-        parts[-1] += " out of band"
+    gone = sorted({a.signal for a in own if a.detector == ABSENCE})
+    off = sorted({a.signal for a in own if a.detector != ABSENCE})
+    if gone:
+        parts.append(f"own {', '.join(gone)} stopped arriving")
+    if off:
+        parts.append(f"own {', '.join(off)} out of band")
     others = sorted(set(explains))
     if others:
         verb = "calls" if not own else "explains"

@@ -51,19 +51,19 @@ class Findings:
             [r for r in course.rows if table.signal_index[r] not in load], dtype=np.intp
         )
         partnered = rows[reference.partner[rows] >= 0]
-        series = [(table.signals[table.signal_index[r]].name, table.labels[r]) for r in partnered]
-        quiet, why = silenced(
-            self._silences, series, course.record.times[-1] if course.record.times else 0
-        )
         found: list[Finding] = []
         for start in range(0, len(partnered), CHUNK):
             found += self._judged(course, anomalies, partnered[start : start + CHUNK])
+        found += self._missing(partnered)
+        series = [(f.signal, f.labels) for f in found]
+        last = course.record.times[-1] if course.record.times else 0.0
+        quiet, why = silenced(self._silences, series, last)
         found = [
             self._silenced(f, reason) if hush else f
             for f, hush, reason in zip(found, quiet, why, strict=True)
         ]
-        found += [self._plain(int(r), "unmatched") for r in rows[reference.partner[rows] < 0]]
-        return found + self._missing(partnered)
+        unmatched = rows[reference.partner[rows] < 0]
+        return found + [self._plain(int(r), "unmatched") for r in unmatched]
 
     def _judged(self, course: Course, anomalies: Anomalies, rows: Rows) -> list[Finding]:
         windows = [t for t, judged in enumerate(course.record.judged) if judged]

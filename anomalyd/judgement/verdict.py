@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from anomalyd.detectors.absence import PATIENCE
 from anomalyd.explain import wording
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.context import Reference
@@ -95,6 +96,9 @@ class Judge:
         if not any(course.record.judged):
             return ["no window could be judged: the run was too short, or no load was seen"]
         doubts = [f"{f.series} was {f.note}" for f in findings if f.state == "weak" and f.note]
+        silent = course.integrity.last_empty
+        if silent >= PATIENCE:
+            doubts.append(f"nothing at all arrived from staging in the last {silent} windows")
         if coverage.ratio < self._settings.coverage:
             doubts.append(
                 f"{coverage.powered} of {coverage.production_series} series of production could "
