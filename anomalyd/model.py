@@ -185,6 +185,7 @@ class Batch:
     counts: float64[n], events behind each value (requests), NaN where not known.
     answered: names of the signals that were evaluated; a signal whose query failed is not among
     them, so that a telemetry failure is not taken for an absent series.
+    duplicates: (row, what was left out) where several series claimed one row.
     """
 
     time: float
@@ -192,6 +193,7 @@ class Batch:
     values: Floats
     counts: Floats
     answered: frozenset[str]
+    duplicates: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         if len(np.unique(self.rows)) != len(self.rows):
@@ -326,7 +328,7 @@ class Finding:
     effect, mde (minimum detectable effect at 80% power) and detect (the one asked for) are
     relative, or absolute where the signal's `tolerate` is; pass_at: the value at which the series
     would not have fired; evidence and threshold: natural logs of e-values. state: ok, fired, weak
-    (could not show `detect`), missing (production has it, staging did not), unmatched (no partner in
+    (could not show `detect`), missing (production has it, staging not), unmatched (no partner in
     production), silenced.
     """
 
