@@ -8,40 +8,22 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from anomalyd import http
 from anomalyd.config import Config, EnvironmentConfig
 from anomalyd.explain.suspects import Graph
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import Environment, PromQL, Rate, Signal
 from anomalyd.pipeline import Pipeline, Settings
-from anomalyd.query import QueryError
 from anomalyd.signals import presets
-from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
-from anomalyd.signals.table import SeriesTable, SignalTable
-from anomalyd.sources import discovery, scrape
-from anomalyd.sources.base import Source, SourceError
-from anomalyd.sources.promapi import PromApi
-from anomalyd.sources.prometheus import PrometheusSource
+from anomalyd.signals.table import SignalTable
+from anomalyd.sources import kind_of
+from anomalyd.sources.base import Make, Side, Source, Wanted
 from anomalyd.sources.queries import metrics_of
 
 Metrics = Mapping[str, frozenset[str]]
 
 LEAST_WINDOW = 30.0
 SCRAPES_PER_WINDOW = 4
-
-
-@dataclass(slots=True)
-class Side:
-    """One environment as far as it answers. api: None where it is scraped. metrics: name →
-    label names, empty if it did not answer. interval: seconds between scrapes, if known."""
-
-    name: Environment
-    config: EnvironmentConfig
-    api: PromApi | None
-    metrics: Metrics
-    interval: float | None
-    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +42,14 @@ async def look(config: Config, stack: AsyncExitStack) -> Plan:
     Sessions are entered on `stack`. An environment that does not answer is described by its
     `trouble`; raises SourceError only for what the user must mend.
     """
-    staging = await _side(Environment.STAGING, config.environments.staging, config, stack)
+    wanted = Wanted(_names(config).__contains__, config.limits)
+
+    async def side(name: Environment, environment: EnvironmentConfig) -> Side:
+        return await kind_of(environment).look(name, environment, wanted, stack)
+
+    staging = await side(Environment.STAGING, config.environments.staging)
     other = config.environments.production
-    production = await _side(Environment.PRODUCTION, other, config, stack) if other else None
+    production = await side(Environment.PRODUCTION, other) if other else None
     return Plan(
         signals=tuple(_signals(config, staging, production)),
         window=_window(config, staging, production),
@@ -71,34 +58,10 @@ async def look(config: Config, stack: AsyncExitStack) -> Plan:
     )
 
 
-async def _side(
-    name: Environment, environment: EnvironmentConfig, config: Config, stack: AsyncExitStack
-) -> Side:
-    if environment.scrape is not None:
-        interval = environment.scrape.interval
-        try:
-            limit = config.limits.raw_series
-            found = await scrape.discover(environment, name=name, series_limit=limit)
-        except SourceError as error:
-            return Side(name, environment, None, {}, interval, str(error))
-        return Side(name, environment, None, found, interval)
-    session = await stack.enter_async_context(http.session(environment))
-    api = PromApi(
-        environment,
-        session,
-        name=name,
-        query_series=config.limits.query_series,
-        body_bytes=config.limits.body_bytes,
-    )
-    wanted = set(presets.metric_names(config.signals.presets))
-    for own in config.signals.custom:
-        wanted |= set(metrics_of(own.signal()))
-    try:
-        found = await discovery.discover(api, environment.matchers, wanted.__contains__)
-        every = await discovery.scrape_interval(api, environment.matchers)
-    except QueryError as error:
-        return Side(name, environment, api, {}, None, str(error))
-    return Side(name, environment, api, found, every)
+def _names(config: Config) -> frozenset[str]:
+    """Of the metrics that signals may read."""
+    own = (name for signal in config.signals.custom for name in metrics_of(signal.signal()))
+    return frozenset((*presets.metric_names(config.signals.presets), *own))
 
 
 def _signals(config: Config, staging: Side, production: Side | None) -> list[Signal]:
@@ -145,14 +108,8 @@ def canonical(config: Config, environment: Environment) -> Canonical:
 def source(config: Config, plan: Plan, side: Side) -> tuple[Source, SignalTable]:
     """The source of one environment, with the table that its batches' rows belong to."""
     table = SignalTable(plan.signals, config.limits.series)
-    names = canonical(config, side.name)
-    if side.api is not None:
-        metrics = dict(side.metrics)
-        return PrometheusSource(side.api, table, names, window=plan.window, metrics=metrics), table
-    series = SeriesTable(config.limits.raw_series, config.limits.label_bytes)
-    matchers = side.config.matchers
-    evaluator = Evaluator(table, series, names, plan.window, matchers=matchers)
-    return scrape.ScrapeSource(side.config, evaluator, name=side.name), table
+    make = Make(side, table, canonical(config, side.name), plan.window, config.limits)
+    return kind_of(side.config).build(make), table
 
 
 def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:

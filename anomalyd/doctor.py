@@ -8,15 +8,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from anomalyd import assembly
-from anomalyd.assembly import Plan, Side
+from anomalyd.assembly import Plan
 from anomalyd.checks import Check, Status, as_json, failed, render
 from anomalyd.config import Config
 from anomalyd.doctor_sinks import examine_sinks, readable
 from anomalyd.model import LOAD_SIGNAL, Environment, Signal
 from anomalyd.query import QueryError
 from anomalyd.signals.table import SignalTable
-from anomalyd.sources.base import Source, SourceError
-from anomalyd.sources.discovery import clock_skew
+from anomalyd.sources.base import Side, Source, SourceError
+from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
 from anomalyd.sources.promapi import PromApi
 from anomalyd.sources.prometheus import PrometheusSource
 from anomalyd.sources.scrape import ScrapeSource
@@ -24,7 +24,6 @@ from anomalyd.units import format_duration
 
 __all__ = ["Check", "Status", "as_json", "examine", "failed", "render"]
 
-SKEW_SECONDS = 5.0
 SHOWN = 5
 
 

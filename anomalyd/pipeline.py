@@ -29,7 +29,7 @@ from anomalyd.judgement.incidents import Incidents
 from anomalyd.judgement.integrity import IntegrityLog
 from anomalyd.judgement.silences import Silence
 from anomalyd.judgement.verdict import Judge
-from anomalyd.model import Batch, Floats, Incident, Run, Verdict
+from anomalyd.model import Anomaly, Batch, Floats, Incident, Run, Verdict
 from anomalyd.signals.table import SignalTable
 
 
@@ -118,17 +118,27 @@ class Pipeline:
             self.start_run(run)
 
     def reopen(self, incidents: Sequence[Incident]) -> None:
-        """Incidents that were open; what fired in them fires on, so that nothing fires twice."""
+        """Incidents of the runs under way, ended ones too: what fired in them fires on, so that
+        nothing fires twice, and what resolved stays in the run's verdict."""
         self.incidents.restore(incidents)
         for incident in incidents:
+            course = self.courses[incident.run_id]
             for anomaly in incident.anomalies:
                 row = self.table.add(anomaly.signal, anomaly.labels)
+                if row < 0:
+                    continue
                 self.grow()
-                course = self.courses.get(incident.run_id)
-                if course is not None and row >= 0:
-                    course.anomalies[row] = anomaly
-                    if anomaly.resolved_at is None:
-                        self.anomalies.fire(row, anomaly.started_at, anomaly.fired_at)
+                course.anomalies[row] = anomaly
+                self._take_up(row, anomaly)
+
+    def _take_up(self, row: int, anomaly: Anomaly) -> None:
+        """What a snapshot may be too old to know: that the row fired, or resolved since."""
+        if anomaly.resolved_at is None:
+            self.anomalies.fire(row, anomaly.started_at, anomaly.fired_at, anomaly.evidence)
+            return
+        if self.anomalies.firing[row]:
+            self.bank.forget_evidence(np.array([row], dtype=np.intp))
+        self.anomalies.resolve(row, anomaly.evidence)
 
     def change_run(self, run: Run) -> None:
         """The run's state moved on (warmup → active → settling)."""
@@ -137,7 +147,7 @@ class Pipeline:
     def finish_run(self, run: Run, time: float) -> tuple[Verdict, list[Incident]]:
         """Close the run's incidents and judge it; its course stays until `forget_run`."""
         course = self.courses[run.id]
-        course.run = run
+        course.close(run, self.settings.window)
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
         judge = Judge(self.table, self.reference, self.settings, self.silences)
         return judge.verdict(course, self.anomalies, self.incidents.of_run(run.id)), closed

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from anomalyd import assembly
-from anomalyd.assembly import Plan, Side
+from anomalyd.assembly import Plan
 from anomalyd.baseline.history import Request
 from anomalyd.baseline.process import FitRequest, fit_stored
 from anomalyd.baseline.reader import Estimate, HistoryReader, Progress
@@ -21,6 +21,7 @@ from anomalyd.baseline.rows import RowStore, Stored
 from anomalyd.config import Config
 from anomalyd.model import Environment, Kind, PromQL, Signal
 from anomalyd.query import QueryError
+from anomalyd.sources.base import Side
 from anomalyd.sources.queries import compile_all, compile_capacity
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ import numpy as np
 
 from anomalyd import __version__, assembly, snapshots, telemetry
 from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
-from anomalyd.assembly import Plan, Side
+from anomalyd.assembly import Plan
 from anomalyd.baseline.file import BaselineError, check_fits
 from anomalyd.baseline.file import load as load_baseline
 from anomalyd.baseline.rows import RowStore, RowsWriter
@@ -34,7 +34,7 @@ from anomalyd.runs.life import Change, Lifecycle, Rules
 from anomalyd.runs.store import Store
 from anomalyd.sinks.base import IncidentChanged, RunFinished, RunStarted
 from anomalyd.sinks.delivery import Delivery
-from anomalyd.sources.base import Source
+from anomalyd.sources.base import Side, Source
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from anomalyd.judgement.anomalies import Anomalies
+from anomalyd.judgement.evidence import Bank
 from anomalyd.judgement.record import Record
-from anomalyd.model import Labels
+from anomalyd.model import Labels, Rows
 from anomalyd.pipeline import Pipeline
 from anomalyd.signals.selector import parse_selector
 
 log = logging.getLogger(__name__)
 
-_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_BROKEN = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 def save(pipeline: Pipeline, path: Path, version: str) -> None:
@@ -32,7 +34,7 @@ def save(pipeline: Pipeline, path: Path, version: str) -> None:
         "window": pipeline.settings.window,
         "window_end": pipeline.window_end,
         "keys": pipeline.table.keys,
-        "runs": list(pipeline.courses),
+        "runs": {run_id: course.integrity.dump() for run_id, course in pipeline.courses.items()},
     }
     arrays: dict[str, Any] = {f"bank/{k}": v for k, v in pipeline.bank.dump().items()}
     arrays |= {f"anomalies/{k}": v for k, v in pipeline.anomalies.dump().items()}
@@ -40,51 +42,68 @@ def save(pipeline: Pipeline, path: Path, version: str) -> None:
         arrays |= {f"run/{run_id}/{k}": v for k, v in course.record.dump().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, about=np.array(json.dumps(about)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def load(pipeline: Pipeline, path: Path, version: str) -> bool:
-    """Put a snapshot back into a pipeline that knows its runs; whether there was one that fits."""
+    """Put a snapshot back into a pipeline that knows its runs and has no row yet.
+
+    A series whose signal is no more is left out. Whether there was a snapshot that fits.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")[()]))
+        if about["version"] != version or about["window"] != pipeline.settings.window:
+            log.info("%s is of another version or window; detectors begin anew", path)
+            return False
+        _put(pipeline, about, arrays)
     except FileNotFoundError:
         return False
     except _BROKEN as error:
         log.warning("%s cannot be read (%s); detectors begin anew", path, error)
         return False
-    if about["version"] != version or about["window"] != pipeline.settings.window:
-        log.info("%s is of another version or window; detectors begin anew", path)
-        return False
-    if not _rows_again(pipeline, about["keys"]):
-        log.info("%s is of other signals; detectors begin anew", path)
-        return False
-    pipeline.bank.load(_below(arrays, "bank/"))
-    pipeline.anomalies.load(_below(arrays, "anomalies/"))
-    pipeline.window_end = about["window_end"]
-    for run_id, course in pipeline.courses.items():
-        if run_id in about["runs"]:
-            course.record = Record.load(_below(arrays, f"run/{run_id}/"))
     return True
 
 
-def _rows_again(pipeline: Pipeline, keys: list[str]) -> bool:
-    """Give every key the row it had; False if the table cannot."""
-    known = list(pipeline.table.keys)
-    if known != keys[: len(known)]:
-        return False
-    for key in keys:
+def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """All or, where something is amiss, nothing but the rows. Raises one of _BROKEN."""
+    kept = _rows_again(pipeline, about["keys"])
+    bank, anomalies = Bank(len(kept)), Anomalies(pipeline.settings.keep_firing_for)
+    bank.load({k: v[..., kept] for k, v in _below(arrays, "bank/").items()})
+    anomalies.load({k: v[..., kept] for k, v in _below(arrays, "anomalies/").items()})
+    records = {
+        run_id: Record.load(_below(arrays, f"run/{run_id}/")).only(kept)
+        for run_id in pipeline.courses.keys() & about["runs"].keys()
+    }
+    for run_id, record in records.items():
+        course = pipeline.courses[run_id]
+        course.integrity.load(about["runs"][run_id])
+        course.record = record
+    pipeline.bank, pipeline.anomalies = bank, anomalies
+    pipeline.window_end = about["window_end"]
+
+
+def _rows_again(pipeline: Pipeline, keys: list[str]) -> Rows:
+    """Rows for the keys whose signals are still there, in their order; the places they had."""
+    if len(pipeline.table):
+        raise ValueError("the table has rows already")
+    kept = []
+    for place, key in enumerate(keys):
         selector = parse_selector(key)
         labels = Labels.of({m.label: m.value for m in selector.matchers})
-        if pipeline.table.add(selector.metric, labels) < 0:
-            return False
+        if pipeline.table.add(selector.metric, labels) >= 0:
+            kept.append(place)
     pipeline.grow()
-    return len(pipeline.table) == len(keys)
+    return np.array(kept, dtype=np.intp)
 
 
 def _below(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:

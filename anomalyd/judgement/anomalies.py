@@ -61,10 +61,17 @@ class Anomalies:
             times[rows] = np.nan
         self.peak[rows] = self.level[rows] = self.known[rows] = 0.0
 
-    def fire(self, row: int, since: float, at: float) -> None:
+    def fire(self, row: int, since: float, at: float, evidence: float) -> None:
         """A row that was firing before a restart."""
-        self.state[row] = State.FIRING
-        self.since[row], self.fired_at[row], self.calm_since[row] = since, at, np.nan
+        self.peak[row] = max(self.peak[row], evidence)
+        if self.state[row] != State.FIRING:
+            self.state[row] = State.FIRING
+            self.since[row], self.fired_at[row], self.calm_since[row] = since, at, np.nan
+
+    def resolve(self, row: int, evidence: float) -> None:
+        """A row that had fired, and resolved, before a restart."""
+        self.peak[row] = max(self.peak[row], evidence)
+        self.state[row] = State.RESOLVED
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
         return {name: getattr(self, name).copy() for name in _ARRAYS}

@@ -24,6 +24,7 @@ class Board:
         self.counts: Floats = np.zeros(0)
         self.is_load: Mask = np.zeros(0, dtype=bool)
         self.unanswered: list[str] = []
+        self.duplicates: list[tuple[int, str, str]] = []
         self.has_load = any(signal.name == LOAD_SIGNAL for signal in table.signals)
         self._answered = np.zeros(len(table.signals), dtype=bool)
         self._steady = np.array([isinstance(s.definition, Rate | Gauge) for s in table.signals])
@@ -64,6 +65,8 @@ class Board:
             [s.name in batch.answered for s in self._table.signals], dtype=bool
         )
         self.unanswered = sorted({s.name for s in self._table.signals} - batch.answered)
+        keys = self._table.keys
+        self.duplicates = [(row, keys[row], detail) for row, detail in batch.duplicates]
 
     def loads(self, capacity: float) -> dict[str, float]:
         """Offered load per unit of capacity of each selector that has one."""

@@ -39,6 +39,8 @@ class Course:
         may be what is gone), but not while there is none: what is idle may be scaled away.
         """
         active = self.run.state is RunState.ACTIVE
+        if active:
+            self.integrity.missed(self._seen_until(time - window), time - window)
         self.record.add(time, np.nan if load is None else load, board.observed, board.counts)
         judged = active and (load is None or may_judge(self.record.loads, window))
         self.record.judged.append(judged)
@@ -46,4 +48,19 @@ class Course:
             present = int(np.isfinite(board.observed[self.rows]).sum())
             vanished = board.vanished(self.rows) if judged else ()
             self.integrity.window(time, present, board.unanswered, load, vanished)
+            for row, key, detail in board.duplicates:
+                if row in self.rows:
+                    self.integrity.duplicate(time, key, detail)
         return judged, active and not idle(self.record.loads)
+
+    def close(self, run: Run, window: float) -> None:
+        """The run is over as `run` says; what of it was not seen is noted."""
+        self.run = run
+        stopped = run.stopped_at
+        if run.active_at is not None and stopped is not None:
+            self.integrity.missed(self._seen_until(stopped - window), stopped - window)
+
+    def _seen_until(self, unknown: float) -> float:
+        """The end of the last window that was looked at, or where judging began."""
+        begun = self.run.active_at if self.run.active_at is not None else unknown
+        return max(begun, self.record.times[-1]) if self.record.times else begun

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 from anomalyd.model import Integrity
+from anomalyd.units import format_duration
 
 BROKEN_SHARE = 0.5
 """A run in which more than half of the windows brought nothing at all proves nothing: invalid."""
@@ -43,8 +46,33 @@ class IntegrityLog:
         if present and load is not None and not load > 0:
             self._note("no-load", "load", time, "no load was seen at the entry")
 
+    def missed(self, since: float, until: float) -> None:
+        """Note that nothing was looked at in (since, until]: the daemon was away or too slow."""
+        windows = round((until - since) / self._window)
+        if windows > 0:
+            self.windows += windows
+            self.empty += windows
+            detail = f"anomalyd itself saw nothing for {format_duration(until - since)}"
+            self._closed.append(Integrity("gap", "anomalyd", since, until, detail))
+
     def duplicate(self, time: float, where: str, detail: str) -> None:
         self._note("duplicate", where, time, detail)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, for a snapshot."""
+        return {
+            "windows": self.windows,
+            "empty": self.empty,
+            "open": [asdict(entry) for entry in self._open.values()],
+            "closed": [asdict(entry) for entry in self._closed],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Raises KeyError or TypeError where it is not what `dump` gave."""
+        entries = [Integrity(**entry) for entry in state["open"]]
+        self._open = {(entry.kind, entry.where): entry for entry in entries}
+        self._closed = [Integrity(**entry) for entry in state["closed"]]
+        self.windows, self.empty = int(state["windows"]), int(state["empty"])
 
     def entries(self) -> tuple[Integrity, ...]:
         found = [*self._closed, *self._open.values()]

@@ -52,6 +52,12 @@ class Record:
             counts=[] if empty else list(np.split(arrays["counts"], ends)),
         )
 
+    def only(self, kept: Rows) -> Record:
+        """The same windows with only those rows, which are ascending, as rows 0, 1, …"""
+        self.values = [column[kept[kept < len(column)]] for column in self.values]
+        self.counts = [column[kept[kept < len(column)]] for column in self.counts]
+        return self
+
     def matrix(self, rows: Rows, *, counts: bool = False) -> Floats:
         """float64[windows, len(rows)] of values (or counts), NaN where absent."""
         columns = self.counts if counts else self.values

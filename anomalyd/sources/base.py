@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from anomalyd.model import Batch
+from anomalyd.config import EnvironmentConfig, Limits
+from anomalyd.model import Batch, Environment
+from anomalyd.signals.identity import Canonical
+from anomalyd.signals.table import SignalTable
+
+if TYPE_CHECKING:
+    from anomalyd.sources.promapi import PromApi
 
 
 class Source(Protocol):
@@ -32,3 +41,51 @@ class Source(Protocol):
 
 class SourceError(Exception):
     """One sentence for the user: which system, what is wrong, how to mend it."""
+
+
+@dataclass(slots=True)
+class Side:
+    """One environment as far as it answers. api: None where it is scraped. metrics: name →
+    label names, empty if it did not answer. interval: seconds between scrapes, if known.
+    trouble: why it did not answer; `away` if that may pass by itself.
+    """
+
+    name: Environment
+    config: EnvironmentConfig
+    api: PromApi | None
+    metrics: Mapping[str, frozenset[str]]
+    interval: float | None
+    trouble: str = ""
+    away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to look for in an environment: metrics of these names; `limits` bound what is read."""
+
+    metrics: Callable[[str], bool]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """What a source is built with; rows of its batches belong to `table`."""
+
+    side: Side
+    table: SignalTable
+    canonical: Canonical
+    window: float
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One entry of `SOURCES`. section: the setting of an environment that asks for it.
+
+    look: ask the environment what it has; sessions go on the stack. Raises SourceError for a
+    secret or certificate that cannot be read; what does not answer is a Side with `trouble`.
+    """
+
+    section: str
+    look: Callable[[Environment, EnvironmentConfig, Wanted, AsyncExitStack], Awaitable[Side]]
+    build: Callable[[Make], Source]

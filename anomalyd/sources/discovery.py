@@ -11,12 +11,16 @@ import logging
 import re
 import time as clock
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from anomalyd.model import Matcher, Selector
+from anomalyd import http
+from anomalyd.config import EnvironmentConfig
+from anomalyd.model import Environment, Matcher, Selector
 from anomalyd.query import QueryError, Trouble
+from anomalyd.sources.base import Side, SourceError, Wanted
 from anomalyd.sources.promapi import PromApi, Target
 from anomalyd.units import parse_duration
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SKEW_SECONDS = 5.0
+"""A difference of clocks beyond it is worth mending."""
 LOOKBACK_SECONDS = 3600.0
 """How far back a metric may have been seen last to count as there."""
 CONCURRENCY = 4
@@ -42,6 +48,28 @@ class Skew:
     def certain(self) -> float:
         """The least skew there must be, 0 where the round trip explains it."""
         return max(0.0, abs(self.seconds) - self.uncertainty)
+
+
+async def look(
+    name: Environment, environment: EnvironmentConfig, wanted: Wanted, stack: AsyncExitStack
+) -> Side:
+    """What a Prometheus has, and how often it scrapes; see `Kind`."""
+    try:
+        session = http.session(environment)
+    except OSError as error:
+        raise SourceError(
+            f"{name}: a secret or certificate cannot be read: {error}; mend auth or tls"
+        ) from error
+    await stack.enter_async_context(session)
+    limits = wanted.limits
+    series, size = limits.query_series, limits.body_bytes
+    api = PromApi(environment, session, name=name, query_series=series, body_bytes=size)
+    try:
+        found = await discover(api, environment.matchers, wanted.metrics)
+        every = await scrape_interval(api, environment.matchers)
+    except QueryError as error:
+        return Side(name, environment, api, {}, None, str(error), error.retryable)
+    return Side(name, environment, api, found, every)
 
 
 async def discover(

@@ -16,7 +16,7 @@ from anomalyd.query import QueryError, Trouble, Vector, parse_labels
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.promql import Compiled
 from anomalyd.signals.table import SignalTable
-from anomalyd.sources.base import SourceError
+from anomalyd.sources.base import Make, Source, SourceError
 from anomalyd.sources.discovery import discover
 from anomalyd.sources.promapi import PromApi
 from anomalyd.sources.queries import compile_all, compile_capacity, metrics_of
@@ -27,6 +27,7 @@ CONCURRENCY = 8
 REDISCOVER_SECONDS = 60.0
 _KNOWN_LIMIT = 200_000
 _NOTES_LIMIT = 100
+_TOLD_LIMIT = 20
 _FATAL = (Trouble.UNAUTHORIZED, Trouble.FORBIDDEN, Trouble.NOT_FOUND, Trouble.TLS)
 
 Answers = Mapping[str, Vector | QueryError]
@@ -40,6 +41,11 @@ class Duplicate:
     key: str
     kept: str
     dropped: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        more = f" and {len(self.dropped) - 1} more" if len(self.dropped) > 1 else ""
+        return f"{self.kept} was taken, {self.dropped[0]}{more} left out"
 
 
 class PrometheusSource:
@@ -118,7 +124,8 @@ class PrometheusSource:
             if pieces
             else (np.empty(0, np.intp), np.empty(0), np.empty(0))
         )
-        return Batch(time, rows, values, counts, answered)
+        twice = tuple((self._table.row_of(d.key), d.sentence) for d in duplicates[:_TOLD_LIMIT])
+        return Batch(time, rows, values, counts, answered, twice)
 
     def failures(self) -> dict[str, str]:
         """Of the last `collect`: signal → what went wrong, one sentence."""
@@ -266,3 +273,12 @@ class PrometheusSource:
         back = [signal for signal in self._failures if signal not in failures]
         if back:
             log.info("%s answers again for %s", self.name, ", ".join(back))
+
+
+def build(make: Make) -> Source:
+    """Raises ValueError where the side is not served by a Prometheus."""
+    side = make.side
+    if side.api is None:
+        raise ValueError("the environment has no url")
+    window, metrics = make.window, dict(side.metrics)
+    return PrometheusSource(side.api, make.table, make.canonical, window=window, metrics=metrics)

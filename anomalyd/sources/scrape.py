@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
@@ -16,10 +17,10 @@ from yarl import URL
 
 from anomalyd import http, telemetry
 from anomalyd.config import EnvironmentConfig, Scrape, ScrapeTarget
-from anomalyd.model import Batch, Labels, Samples
+from anomalyd.model import Batch, Environment, Labels, Samples
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.table import SeriesTable
-from anomalyd.sources.base import SourceError
+from anomalyd.sources.base import Make, Side, Source, SourceError, Wanted
 from anomalyd.sources.exposition import OPENMETRICS, Exposition
 
 log = logging.getLogger(__name__)
@@ -169,13 +170,38 @@ async def discover(
         for target in targets:
             tasks.create_task(read(target), name=f"discover-{target.config.url}")
     if len(errors) == len(targets):
-        raise SourceError(f"{name}: no target answered ({errors[0]}); start it or mend its url")
+        raise _NobodyError(f"{name}: no target answered ({errors[0]}); start it or mend its url")
     for error in errors:
         log.warning("%s: %s", name, error)
     metrics: dict[str, set[str]] = {}
     for labels in table.labels:
         metrics.setdefault(labels.get("__name__"), set()).update(label for label, _ in labels)
     return {metric: frozenset(labels - {"__name__"}) for metric, labels in metrics.items()}
+
+
+async def look(
+    name: Environment, environment: EnvironmentConfig, wanted: Wanted, _: AsyncExitStack
+) -> Side:
+    """What the targets have; see `Kind`."""
+    every = _scrape_of(environment).interval
+    try:
+        limit = wanted.limits.raw_series
+        found = await discover(environment, name=name, series_limit=limit)
+    except _NobodyError as error:
+        return Side(name, environment, None, {}, every, str(error), away=True)
+    return Side(name, environment, None, found, every)
+
+
+def build(make: Make) -> Source:
+    limits, side = make.limits, make.side
+    series = SeriesTable(limits.raw_series, limits.label_bytes)
+    matchers = side.config.matchers
+    evaluator = Evaluator(make.table, series, make.canonical, make.window, matchers=matchers)
+    return ScrapeSource(side.config, evaluator, name=side.name)
+
+
+class _NobodyError(SourceError):
+    """Not one target answered."""
 
 
 def next_tick(now: float, interval: float, last: int) -> int:
