@@ -2,37 +2,63 @@
 
 `load` names every error of a file at once, each with its dotted path. `${NAME}` in a value is
 replaced from the process environment; a secret may instead be read from the file that its
-`*_file` twin names. Secrets are `SecretStr`: they print as asterisks.
+`*_file` twin names, which must be there. Secrets are `SecretStr`: they print as asterisks.
 """
 
 from __future__ import annotations
 
 import base64
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic import model_validator as whole
 
 from anomalyd import address, model, units
+from anomalyd.signals.identity import Canonical
+from anomalyd.signals.presets import PRESETS
 from anomalyd.signals.selector import parse_matchers, parse_selector
+
+T = TypeVar("T")
+
+
+def _text(read: Callable[[str], T]) -> BeforeValidator:
+    """Reads a setting that is written as text; YAML makes numbers and lists of some texts."""
+
+    def read_text(value: object) -> T:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is not text; put it in quotes")
+        return read(value)
+
+    return BeforeValidator(read_text)
+
 
 Duration = Annotated[float, BeforeValidator(units.parse_duration)]
 Share = Annotated[float, BeforeValidator(units.parse_share)]
 Change = Annotated[model.Change, BeforeValidator(units.parse_change)]
 Window = Annotated[
-    float | None,
+    Annotated[float, Field(gt=0, le=3600)] | None,
     BeforeValidator(lambda text: None if text == "auto" else units.parse_duration(text)),
 ]
 """`auto` (None): max(4 x the slower environment's scrape interval, 30 s)."""
-Selector = Annotated[model.Selector, BeforeValidator(parse_selector)]
-Matchers = Annotated[tuple[model.Matcher, ...], BeforeValidator(parse_matchers)]
+Selector = Annotated[model.Selector, _text(parse_selector)]
+Matchers = Annotated[tuple[model.Matcher, ...], _text(parse_matchers)]
 
 
 class ConfigError(Exception):
@@ -68,12 +94,23 @@ def _regex(text: str) -> str:
 
 def _url(text: str) -> str:
     if not re.match(r"https?://[^\s/]+", text):
-        raise ValueError(f"{text!r} is not a URL; write http://host:port or https://host/path")
+        raise ValueError("is not a URL; write http://host:port or https://host/path")
     return text.rstrip("/")
 
 
-Regex = Annotated[str, BeforeValidator(_regex)]
-Url = Annotated[str, BeforeValidator(_url)]
+def _capacity(value: object) -> float | str:
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except ValueError:
+        return str(value)
+    if not 0 < number < math.inf or isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a capacity; write a number above zero or PromQL")
+    return number
+
+
+Regex = Annotated[str, _text(_regex)]
+Url = Annotated[str, _text(_url)]
+Capacity = Annotated[float | str, BeforeValidator(_capacity)]
 
 
 class BasicAuth(_Section):
@@ -130,6 +167,13 @@ class Endpoint(_Section):
     headers: dict[str, str] = Field(default_factory=dict)
     timeout: Duration = Field(10.0, gt=0, le=300)
 
+    @field_validator("headers")
+    @classmethod
+    def _no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        if any(name.lower() == "authorization" for name in headers):
+            raise ValueError("headers are not kept secret; put Authorization under auth")
+        return headers
+
 
 class ScrapeTarget(_Section):
     url: Url
@@ -150,7 +194,7 @@ class EnvironmentConfig(Endpoint):
     url: Url | None = None
     scrape: Scrape | None = None
     matchers: Matchers = ()
-    capacity: Annotated[float, Field(gt=0)] | str = 1.0
+    capacity: Capacity = 1.0
 
     @whole(mode="after")
     def _check(self) -> Self:
@@ -163,10 +207,31 @@ class Environments(_Section):
     staging: EnvironmentConfig
     production: EnvironmentConfig | None = None
 
+    @field_validator("staging", "production")
+    @classmethod
+    def _check(cls, one: EnvironmentConfig | None) -> EnvironmentConfig | None:
+        if one is not None and isinstance(one.capacity, str):
+            if "$matchers" not in one.capacity:
+                raise ValueError("capacity must contain $matchers, or be a number")
+            if one.scrape is not None:
+                raise ValueError("capacity must be a number where targets are scraped")
+        return one
+
 
 class Rewrite(_Section):
     match: Regex
     to: str
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        try:
+            Canonical((), [(self.match, self.to)])
+        except ValueError as error:
+            raise ValueError(
+                f"to {self.to!r} does not fit match {self.match!r}: write $1 for what its first "
+                "parentheses hold"
+            ) from error
+        return self
 
 
 class Identity(_Section):
@@ -217,6 +282,10 @@ class SignalConfig(_Section):
             raise ValueError("promql must contain $matchers, so that it sees one environment only")
         if self.name == model.LOAD_SIGNAL:
             raise ValueError("the name load is taken by the condition; set it under `load`")
+        sizes = [size for size in (self.tolerate, self.detect) if size is not None]
+        is_ratio = self.ratio is not None or self.unit == "ratio" or self.kind is model.Kind.ERRORS
+        if any(size.absolute for size in sizes) and not is_ratio:
+            raise ValueError("pp is a change of a ratio; write tolerate and detect like 10%")
         return self
 
     def signal(self) -> model.Signal:
@@ -278,6 +347,13 @@ class Signals(_Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"signal names must be unique: {', '.join(twice)} is there twice")
+        quantities = {one.name for preset in self.presets for one in PRESETS[preset]}
+        unknown = sorted(self.override.keys() - (quantities - set(names)))
+        if unknown:
+            raise ValueError(
+                f"override.{unknown[0]} is no signal of the chosen presets; they have "
+                f"{', '.join(sorted(quantities)) or 'none'}; a custom signal is changed where it is"
+            )
         return self
 
 
@@ -466,8 +542,44 @@ class Config(_Section):
     retention: Retention = Retention()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @whole(mode="after")
+    def _check(self) -> Self:
+        sides = (self.environments.staging, self.environments.production)
+        if not any(side is not None and side.scrape for side in sides):
+            return self
+        if self.load is not None and self.load.promql:
+            raise ValueError("load.promql needs a Prometheus; write load.rate for scraped targets")
+        for i, signal in enumerate(self.signals.custom):
+            if signal.promql:
+                raise ValueError(
+                    f"signals.custom.{i}.promql needs a Prometheus; write histogram, ratio, rate "
+                    "or gauge for scraped targets"
+                )
+        if self.runs.detect is not None and sides[0] is not None and sides[0].scrape:
+            raise ValueError(
+                "runs.detect needs a Prometheus for staging; start runs by `anomalyd runs start`"
+            )
+        return self
+
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is set twice is an error; plain YAML would let the last one win."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"{key.value} is set twice; keep one of them",
+                        problem_mark=key.start_mark,
+                    )
+                seen.add(key.value)
+        return node
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
@@ -476,73 +588,177 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigError([f"{path}: {where}{getattr(error, 'problem', error)}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text"]) from error
+    tree = _read(text, str(path))
     if not isinstance(tree, dict):
         raise ConfigError([f"{path}: must be a mapping, like `environments: ...`"])
     for override in overrides:
         _override(tree, override)
-    return parse(tree)
+    config = parse(tree)
+    unreadable = list(_unreadable(config))
+    if unreadable:
+        raise ConfigError(unreadable)
+    return config
 
 
 def parse(tree: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
     """Check a config tree. Raises ConfigError naming every error with its dotted path."""
-    errors: list[str] = []
-    expanded = _expand(tree, environ, "", errors)
+    unset: dict[str, str] = {}
+    expanded = _expand(tree, environ, "", unset)
+    errors = [f"{path}: the environment variable {name} is not set" for path, name in unset.items()]
     try:
         config = Config.model_validate(expanded)
     except ValidationError as error:
-        errors += [_sentence(detail) for detail in error.errors(include_url=False)]
+        found = [(_path(one["loc"]), one) for one in error.errors(include_url=False)]
+        errors += [
+            _sentence(path, one)
+            for path, one in found
+            if path not in unset and not any(other.startswith(f"{path}.") for other, _ in found)
+        ]
         raise ConfigError(sorted(errors)) from None
+    errors += _shown_secrets(config)
     if errors:
         raise ConfigError(sorted(errors))
     return config
 
 
-def _expand(node: Any, environ: Mapping[str, str], path: str, errors: list[str]) -> Any:
+def _read(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError([f"{where}: {place}{error.problem}"]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{where}: {' '.join(str(error).split())}"]) from error
+    except RecursionError as error:
+        raise ConfigError([f"{where}: is nested too deeply"]) from error
+    except ValueError as error:  # a date or number that YAML recognises and Python has not
+        raise ConfigError([f"{where}: {error}; put it in quotes"]) from error
+
+
+def _expand(node: Any, environ: Mapping[str, str], path: str, unset: dict[str, str]) -> Any:
+    """`node` with every `${NAME}` replaced; `unset` gets the path and name of those not there."""
+    if path.count(".") > DEEPEST:
+        raise ConfigError([f"{path[:60]}…: is nested too deeply"])
     if isinstance(node, Mapping):
         return {
-            key: _expand(value, environ, f"{path}.{key}".lstrip("."), errors)
+            key: _expand(value, environ, f"{path}.{key}".lstrip("."), unset)
             for key, value in node.items()
         }
     if isinstance(node, list):
-        return [_expand(v, environ, f"{path}.{i}", errors) for i, v in enumerate(node)]
+        return [_expand(v, environ, f"{path}.{i}", unset) for i, v in enumerate(node)]
     if not isinstance(node, str):
         return node
 
     def value_of(found: re.Match[str]) -> str:
         if found[1] not in environ:
-            errors.append(f"{path}: the environment variable {found[1]} is not set")
-        return environ.get(found[1], "unset")
+            unset[path] = found[1]
+        return environ.get(found[1], "")
 
     return _VARIABLE.sub(value_of, node)
 
 
-def _sentence(detail: Any) -> str:
-    path = ".".join(str(part) for part in detail["loc"] if not _is_union_branch(part))
+DEEPEST = 20
+"""Levels of settings: far more than there are; an alias of YAML may lead into itself."""
+
+_SAID = {
+    "missing": "is required",
+    "invalid_key": "a name must be text; put it in quotes",
+    "model_type": "must hold settings; write them below it, or leave it out",
+    "model_attributes_type": "must hold settings; write them below it, or leave it out",
+    "dict_type": "must be a mapping, like {name: value}",
+    "tuple_type": "must be a list, like [one, two]",
+    "too_short": "must not be empty",
+    "string_type": "must be text; put it in quotes",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+}
+"""What is wrong, by pydantic's name for it; other messages of pydantic are good as they are."""
+
+
+def _sentence(path: str, detail: Any) -> str:
     message = str(detail["msg"]).removeprefix("Value error, ")
+    message = re.sub(r"^(Input|String|Value) should (be|have|match)", r"must \2", message)
+    message = _SAID.get(detail["type"], message)
     if detail["type"] == "extra_forbidden":
-        message = "unknown setting; see the configuration reference"
-    elif detail["type"] == "missing":
-        message = "is required"
-    return f"{path or 'config'}: {message}"
+        message = _unknown(detail["loc"])
+    return f"{path}: {message}" if path else message
+
+
+def _unknown(loc: tuple[str | int, ...]) -> str:
+    """What an unknown setting may have been meant to be: one of its section."""
+    section: Any = Config
+    for part in loc[:-1]:
+        if isinstance(part, str) and section is not None and part in section.model_fields:
+            section = _section_of(section.model_fields[part].annotation)
+    known = sorted(section.model_fields) if section is not None else []
+    near = get_close_matches(str(loc[-1]), known, n=1)
+    return f"unknown setting; {'did you mean ' + near[0] if near else 'known: ' + ', '.join(known)}"
+
+
+def _section_of(annotation: Any) -> Any:
+    """The model in a field's annotation, as `Section` in `tuple[Section, ...] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, _Section):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _section_of(one))), None)
+
+
+def _path(loc: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in loc if not _is_union_branch(part))
 
 
 def _is_union_branch(part: object) -> bool:
     return isinstance(part, str) and ("[" in part or part in {"float", "str"})
 
 
+def _leaves(node: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every setting that holds no others, with its dotted path."""
+    if isinstance(node, BaseModel):
+        for name, value in node:
+            yield from _leaves(value, f"{path}.{name}".lstrip("."))
+    elif isinstance(node, tuple):
+        for i, value in enumerate(node):
+            yield from _leaves(value, f"{path}.{i}")
+    else:
+        yield path, node
+
+
+def _shown_secrets(config: Config) -> Iterator[str]:
+    """Passwords in URLs: a URL is shown in logs and reports."""
+    for path, value in _leaves(config):
+        if isinstance(value, str) and re.match(r"https?://[^/]*@", value):
+            yield f"{path}: holds a user or password; put them under auth, where they are kept"
+
+
+def _unreadable(config: Config) -> Iterator[str]:
+    """What is wrong with the files that settings name: secrets and certificates."""
+    for path, value in _leaves(config):
+        if path.endswith("_file") and isinstance(value, Path):
+            try:
+                if not value.read_text(encoding="utf-8").strip():
+                    yield f"{path}: {value} is empty"
+            except OSError as error:
+                yield f"{path}: {value} cannot be read: {error.strerror}"
+            except UnicodeDecodeError:
+                yield f"{path}: {value} is not text"
+
+
 def _override(tree: dict[str, Any], override: str) -> None:
     path, separator, text = override.partition("=")
-    if not separator:
-        raise ConfigError([f"--set {override}: write it as dotted.path=value"])
-    *parents, last = path.strip().split(".")
+    *parents, last = keys = path.strip().split(".")
+    if not separator or not all(keys):
+        raise ConfigError([f"--set {path}: write it as dotted.path=value"])
     for key in parents:
-        tree = tree.setdefault(key, {})
-        if not isinstance(tree, dict):
-            raise ConfigError([f"--set {override}: {key} holds a value, not settings"])
-    tree[last] = yaml.safe_load(text)
+        below = {} if tree.get(key) is None else tree[key]
+        if not isinstance(below, dict):
+            raise ConfigError([f"--set {path}: {key} holds a value, not settings"])
+        tree[key] = below
+        tree = below
+    tree[last] = _read(text, f"--set {path}")
