@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -34,11 +35,15 @@ def run(names: Sequence[str], *, quick: bool, results: Path) -> list[Figure]:
     """Run benches by name, print a line per figure, write all of them to `results`."""
     here = machine()
     print(", ".join(f"{key} {value}" for key, value in here.items()), flush=True)
+    if quick:
+        print("QUICK: small inputs and few repeats, to see that it runs; no figure to quote")
     figures: list[Figure] = []
     for name in names:
         for figure in importlib.import_module(f"bench.{name}").run(quick):
             print(figure.line(), flush=True)
             figures.append(figure)
+        gc.collect()
+        gc.freeze()  # what this bench leaves must not be walked through during the next
     document = {
         "anomalyd": __version__,
         "quick": quick,

@@ -50,7 +50,7 @@ def run(quick: bool) -> Iterator[Figure]:
     )
     rows, is_counter = raw_series(evaluator.series, services)
     values = samples(is_counter)
-    times = START + SCRAPE * np.arange(SCRAPES)
+    times: Floats = START + SCRAPE * np.arange(SCRAPES, dtype=np.float64)
     for time, row in zip(times, values, strict=True):
         evaluator.take(Samples(rows, np.full(len(rows), time), row))
     now = float(times[-1])
@@ -129,7 +129,7 @@ def wide(series: SeriesTable, values: Floats, times: Floats) -> pd.DataFrame:
     return pd.DataFrame(values, index=pd.to_datetime(times, unit="s"), columns=columns)
 
 
-def sums(frame: pd.DataFrame) -> pd.DataFrame:
+def sums(frame: pd.DataFrame) -> pd.Series[float]:
     """Increases with resets, summed by metric and service: no extrapolation, no quantiles."""
     inside = frame.iloc[-round(WINDOW / SCRAPE) :]
     grown = inside.diff().clip(lower=0).sum() / WINDOW

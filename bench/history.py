@@ -77,7 +77,7 @@ def fitting(values: Floats, repeats: int) -> Figure:
     load = np.exp(4 + 0.7 * np.sin(hours * np.pi / 12))
     signal = Signal("latency", Kind.LATENCY, PromQL("latency"))
     keys = [f'latency{{service="{i}"}}' for i in range(series)]
-    times = START + MINUTE * np.arange(points)
+    times: Floats = START + MINUTE * np.arange(points, dtype=np.float64)
     unknown = np.full(values.shape, np.nan)
 
     def ours() -> None:

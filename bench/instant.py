@@ -63,7 +63,9 @@ def client(answer: bytes) -> PrometheusConnect:
     """prometheus-api-client with every answer at hand, so that no network is measured."""
 
     class Canned(BaseAdapter):
-        def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:
+        def send(
+            self, request: requests.PreparedRequest, *_: object, **__: object
+        ) -> requests.Response:
             response = requests.Response()
             response.status_code, response._content = 200, answer
             response.encoding, response.request = "utf-8", request

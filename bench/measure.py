@@ -69,13 +69,13 @@ class Figure:
     def line(self) -> str:
         ours = self.ours
         text = (
-            f"{self.name:<22} {_number(ours.median):>8} {self.unit} "
-            f"({_number(ours.least)} to {_number(ours.most)}, n={ours.repeats}); "
-            f"{self.peer}: {_number(self.theirs.median)}, {_number(self.ratio)} times that"
+            f"{self.name:<22} {number(ours.median):>8} {self.unit} "
+            f"({number(ours.least)} to {number(ours.most)}, n={ours.repeats}); "
+            f"{self.peer}: {number(self.theirs.median)}, {number(self.ratio)} times that"
         )
         if self.target is None:
             return text
-        limit = _number(self.target.limit)
+        limit = number(self.target.limit)
         text += f"; target {f'>= {limit} times' if self.target.of_ratio else f'<= {limit}'}"
         return f"{text}: short of target" if self.short_of_target else text
 
@@ -147,5 +147,6 @@ def _as_dict(spread: Spread) -> dict[str, float]:
     }
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, or whole."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

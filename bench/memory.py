@@ -1,7 +1,8 @@
 """What a judged signal series holds: profile, names, detectors and the record of a short run.
 
 Each measurement is a process of its own: `python -m bench.memory ours <series> <baseline>` or
-`python -m bench.memory river <series>` prints the MB by which it grew.
+`python -m bench.memory river <series>` prints the MB by which it grew. `python -m bench.memory`
+alone tells what each part of ours takes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 
 from anomalyd.baseline import file
 from anomalyd.baseline.profile import Baseline
-from anomalyd.model import Batch
-from anomalyd.pipeline import Pipeline
+from anomalyd.explain.suspects import Graph
+from anomalyd.model import Batch, RunState
+from anomalyd.pipeline import Pipeline, Settings
 from bench import worlds
 from bench.measure import Figure, Spread, Target, resident_mb
 from bench.worlds import START, WINDOW
@@ -90,11 +92,58 @@ def river(series: int) -> float:
     return after - before
 
 
+def stages(series: int, baseline: Path) -> None:
+    """Print the growth of each step that a daemon takes, as rows of a Markdown table."""
+    judged_from(worlds.baseline(worlds.table(50)), 50)
+    held = settled()
+
+    def tell(what: str) -> None:
+        nonlocal held
+        now = settled()
+        print(f"| {what} | {now - held:.0f} |")
+        held = now
+
+    loaded = file.load(baseline)
+    tell("profiles and their keys")
+    table = worlds.table(series)
+    tell("names and labels of the rows")
+    pipeline = Pipeline(table, Settings(window=WINDOW), Graph({}))
+    pipeline.use_baseline(loaded)
+    tell("profiles decoded, rows matched with them")
+    pipeline.start_run(worlds.run(RunState.ACTIVE))
+    tell("state of the detectors and anomalies")
+    good = worlds.GoodRun(table, loaded)
+    settled()
+    for i in range(WINDOWS):
+        pipeline.process(good.batch(START + i * WINDOW))
+    tell(f"{WINDOWS} windows: bands, the run's record, scratch")
+
+
+def tell_stages() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "baseline.npz"
+        file.save(worlds.baseline(worlds.table(PER)), path)
+        print(f"| {PER} signal series | MB |\n|---|---|", flush=True)
+        command = [sys.executable, "-m", "bench.memory", "stages", str(PER), str(path)]
+        subprocess.run(command, check=True)
+
+
 def settled() -> float:
     gc.collect()
     return resident_mb(os.getpid())
 
 
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["ours", series, baseline]:
+            print(ours(int(series), Path(baseline)))
+        case ["river", series]:
+            print(river(int(series)))
+        case ["stages", series, baseline]:
+            stages(int(series), Path(baseline))
+        case _:
+            tell_stages()
+
+
 if __name__ == "__main__":
-    kind, count, *path = sys.argv[1:]
-    print(ours(int(count), Path(path[0])) if kind == "ours" else river(int(count)))
+    main(sys.argv[1:])

@@ -1,0 +1,95 @@
+"""The benches run, write what they say they write, and judge themselves by their targets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import table
+from bench.__main__ import BENCHES, main, run
+from bench.measure import Figure, Spread, Target, alternate
+
+FOLDER = Path(__file__).resolve().parent.parent / "bench"
+CHEAP = ("bank", "tick", "exposition", "instant", "evaluate")
+
+
+def test_a_quick_run_prints_every_figure_and_writes_it_with_its_peer_and_machine(tmp_path, capsys):
+    path = tmp_path / "results.json"
+    figures = run(CHEAP, quick=True, results=path)
+    lines = capsys.readouterr().out.splitlines()
+    document = json.loads(path.read_text())
+    assert {figure.name.partition(".")[0] for figure in figures} == set(CHEAP)
+    assert document["quick"] is True
+    assert document["machine"].keys() == {"cpu", "cores", "system", "python", "load_average"}
+    assert all(value for key, value in document["machine"].items() if key != "load_average")
+    for figure, line, written in zip(
+        figures, lines[-len(figures) :], document["figures"], strict=True
+    ):
+        assert line.startswith(figure.name)
+        assert written["name"] == figure.name
+        assert written["what"]
+        assert written["unit"]
+        for spread in (written, written["peer"]):
+            assert 0 < spread["min"] <= spread["median"] <= spread["max"]
+            assert spread["repeats"] >= 1
+        assert written["ratio"] == pytest.approx(written["peer"]["median"] / written["median"])
+        assert written["short_of_target"] is line.endswith("short of target")
+
+
+def test_the_table_for_the_docs_has_a_row_per_figure_with_the_target_it_misses():
+    far = figure(3.0, 9.0, Target(1.0)).as_dict()
+    near = figure(2.0, 9.0, None).as_dict()
+    rows = table.rows({"figures": [far, near]})
+    assert rows == [
+        "| `name` | what | 3 s (3 to 3) | 3 × peer | <= 1: **short** |",
+        "| `name` | what | 2 s (2 to 2) | 4.5 × peer |  |",
+    ]
+
+
+def figure(ours: float, theirs: float, target: Target | None) -> Figure:
+    return Figure(
+        "name", "what", "s", Spread(ours, ours, ours, 3), "peer", Spread.of([theirs]), target
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "target", "short"),
+    [
+        pytest.param(1.0, 9.0, None, False, id="without a target nothing is short of it"),
+        pytest.param(1.0, 9.0, Target(1.0), False, id="a figure at its target meets it"),
+        pytest.param(1.1, 9.0, Target(1.0), True, id="a figure above its target is short of it"),
+        pytest.param(1.0, 60.0, Target(60, of_ratio=True), False, id="a ratio at its target"),
+        pytest.param(1.0, 59.0, Target(60, of_ratio=True), True, id="a ratio below its target"),
+    ],
+)
+def test_a_line_ends_with_short_of_target_when_it_is(ours, theirs, target, short):
+    one = figure(ours, theirs, target)
+    assert one.line().endswith(": short of target") is short
+    assert one.as_dict()["short_of_target"] is short
+
+
+def test_works_are_timed_in_turn_by_the_clock_given():
+    order: list[str] = []
+    now = iter([0.0, 1.0, 10.0, 12.0, 20.0, 23.0, 30.0, 34.0])
+    first, second = alternate(
+        2, lambda: order.append("a"), lambda: order.append("b"), clock=lambda: next(now)
+    )
+    assert order == ["a", "b", "a", "b"]
+    assert (first.median, first.least, first.most, first.repeats) == (2.0, 1.0, 3.0, 2)
+    assert (second.median, second.least, second.most) == (3.0, 2.0, 4.0)
+
+
+def test_a_bench_that_there_is_not_is_a_usage_error(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["bench", "bank", "banks"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "no bench banks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_every_bench_is_a_module_that_the_readme_explains(name):
+    assert (FOLDER / f"{name}.py").exists()
+    assert f"`{name}`" in (FOLDER / "README.md").read_text()
