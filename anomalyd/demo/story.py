@@ -29,15 +29,22 @@ from anomalyd.model import Environment
 
 Say = Callable[[str], None]
 
+BUSY_SECONDS = 0.1
+"""Of lateness: longer than any service works for one request, so latency is the machine's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the demo ended: both verdicts as the API answers them, and the reports of both."""
+    """How the demo ended: both verdicts as the API answers them, and the reports of both.
+
+    late: the longest that any request was sent after its time, in seconds.
+    """
 
     fault: Fault
     good: claims.Verdict
     bad: claims.Verdict
     reports: tuple[Path, ...]
+    late: float = 0.0
 
 
 async def tell(seed: int, keep: Path | None, as_json: bool, plan: Plan | None = None) -> int:
@@ -61,6 +68,8 @@ async def tell(seed: int, keep: Path | None, as_json: bool, plan: Plan | None = 
     wrong = claims.unmet(ended.good, ended.bad, ended.fault)
     for sentence in wrong:
         say(f"not as claimed: {sentence}")
+    if wrong and ended.late > BUSY_SECONDS:
+        say(f"this machine was busy: requests left up to {ended.late:.2f} s late; try a quiet one")
     if not wrong:
         say("all as claimed: the good test passed, and the bad one failed where the fault was")
     if as_json:
@@ -89,7 +98,7 @@ class Story:
         self.fault = choose(seed)
         self._seed, self._plan, self._say = seed, plan, say
         self._judge = Judge(directory)
-        self._loads = 0
+        self._loads: list[Load] = []
 
     async def play(self) -> Ended:
         """Raises DemoError, within an exception group."""
@@ -112,7 +121,8 @@ class Story:
         for path in reports:
             if path.suffix == ".html":
                 say(f"report: {path}")
-        return Ended(self.fault, good, bad, reports)
+        late = max(load.counts.late for load in self._loads)
+        return Ended(self.fault, good, bad, reports, late)
 
     async def _history(self, production: System, staging: System) -> None:
         """Let the daemon see production at all loads, then fit the baseline from that."""
@@ -153,14 +163,17 @@ class Story:
         return run_id, verdict
 
     async def _narrate(self, api: Api, run_id: str) -> None:
-        """Say of each incident when it opens, whenever its wording changes, and when it closes."""
-        said: dict[str, str] = {}
+        """Say of each incident when it opens, when more services or signals join, and its end."""
+        said: dict[str, object] = {}
         async for incident in api.incidents(run_id):
-            state = "open" if incident["ended_at"] is None else "closed"
-            line = f"incident {state}: {incident['summary']}"
-            if said.get(incident["id"]) != line:
-                said[incident["id"]] = line
-                self._say(line)
+            ended = incident["ended_at"] is not None
+            grown = (
+                ended,
+                {(found["signal"], found["service"]) for found in incident["anomalies"]},
+            )
+            if said.get(incident["id"]) != grown:
+                said[incident["id"]] = grown
+                self._say(f"incident {'closed' if ended else 'open'}: {incident['summary']}")
 
     def _pronounce(self, name: str, verdict: claims.Verdict) -> None:
         self._say(f"{name} test: {verdict['outcome'].upper()}")
@@ -174,8 +187,9 @@ class Story:
                 self._say(f"  {reason}")
 
     def _load(self, system: System, shape: Shape) -> Load:
-        self._loads += 1
-        return Load(system.entry, shape, seed=self._seed * 16 + self._loads)
+        load = Load(system.entry, shape, seed=self._seed * 16 + len(self._loads))
+        self._loads.append(load)
+        return load
 
 
 def _directory(keep: Path | None) -> Path:

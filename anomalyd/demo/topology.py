@@ -53,7 +53,7 @@ SIZES: Mapping[FaultKind, float] = {
     FaultKind.LATENCY: 1.5,
     FaultKind.ERRORS: 0.2,
     FaultKind.LEAK: 0.12,
-    FaultKind.FANOUT: 4,
+    FaultKind.FANOUT: 3,
 }
 """latency: own time grows by this factor more; errors: share of 500s; leak: MiB kept per request;
 fanout: calls of each downstream per request instead of one (an N+1)."""
