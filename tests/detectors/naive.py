@@ -1,0 +1,326 @@
+"""Slow, obvious twins: one object per series, plain Python, formulas as they stand in the papers.
+
+`Twin`s are compared with the detectors window by window over streams with gaps, masks and resets.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from anomalyd.detectors.base import Context, Detector
+
+TILTS = (0.5, 1.0, 2.0, 3.0)
+
+
+def row_of(context: Context, i: int) -> dict[str, Any]:
+    """One series' view of a window: plain floats and bools by name."""
+    out: dict[str, Any] = {"time": context.time, "window": context.window}
+    for field in fields(Context)[2:]:
+        out[field.name] = getattr(context, field.name)[i].item()
+    return out
+
+
+def student4(t: float) -> float:
+    """P(T > t) by the closed form of the t distribution's integral with 4 degrees of freedom."""
+    w = abs(t) / math.sqrt(t * t + 4)
+    upper = (1 - w) ** 2 * (2 + w) / 4
+    return upper if t > 0 else 1 - upper
+
+
+def score_of(p: float) -> float:
+    """Abramowitz and Stegun 26.2.23, less 1e-3."""
+    tail = max(min(p, 1 - p), 1e-300)
+    t = math.sqrt(-2 * math.log(tail))
+    above = 2.515517 + 0.802853 * t + 0.010328 * t**2
+    below = 1 + 1.432788 * t + 0.189269 * t**2 + 0.001308 * t**3
+    z = t - above / below
+    return (z if p <= 0.5 else -z) - 1e-3
+
+
+def tilted(p: float) -> list[float]:
+    return [math.exp(tilt * score_of(p) - tilt**2 / 2) for tilt in TILTS]
+
+
+class Onsets:
+    """Σ_k π_k mean_j Π_{i >= k} min(f_ij, e^5.5) + the mass of onsets still to come, term by term"""
+
+    def __init__(self) -> None:
+        self.windows: list[tuple[list[float], list[float]]] = []
+
+    def value(self, extra: tuple[list[float], list[float]] | None = None) -> float:
+        windows = [*self.windows, *([extra] if extra is not None else [])]
+        unspent, total = 1.0, 0.0
+        for onset in range(len(windows)):
+            mass = unspent * (0.3 if onset == 0 else 1 / 40)
+            unspent -= mass
+            bets = len(windows[onset][1])
+            for j in range(bets):
+                stake = min(windows[onset][1][j], math.exp(5.5))
+                for going_on, _ in windows[onset + 1 :]:
+                    stake *= min(going_on[j], math.exp(5.5))
+                total += mass * stake / bets
+        return math.log(total + unspent)
+
+
+def level(innovation: float, sd: float, w: dict[str, Any], unseen: float):
+    """Bets up, then down (the same again where only one way is worse)."""
+    sides = {1.0: (1, 1), -1.0: (-1, -1), 0.0: (1, -1)}[w["sign"]]
+
+    def bets(tolerated: float) -> list[float]:
+        return [f for s in sides for f in tilted(student4((s * innovation - tolerated) / sd))]
+
+    return bets(unseen * w["tolerate"]), bets(w["tolerate"])
+
+
+class KalmanTwin:
+    """State (o, b, a) with numpy matrices; F, Q, H, R as in Harvey 1989, 3.2."""
+
+    def __init__(self) -> None:
+        self.x: np.ndarray | None = None
+        self.seen, self.carry, self.onsets = 0, 1.0, Onsets()
+
+    def ahead(self, w):
+        f = np.diag([1.0, 1.0, w["phi"]])
+        q = np.diag([0.0, 0.0, w["noise"] ** 2])
+        if self.x is None:
+            stationary = w["noise"] ** 2 / (1 - w["phi"] ** 2)
+            return np.zeros(3), np.diag([w["offset"] ** 2, w["slope"] ** 2, stationary])
+        return f @ self.x, f @ self.p @ f.T + q
+
+    def bet(self, w):
+        x, p = self.ahead(w)
+        h = np.array([1.0, w["load"], 1.0])
+        error, variance = w["residual"] - h @ x, h @ p @ h + w["sampling"]
+        return x, p, h, error, variance
+
+    def score(self, w):
+        if math.isnan(w["noise"]):
+            return math.nan
+        if math.isnan(w["residual"]) or self.seen < 2:
+            return self.onsets.value()
+        _, _, _, error, variance = self.bet(w)
+        return self.onsets.value(level(error, math.sqrt(variance), w, 1 - w["phi"] * self.carry))
+
+    def learn(self, w, mask):
+        if math.isnan(w["noise"]):
+            return
+        seen = mask and not math.isnan(w["residual"])
+        if not seen:
+            if self.x is not None:
+                self.x, self.p = self.ahead(w)
+                self.carry *= w["phi"]
+            return
+        x, p, h, error, variance = self.bet(w)
+        sd = math.sqrt(variance)
+        if self.seen >= 2:
+            self.onsets.windows.append(level(error, sd, w, 1 - w["phi"] * self.carry))
+        weight = min(1.0, 3 * sd / abs(error)) if error else 1.0
+        gain = p @ h * weight / variance
+        self.x = x + gain * error + np.array([0, 0, error - np.clip(error, -3 * sd, 3 * sd)])
+        self.p = p - np.outer(gain, h @ p)
+        self.seen, self.carry = self.seen + 1, 1.0
+
+    def forget_evidence(self):
+        self.onsets = Onsets()
+
+
+class CusumTwin:
+    def __init__(self) -> None:
+        self.last, self.white, self.level, self.onsets = math.nan, [], 0.0, Onsets()
+
+    def bet(self, w):
+        white = w["residual"] - w["phi"] * self.last
+        variance = w["noise"] ** 2 + (1 + w["phi"] ** 2) * w["sampling"]
+        sd = math.sqrt(variance * (1 + math.pi / 2 / max(len(self.white), 1)))
+        return white, math.sqrt(variance), sd
+
+    def score(self, w):
+        white, _, sd = self.bet(w)
+        if len(self.white) < 6:
+            return math.nan
+        if math.isnan(white):
+            return self.onsets.value()
+        return self.onsets.value(level(white - self.level, sd, w, 1 - w["phi"]))
+
+    def learn(self, w, mask):
+        white, plain, sd = self.bet(w)
+        if mask and not math.isnan(white):
+            if len(self.white) >= 6:
+                self.onsets.windows.append(level(white - self.level, sd, w, 1 - w["phi"]))
+                away = max(-3 * plain, min(3 * plain, white - self.level))
+                self.level += away / (len(self.white) + 1)
+            self.white.append(white)
+            if len(self.white) == 6:
+                self.level = float(np.median(self.white))
+        self.last = w["residual"] if mask else math.nan
+
+
+class EwmaTwin:
+    def __init__(self) -> None:
+        self.mean = self.var = self.cov = 0.0
+        self.last, self.count = math.nan, 0
+
+    def score(self, w):
+        if self.count < 12 or math.isnan(w["residual"]):
+            return math.nan
+        foretold = not math.isnan(self.last)
+        rho = (self.cov / self.var if self.var > 0 else 0.0) + 1 / math.sqrt(self.count)
+        rho = min(max(rho, w["phi"], 0.0), 0.97) if foretold else 0.0
+        away = self.last - self.mean if foretold else 0.0
+        innovation = w["residual"] - self.mean - rho * away
+        least = w["noise"] ** 2 / (1.0 if foretold else 1 - w["phi"] ** 2)
+        variance = max(self.var * (1 - rho**2), least + (1 + rho**2) * w["sampling"])
+        sd = math.sqrt(variance * (1 + 4 / self.count))
+        if w["sign"] == 0:
+            return min(1.0, 2 * student4((abs(innovation) - w["tolerate"]) / sd))
+        return student4((innovation * w["sign"] - w["tolerate"]) / sd)
+
+    def learn(self, w, mask):
+        value = w["residual"]
+        if not mask or math.isnan(value):
+            self.last = math.nan
+            return
+        weight = max(0.1, 1 / (self.count + 1))
+        step = value - self.mean
+        back = 0.0 if math.isnan(self.last) else self.last - self.mean
+        self.mean += weight * step
+        self.var = (1 - weight) * (self.var + weight * step**2)
+        self.cov = (1 - weight) * (self.cov + weight * step * back)
+        self.last, self.count = value, self.count + 1
+
+
+class CountTwin:
+    def __init__(self) -> None:
+        self.onsets = Onsets()
+
+    def bets(self, w):
+        if not (w["total"] > 0 and math.isfinite(w["bad"]) and math.isfinite(w["bad_ratio"])):
+            return None
+        ratio = min(w["bad_ratio"] + w["tolerate"], 1.0)
+        null = w["total"] * ratio
+        factors = []
+        for excess in (0.005, 0.02, 0.08, 0.3):
+            other = w["total"] * min(ratio + excess, 1.0)
+            log = negative_binomial(w["bad"], other) - negative_binomial(w["bad"], null)
+            factors.append(math.exp(min(log, 5.5)))
+        return factors, factors
+
+    def score(self, w):
+        if math.isnan(w["bad_ratio"]):
+            return math.nan
+        return self.onsets.value(self.bets(w))
+
+    def learn(self, w, mask):
+        bets = self.bets(w)
+        if mask and bets is not None:
+            self.onsets.windows.append(bets)
+
+
+def negative_binomial(k: float, mean: float, size: float = 5.0) -> float:
+    """Log probability of k with this mean and size, gamma functions and all."""
+    return (
+        math.lgamma(k + size) - math.lgamma(size) - math.lgamma(k + 1)
+        + size * math.log(size / (size + mean)) + k * math.log(mean / (size + mean))
+    )  # fmt: skip
+
+
+class TrendTwin:
+    def __init__(self) -> None:
+        self.block: list[float] = []
+        self.before: float | None = None
+        self.onsets = Onsets()
+
+    def bets(self, w):
+        last = len(self.block) == 3 and self.before is not None
+        if not last or math.isnan(w["residual"]) or w["sign"] == 0:
+            return None
+        drift = (sum(self.block) + w["residual"]) / 4 - self.before
+        sd = math.sqrt(2 * (w["noise"] ** 2 / (1 - w["phi"] ** 2) + w["sampling"] / 4))
+        z = max(-3.0, min(3.0, (w["sign"] * drift - w["tolerate"]) / sd))
+        factors = [math.exp(tilt * z - tilt**2 / 2) for tilt in TILTS]
+        return factors, factors
+
+    def score(self, w):
+        if self.before is None or w["sign"] == 0:
+            return math.nan
+        return self.onsets.value(self.bets(w))
+
+    def learn(self, w, mask):
+        bets = self.bets(w)
+        if mask and bets is not None:
+            self.onsets.windows.append(bets)
+        if mask and not math.isnan(w["residual"]):
+            self.block.append(w["residual"])
+        if len(self.block) == 4:
+            self.before, self.block = sum(self.block) / 4, []
+
+
+class RunShiftTwin:
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, float]] = []
+        self.looks = [0.0, 0.0]
+
+    def score(self, w):
+        if len(self.seen) < 8:
+            return math.nan
+        return math.log((math.exp(self.looks[0]) + math.exp(self.looks[1])) / 2)
+
+    def learn(self, w, mask):
+        if not mask or math.isnan(w["residual"]) or len(self.seen) >= 32:
+            return
+        self.seen.append((w["residual"], w["load"]))
+        if len(self.seen) in (8, 32):
+            self.looks[(8, 32).index(len(self.seen))] = self.bet(w)
+
+    def bet(self, w):
+        k = len(self.seen)
+        middle = float(np.median([residual for residual, _ in self.seen]))
+        load = float(np.mean([load for _, load in self.seen]))
+        of_median = ((w["noise"] / (1 - w["phi"])) ** 2 * math.pi / 2 + w["sampling"]) / k
+        sd = math.sqrt(w["offset"] ** 2 + (w["slope"] * load) ** 2 + of_median)
+        worse = abs(middle) if w["sign"] == 0 else w["sign"] * middle
+        z = (worse - w["tolerate"]) / sd
+        mean = sum(math.exp(t * z - t * t / 2) for t in (1, 2, 3, 4, 6)) / 5
+        return math.log(mean / 2 if w["sign"] == 0 else mean)
+
+
+class AbsenceTwin:
+    def __init__(self) -> None:
+        self.seen, self.missed = False, 0
+
+    def score(self, w):
+        if not w["answered"]:
+            return math.nan
+        missed = self.missed + 1 if math.isnan(w["value"]) else 0
+        return float(w["usual"] and self.seen and missed >= max(3, 2 * w["gap"] + 1))
+
+    def learn(self, w, mask):
+        if mask and not math.isnan(w["value"]):
+            self.seen, self.missed = True, 0
+        elif mask and w["answered"]:
+            self.missed += 1
+
+
+def compare(detector: Detector, twin: type, stream, rtol: float = 1e-6) -> int:
+    """Hold the detector to its twin over a stream; returns how many finite scores agreed."""
+    n = len(stream[0].context.value)
+    detector.resize(n)
+    twins = [twin() for _ in range(n)]
+    agreed = 0
+    for step in stream:
+        for row in step.resets:
+            twins[row] = twin()
+        detector.reset(np.array(step.resets, dtype=np.intp))
+        rows = [row_of(step.context, i) for i in range(n)]
+        expected = np.array([t.score(w) for t, w in zip(twins, rows, strict=True)])
+        got = detector.score(step.context)
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=1e-8)
+        agreed += int(np.isfinite(expected).sum())
+        detector.learn(step.context, step.mask)
+        for t, w, mask in zip(twins, rows, step.mask, strict=True):
+            t.learn(w, bool(mask))
+    return agreed
