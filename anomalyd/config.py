@@ -596,7 +596,7 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     for override in overrides:
         _override(tree, override)
     config = parse(tree)
-    unreadable = list(_unreadable(config))
+    unreadable = sorted(_unreadable(config))
     if unreadable:
         raise ConfigError(unreadable)
     return config
