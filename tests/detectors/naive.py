@@ -46,7 +46,7 @@ def tilted(p: float) -> list[float]:
 
 
 class Onsets:
-    """Σ_k π_k mean_j Π_{i >= k} min(f_ij, e^5.5) + the mass of onsets still to come, term by term"""
+    """Σ_k π_k mean_j Π_{i >= k} min(f_ij, e^5.5) + the mass still to come, term by term."""
 
     def __init__(self) -> None:
         self.windows: list[tuple[list[float], list[float]]] = []
@@ -305,7 +305,7 @@ class AbsenceTwin:
             self.missed += 1
 
 
-def compare(detector: Detector, twin: type, stream, rtol: float = 1e-6) -> int:
+def compare(detector: Detector, twin: type, stream, rtol=1e-6, atol=1e-8) -> int:
     """Hold the detector to its twin over a stream; returns how many finite scores agreed."""
     n = len(stream[0].context.value)
     detector.resize(n)
@@ -318,7 +318,7 @@ def compare(detector: Detector, twin: type, stream, rtol: float = 1e-6) -> int:
         rows = [row_of(step.context, i) for i in range(n)]
         expected = np.array([t.score(w) for t, w in zip(twins, rows, strict=True)])
         got = detector.score(step.context)
-        np.testing.assert_allclose(got, expected, rtol=rtol, atol=1e-8)
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=atol)
         agreed += int(np.isfinite(expected).sum())
         detector.learn(step.context, step.mask)
         for t, w, mask in zip(twins, rows, step.mask, strict=True):

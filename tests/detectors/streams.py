@@ -8,7 +8,7 @@ profile: each is one more run of that series.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class World:
     dispersion: None for values; for error counts the size of a negative binomial, inf: binomial.
     """
 
-    deviation: Draw = autoregressive(0.0, normal)
+    deviation: Draw = field(default_factory=lambda: autoregressive(0.0, normal))
     size: float = 0.1
     offset: bool = True
     linear: bool = False

@@ -46,4 +46,4 @@ def test_quiet_data_is_not_taken_more_seriously_than_production_is_noisy():
 
 @pytest.mark.parametrize(("sign", "small"), [(1.0, False), (-1.0, True), (0.0, True)])
 def test_only_the_way_that_is_worse_counts(sign, small):
-    assert (p_values(noisy(0.0, 61, step=(60, -1.5), sign=sign))[60] < 0.01) is small
+    assert bool(p_values(noisy(0.0, 61, step=(60, -1.5), sign=sign))[60] < 0.01) is small

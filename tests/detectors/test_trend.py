@@ -26,7 +26,7 @@ def leaking(per_window, windows=120, sign=1.0):
 
 
 @pytest.mark.parametrize(
-    ("per_window", "expected"), [(0.0, None), (0.01, None), (0.08, 71), (0.2, 35)]
+    ("per_window", "expected"), [(0.0, None), (0.01, None), (0.08, 55), (0.2, 35)]
 )
 def test_a_leak_from_window_20_on_is_found_at(per_window, expected):
     assert first_above(Trend(), leaking(per_window)) == expected
