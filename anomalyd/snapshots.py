@@ -59,7 +59,7 @@ def load(pipeline: Pipeline, path: Path, version: str) -> bool:
     A series whose signal is no more is left out. Whether there was a snapshot that fits.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")[()]))
         if about["version"] != version or about["window"] != pipeline.settings.window:
