@@ -127,7 +127,7 @@ class Reference:
         counted = np.isfinite(rate)
         part = Band(
             np.where(counted, rate, expected.center),
-            np.where(counted, np.minimum(expected.low, rate), expected.low),
+            np.where(counted, np.clip(expected.low, 0.0, rate), expected.low),
             np.where(counted, np.maximum(expected.high, upper), expected.high),
             expected.location,
             upper,
