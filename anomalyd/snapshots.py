@@ -24,7 +24,16 @@ from anomalyd.signals.selector import parse_selector
 
 log = logging.getLogger(__name__)
 
-_BROKEN = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile)
+_BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    EOFError,
+    RuntimeError,  # zipfile's for a damaged header that asks for a method or password
+    zipfile.BadZipFile,
+)
 
 
 def save(pipeline: Pipeline, path: Path, version: str) -> None:

@@ -89,12 +89,15 @@ def test_whatever_happened_to_the_file_nothing_is_raised(tmp_path):
     path = tmp_path / "s.npz"
     snapshots.save(stage.pipeline, path, VERSION)
     whole = path.read_bytes()
+    index = whole.rfind(b"PK\x05\x06")
+    index = int.from_bytes(whole[index + 16 : index + 20], "little")
     rng = random.Random(3)  # noqa: S311
     for _ in range(150):
         cut = bytearray(whole[: rng.randrange(len(whole))] if rng.random() < 0.3 else whole)
         for _ in range(rng.randrange(4)):
             if cut:
-                cut[rng.randrange(len(cut))] = rng.randrange(256)
+                first = index if rng.random() < 0.5 and len(cut) > index else 0
+                cut[rng.randrange(first, len(cut))] = rng.randrange(256)
         path.write_bytes(bytes(cut))
         other = Stage(windows=4)
         other.pipeline.restore(stage.runs())
@@ -149,3 +152,23 @@ def test_a_series_whose_signal_is_no_more_is_left_out(tmp_path):
     assert len(other.pipeline.table) == len(stage.pipeline.table) - 1
     assert other.pipeline.table.row_of(f"memory{Labels.of({'service': 'cart'})}") >= 0
     assert other.play(range(12, 12)).verdict().outcome is not Outcome.FAIL
+
+
+@pytest.mark.parametrize("snapshot_at", [None, 3, 8])
+def test_incidents_newer_than_the_snapshot_are_taken_up_and_nothing_fires_twice(
+    snapshot_at, tmp_path
+):
+    """As after a `kill -9`: incidents are stored as they happen, arrays now and then."""
+    stage = blip_then_fault()
+    for t in range(26):
+        if t == snapshot_at:
+            snapshots.save(stage.pipeline, tmp_path / "s.npz", VERSION)
+        stage.play([t])
+    before = {i.id for i in stage.pipeline.incidents.of_run("run-")}
+    assert restarted(stage, tmp_path / "s.npz") is (snapshot_at is not None)
+    stage.told.clear()
+    verdict = stage.play(range(26, 50)).verdict()
+    assert verdict.outcome is Outcome.FAIL
+    assert {i.id for i in verdict.incidents} == before
+    fired = {f.series for f in verdict.findings if f.state == "fired"}
+    assert {'latency_p95{service="gateway"}', 'cpu{service="pricing"}'} <= fired
