@@ -2,81 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from anomalyd import __version__
-from anomalyd.exits import USAGE
+from anomalyd.commands import shell
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _fail(message: object, status: int = USAGE) -> NoReturn:
-    click.echo(f"anomalyd: {message}", err=True)
-    raise SystemExit(status)
-
-
-def _config_options(command: F) -> F:
-    command = click.option(
-        "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override one setting."
-    )(command)
-    return click.option(
-        "-c",
-        "--config",
-        "path",
-        type=click.Path(path_type=Path),
-        default=Path("anomalyd.yaml"),
-        show_default=True,
-        help="Configuration file.",
-    )(command)
-
-
-def _load(path: Path, overrides: tuple[str, ...]) -> Any:
-    from anomalyd import config
-
-    try:
-        return config.load(path, overrides)
-    except config.ConfigError as error:
-        for line in error.errors:
-            click.echo(line, err=True)
-        raise SystemExit(USAGE) from None
-
-
-def _log(level: str) -> None:
-    format = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level.upper(), stream=sys.stderr, format=format)
-
-
-def _run(work: Any) -> Any:
-    """Run a coroutine; what a user can cause ends with one sentence, not with a traceback."""
-    from anomalyd.errors import USER_ERRORS, sentences
-
-    said: list[str] = []
-    try:
-        return asyncio.run(work)
-    except* KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except* USER_ERRORS as group:
-        said = list(sentences(group))
-    for line in said:
-        click.echo(f"anomalyd: {line}", err=True)
-    raise SystemExit(USAGE)
-
-
-def _answer(data: Any, text: str, as_json: bool) -> None:
-    click.echo(json.dumps(data) if as_json else text)
-
-
-_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,40 +32,40 @@ def main() -> None:
 
 
 @main.command()
-@_config_options
+@shell.config_options
 def serve(path: Path, overrides: tuple[str, ...]) -> None:
     """Run the daemon: SIGTERM ends it, SIGHUP reads the configuration again."""
-    config = _load(path, overrides)
-    _log(config.log_level)
+    config = shell.load(path, overrides)
+    shell.log(config.log_level)
     from anomalyd import daemon
 
     async def work() -> None:
         await daemon.serve(daemon.Daemon(config, path, overrides))
 
-    _run(work())
+    shell.run(work())
 
 
 @main.command("check-config")
-@_config_options
-@_json
+@shell.config_options
+@shell.json_option
 def check_config(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Name every error of a configuration at once; exit 2 if there is one."""
-    config = _load(path, overrides)
-    _answer({"ok": True}, f"{path} is a valid configuration", as_json)
+    config = shell.load(path, overrides)
+    shell.answer({"ok": True}, f"{path} is a valid configuration", as_json)
     if config.environments.production is None:
         click.echo("note: environments.production is not set: no run can pass", err=True)
 
 
 @main.command()
-@_config_options
-@_json
+@shell.config_options
+@shell.json_option
 def doctor(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Reach every configured system and say what each signal finds there; exit 0 or 1."""
-    config = _load(path, overrides)
+    config = shell.load(path, overrides)
     from anomalyd import doctor as examination
 
-    checks = _run(examination.examine(config))
-    _answer(examination.as_json(checks), examination.render(checks), as_json)
+    checks = shell.run(examination.examine(config))
+    shell.answer(examination.as_json(checks), examination.render(checks), as_json)
     raise SystemExit(int(examination.failed(checks)))
 
 
@@ -136,15 +75,15 @@ def signals() -> None:
 
 
 @signals.command("list")
-@_config_options
-@_json
+@shell.config_options
+@shell.json_option
 def signals_list(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Every signal with the definition that was found for it, and what was looked for in vain."""
-    config = _load(path, overrides)
+    config = shell.load(path, overrides)
     from anomalyd.commands import listing
 
-    data = _run(listing.signals(config))
-    _answer(data, listing.render_signals(data), as_json)
+    data = shell.run(listing.signals(config))
+    shell.answer(data, listing.render_signals(data), as_json)
 
 
 @main.group()
@@ -153,43 +92,50 @@ def baseline() -> None:
 
 
 @baseline.command("fit")
-@_config_options
+@shell.config_options
 @click.option("--estimate", is_flag=True, help="Only say how much production would be asked for.")
-@_json
-def baseline_fit(path: Path, overrides: tuple[str, ...], estimate: bool, as_json: bool) -> None:
+@click.option(
+    "--overrides-from-stdin", "from_stdin", is_flag=True, hidden=True, help="As a JSON array."
+)
+@shell.json_option
+def baseline_fit(
+    path: Path, overrides: tuple[str, ...], estimate: bool, from_stdin: bool, as_json: bool
+) -> None:
     """Read production's history politely and fit its profiles; an interrupted fit resumes."""
-    config = _load(path, overrides)
+    if from_stdin:
+        overrides = tuple(json.load(sys.stdin))
+    config = shell.load(path, overrides)
     from anomalyd.commands import fitting
 
     if estimate:
-        data = _run(fitting.estimate(config))
-        _answer(data, fitting.render_estimate(data), as_json)
+        data = shell.run(fitting.estimate(config))
+        shell.answer(data, fitting.render_estimate(data), as_json)
         return
-    data = _run(fitting.fit(config))
-    _answer(data, f"baseline of {data['series']} signal series in {data['path']}", as_json)
+    data = shell.run(fitting.fit(config))
+    shell.answer(data, f"baseline of {data['series']} signal series in {data['path']}", as_json)
 
 
 @baseline.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
-@_json
+@shell.json_option
 def baseline_show(file: Path, as_json: bool) -> None:
     """What a baseline holds: range, load, coverage, and each series' band."""
     from anomalyd.baseline import show
 
     shown = show.show(_baseline(file))
-    _answer(shown, show.render(shown), as_json)
+    shell.answer(shown, show.render(shown), as_json)
 
 
 @baseline.command("diff")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
-@_json
+@shell.json_option
 def baseline_diff(before: Path, after: Path, as_json: bool) -> None:
     """What changed from one baseline to another."""
     from anomalyd.baseline import show
 
     found = show.diff(_baseline(before), _baseline(after))
-    _answer(found, show.render_diff(found), as_json)
+    shell.answer(found, show.render_diff(found), as_json)
 
 
 def _baseline(path: Path) -> Any:
@@ -198,19 +144,25 @@ def _baseline(path: Path) -> Any:
     try:
         return file.load(path)
     except file.BaselineError as error:
-        _fail(error)
+        shell.fail(error)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
-@_config_options
+@shell.config_options
 @click.option("--server", metavar="URL", help="Let this anomalyd judge the run.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="API token of --server.")
 @click.option("--name", default="", help="Name of the run; the command's by default.")
 @click.option("--selector", default="", help="Value of runs.label that the run's series carry.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the run.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where reports go (--server).")
+@click.option(
+    "--wait",
+    default="5m",
+    show_default=True,
+    help="For how long the server, staging or another run may be in the way.",
+)
 @click.option("--accept", type=click.Choice(["inconclusive"]), help="Exit 0 on that verdict.")
-@_json
+@shell.json_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def watch(path: Path, overrides: tuple[str, ...], **options: Any) -> None:
     """Run COMMAND as a test run, judge it meanwhile, exit with the verdict's code.
@@ -220,12 +172,12 @@ def watch(path: Path, overrides: tuple[str, ...], **options: Any) -> None:
     """
     command = options["command"]
     if shutil.which(command[0]) is None:
-        _fail(f"{command[0]}: no such command; nothing was started")
-    config = None if options["server"] else _load(path, overrides)
-    _log(config.log_level if config and config.log_level == "debug" else "warning")
+        shell.fail(f"{command[0]}: no such command; nothing was started")
+    config = None if options["server"] else shell.load(path, overrides)
+    shell.log(config.log_level if config and config.log_level == "debug" else "warning")
     from anomalyd.commands import watching
 
-    raise SystemExit(_run(watching.run(config, path, overrides, options, os.environ)))
+    raise SystemExit(shell.run(watching.run(config, path, overrides, options, os.environ)))
 
 
 @main.group()
@@ -237,7 +189,7 @@ def _server_options(command: F) -> F:
     command = click.option("--token-file", type=click.Path(path_type=Path), help="API token.")(
         command
     )
-    command = _json(command)
+    command = shell.json_option(command)
     return click.option(
         "--server", default="http://127.0.0.1:8642", show_default=True, help="URL of the daemon."
     )(command)
@@ -296,15 +248,15 @@ def runs_report(**options: Any) -> None:
 def _ask(what: str, options: dict[str, Any]) -> None:
     from anomalyd.commands import asking
 
-    _run(asking.ask(what, options, os.environ))
+    shell.run(asking.ask(what, options, os.environ))
 
 
 @main.command()
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses service and fault.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep state and reports here.")
-@_json
+@shell.json_option
 def demo(seed: int, keep: Path | None, as_json: bool) -> None:
     """A small real system, a good test and a bad one, judged in about two minutes."""
     from anomalyd.demo import story
 
-    raise SystemExit(_run(story.tell(seed, keep, as_json)))
+    raise SystemExit(shell.run(story.tell(seed, keep, as_json)))

@@ -10,8 +10,9 @@ import numpy as np
 from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.judgement.phases import phases
-from anomalyd.model import Incident, Labels, Outcome, Run, State, Verdict
+from anomalyd.model import Incident, Labels, Outcome, Run, RunState, State, Verdict
 from anomalyd.report import FORMATS
+from anomalyd.reports import Reporter
 from anomalyd.runs.life import UnknownRun
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store
@@ -22,37 +23,41 @@ NAMES = {state: state.name.lower() for state in State}
 
 
 class DaemonControl:
-    """Implements `api.control.Control`. session: the one at work now, None while there is none."""
+    """Implements `api.control.Control`.
+
+    session: the one at work now, None while there is none. fit_trouble: why the last fit of the
+    baseline failed, if it did.
+    """
 
     def __init__(
         self,
         store: Store,
+        reporter: Reporter,
         session: Callable[[], Session | None],
         clock: Callable[[], float],
         reload: Callable[[], Awaitable[None]],
         metrics: Callable[[], bytes],
-        trouble: Callable[[], Sequence[str]],
+        fit_trouble: Callable[[], str | None],
     ) -> None:
-        self._store, self._session, self._clock = store, session, clock
-        self._reload, self._metrics, self._trouble = reload, metrics, trouble
+        self._store, self._reporter = store, reporter
+        self._session, self._clock = session, clock
+        self._reload, self._metrics, self._fit_trouble = reload, metrics, fit_trouble
 
     def start_run(self, name: str, selector: str, labels: Mapping[str, str]) -> Run:
-        return self._at_work().start_run(name, selector, Labels.of(labels))
+        return self._at_work().runs.start(name, selector, Labels.of(labels))
 
     def stop_run(self, run_id: str) -> Run:
-        session = self._session()
-        if session is not None and any(run.id == run_id for run in session.lifecycle.runs):
-            return session.stop_run(run_id)
-        return self._stored(run_id)
+        stored = self._stored(run_id)
+        if stored.state is RunState.FINISHED:
+            return stored
+        runs = self._at_work().runs
+        under_way = any(run.id == run_id for run in runs.unfinished)
+        return runs.stop(run_id) if under_way else stored
 
     def add_note(self, run_id: str, text: str) -> Run:
         self._stored(run_id)
         self._store.add_note(run_id, text, self._clock())
-        run = self._stored(run_id)
-        session = self._session()
-        if session is not None:
-            session.note_changed(run)
-        return run
+        return self._stored(run_id)
 
     def runs(self, limit: int) -> Sequence[Run]:
         return self._store.runs(limit)
@@ -91,6 +96,8 @@ class DaemonControl:
 
     def report(self, run_id: str, form: ReportFormat) -> Path | None:
         self._stored(run_id)
+        if self._reporter.pending(run_id):
+            raise NotReady(f"the report of run {run_id} is being written; ask again shortly")
         directory = self._store.report_dir(run_id)
         name = next(one.filename for one in FORMATS if one.name == form)
         path = directory / name if directory else None
@@ -124,19 +131,20 @@ class DaemonControl:
         return self._clock()
 
     def degraded(self) -> Sequence[str]:
-        degraded = self._store.degraded
-        return [*([degraded] if degraded else []), *self._trouble()]
+        session = self._session()
+        own = [*self._told(self._store.degraded), *self._told(self._fit_trouble())]
+        return [*own, *(session.degraded() if session is not None else [])]
 
     def unready(self) -> Sequence[str]:
         session = self._session()
         if session is None:
             return ["the configuration is being applied"]
-        missing = []
-        if not session.signals_known:
-            missing.append("no signal matches anything in staging; `anomalyd doctor` says why")
-        if session.config.environments.production is not None and session.baseline_trouble:
-            missing.append(session.baseline_trouble)
-        return missing
+        missing = session.unready()
+        return [*missing, *self._told(self._fit_trouble() if missing else None)]
+
+    @staticmethod
+    def _told(sentence: str | None) -> list[str]:
+        return [sentence] if sentence else []
 
     async def reload(self) -> None:
         await self._reload()

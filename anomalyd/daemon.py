@@ -1,7 +1,7 @@
 """Builds the parts and keeps them going: start consumers first, stop sources first.
 
-store ─ API ─┬─ session (sources ─▶ pipeline ─▶ sinks), a new one at every reload
-             ├─ baseline refresh, in a child process
+store ─ API ─┬─ sinks ─ session (sources ─▶ pipeline ─▶ sinks), a new one at every reload
+             ├─ baseline upkeep, in a child process
              └─ reports, in child processes
 """
 
@@ -17,26 +17,27 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from anomalyd import config as configuration
-from anomalyd import control, reporting, telemetry
+from anomalyd import control, telemetry
 from anomalyd.api import server
 from anomalyd.api.access import Access
 from anomalyd.api.app import create_app
 from anomalyd.api.hub import Hub
-from anomalyd.assembly import digest
 from anomalyd.config import Config
+from anomalyd.errors import USER_ERRORS, sentences
 from anomalyd.notify import Notifier
-from anomalyd.refresh import baseline_path, refit_apart
-from anomalyd.report.process import render
+from anomalyd.reports import Reporter
+from anomalyd.running import Finished
 from anomalyd.runs.store import Store
-from anomalyd.session import Finished, Session
+from anomalyd.session import Session
 from anomalyd.sinks import build
 from anomalyd.sinks.base import Context
 from anomalyd.sinks.delivery import Delivery
+from anomalyd.upkeep import Upkeep
+from anomalyd.waiting import unless, within
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 10.0
-FIT_AGAIN_SECONDS = 60.0
 
 
 class Daemon:
@@ -44,7 +45,7 @@ class Daemon:
 
     path, overrides: where the configuration came from, for reloads and for fitting; without a
     path neither happens. listen: False keeps the API away (`watch` in its own process).
-    reported: called when the reports of a run are written, with their paths.
+    reported: called when the reports of a run are written, with the files that are there.
     """
 
     def __init__(
@@ -63,38 +64,51 @@ class Daemon:
         self.session: Session | None = None
         self.address: tuple[str, int] | None = None
         self.started = asyncio.Event()
-        self.fitted = asyncio.Event()
+        self.upkeep = (
+            Upkeep(path, overrides, lambda: self.config, lambda: self.session, clock)
+            if path is not None
+            else None
+        )
         self._wake = asyncio.Event()
         self._stopping = False
-        self._trouble: list[str] = []
+        self._proven: Config | None = None
+        self._reloading = asyncio.Lock()
+        self._applied: asyncio.Future[list[str]] | None = None
+        self._told: list[str] = []
         self._notifier = Notifier()
-        self._to_report: asyncio.Queue[Finished] = asyncio.Queue()
         self._watched: Callable[[str], bool] = lambda series: False
         self._bands: tuple[telemetry.Band, ...] = ()
         self._outcomes: tuple[tuple[str, str], ...] = ()
 
     def stop(self) -> None:
-        """End after this tick: drain, snapshot, leave."""
+        """End as soon as nothing is half done: drain, snapshot, leave."""
         self._stopping = True
         self._wake.set()
 
     async def reload(self) -> None:
-        """Apply the file again. Raises ConfigError with the old configuration kept."""
+        """Apply the file again, and return once it is at work. One after another.
+
+        Raises ConfigError, with the old configuration kept, where the new one is not valid or a
+        source or sink refuses it.
+        """
         if self._path is None:
             raise configuration.ConfigError(["this daemon was not started from a file"])
-        new = configuration.load(self._path, self._overrides)
-        for name in ("api", "state_dir"):
-            if getattr(new, name) != getattr(self.config, name):
-                log.warning("%s has changed; that takes a restart", name)
-        self.config = new.model_copy(
-            update={"api": self.config.api, "state_dir": self.config.state_dir}
-        )
-        self._notifier.reloading()
-        self._wake.set()
+        async with self._reloading:
+            new = configuration.load(self._path, self._overrides)
+            for name in ("api", "state_dir"):
+                if getattr(new, name) != getattr(self.config, name):
+                    log.warning("%s has changed; that takes a restart", name)
+            kept = {"api": self.config.api, "state_dir": self.config.state_dir}
+            self.config = new.model_copy(update=kept)
+            self._notifier.reloading()
+            self._applied = asyncio.get_running_loop().create_future()
+            self._wake.set()
+            refused = await self._applied
+            if refused:
+                raise configuration.ConfigError(refused)
 
     async def run(self) -> None:
         """Until `stop`. Raises StoreError, ApiError, SourceError, SinkError for the user."""
-        self.config.state_dir.mkdir(parents=True, exist_ok=True)
         with Store.open(self.config.state_dir / "anomalyd.db", exclusive=True) as store:
             self._remember_outcomes(store)
             handle = telemetry.setup(
@@ -106,144 +120,150 @@ class Daemon:
             )
             self._watched = handle.watches
             try:
-                async with self._api(store, handle.render), asyncio.TaskGroup() as tasks:
-                    upkeep = [
-                        tasks.create_task(self._fit_again(), name="baseline refresh"),
-                        tasks.create_task(self._watchdog(), name="watchdog"),
-                    ]
-                    reports = tasks.create_task(self._report(store), name="reports")
-                    await self._sessions(store)
-                    self._notifier.stopping("draining")
-                    await self._to_report.join()
-                    for task in (*upkeep, reports):
-                        task.cancel()
+                await self._run(store, handle.render)
             finally:
+                self._say_applied(["the daemon is stopping"])
                 handle.shutdown()
 
+    async def _run(self, store: Store, metrics: Callable[[], bytes]) -> None:
+        def written(finished: Finished, paths: list[Path]) -> None:
+            self._remember_outcomes(store)
+            self._reported(finished, paths)
+
+        reporter = Reporter(store, lambda: self.config, self._clock, written)
+        reporter.put_missed()
+        async with self._api(store, reporter, metrics), asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(self._watchdog(), name="watchdog"),
+                tasks.create_task(reporter.run(), name="reports"),
+            ]
+            if self.upkeep is not None:
+                background.append(tasks.create_task(self.upkeep.run(), name="baseline upkeep"))
+            await self._sessions(store, reporter)
+            self._notifier.stopping("draining")
+            await reporter.join()
+            for task in background:
+                task.cancel()
+
     @contextlib.asynccontextmanager
-    async def _api(self, store: Store, metrics: Callable[[], bytes]) -> AsyncIterator[None]:
+    async def _api(
+        self, store: Store, reporter: Reporter, metrics: Callable[[], bytes]
+    ) -> AsyncIterator[None]:
         if not self._listen:
             yield
             return
+        upkeep = self.upkeep
         facade = control.DaemonControl(
-            store, lambda: self.session, self._clock, self.reload, metrics, lambda: self._trouble
+            store,
+            reporter,
+            lambda: self.session,
+            self._clock,
+            self.reload,
+            metrics,
+            lambda: upkeep.trouble if upkeep is not None else None,
         )
         api = self.config.api
-        access = Access(api.listen, api.secret(), api.external_url)
+        try:
+            access = Access(api.listen, api.secret(), api.external_url)
+        except OSError as error:
+            raise server.ApiError(f"api.token_file cannot be read: {error}") from error
         async with server.serve(create_app(facade, self.hub, access), api.listen) as self.address:
             log.info("listening on http://%s:%d", *self.address)
             yield
 
-    async def _sessions(self, store: Store) -> None:
+    async def _sessions(self, store: Store, reporter: Reporter) -> None:
         """One session after another, each with the configuration of its time."""
         while not self._stopping:
-            self._wake.clear()
-            config = self.config
-            context = Context(store.memory, config.step, config.api.external_url, self._clock)
-            sinks = config.sinks
-            delivery = Delivery(build(sinks, context), queue=sinks.queue, drain=sinks.drain)
-            await delivery.start()
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(delivery.run(), name="delivery")
-                    try:
-                        await self._work(config, store, delivery)
-                    finally:
-                        await delivery.drain()
-            finally:
-                await delivery.stop()
+                await self._deliver(store, reporter)
+            except* USER_ERRORS as refused:
+                if self._proven is None or self.config is self._proven:
+                    raise
+                told = list(sentences(refused))
+                log.error("the configuration is kept as it was: %s", "; ".join(told))
+                self.config = self._proven
+                self._say_applied(told)
 
-    async def _work(self, config: Config, store: Store, delivery: Delivery) -> None:
-        session = Session(
-            config, store, self.hub, delivery, self._to_report.put_nowait, self._clock
-        )
-        async with session, asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(source.run(), name=f"source {source.name}")
-                for source in session.sources
-            ]
-            self.session = session
-            if session.signals_known:
-                self.started.set()
-                self._notifier.ready(f"judging {len(session.pipeline.table.signals)} signals")
-            try:
-                await self._ticks(session)
-            finally:
-                self.session = None
-                for task in background:
-                    task.cancel()
+    async def _deliver(self, store: Store, reporter: Reporter) -> None:
+        """Sessions on the same sinks: what waits for delivery outlives a reload of other things."""
+        config = self.config
+        context = Context(store.memory, config.step, config.api.external_url, self._clock)
+        sinks = config.sinks
+        delivery = Delivery(build(sinks, context), queue=sinks.queue, drain=sinks.drain)
+        await delivery.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(delivery.run(), name="delivery")
+                try:
+                    while not self._stopping and (self.config.sinks, self.config.step) == (
+                        sinks,
+                        config.step,
+                    ):
+                        self._wake.clear()
+                        await self._work(self.config, store, delivery, reporter)
+                finally:
+                    await delivery.drain()
+        finally:
+            await delivery.stop()
+
+    async def _work(
+        self, config: Config, store: Store, delivery: Delivery, reporter: Reporter
+    ) -> None:
+        session = Session(config, store, self.hub, delivery, reporter.put, self._clock)
+        async with contextlib.AsyncExitStack() as stack:
+            if await unless(self._wake, stack.enter_async_context(session)) is None:
+                return
+            self._proven = config
+            async with asyncio.TaskGroup() as tasks:
+                background = [
+                    tasks.create_task(source.run(), name=f"source {source.name}")
+                    for source in session.sources
+                ]
+                self.session = session
+                self._say_at_work(session)
+                try:
+                    await self._ticks(session)
+                finally:
+                    self.session = None
+                    self.started.clear()
+                    for task in background:
+                        task.cancel()
+
+    def _say_at_work(self, session: Session) -> None:
+        troubles = session.degraded()
+        for trouble in troubles:
+            if trouble not in self._told:
+                log.warning("%s", trouble)
+        self._told = troubles
+        if session.settled:
+            self.started.set()
+        self._notifier.ready(f"judging {len(session.pipeline.table.signals)} signals")
+        self._say_applied([])
+
+    def _say_applied(self, refused: list[str]) -> None:
+        """To `reload`, if it waits."""
+        if self._applied is not None and not self._applied.done():
+            self._applied.set_result(refused)
 
     async def _ticks(self, session: Session) -> None:
         """At every multiple of `step`; a tick that comes late is skipped, not caught up."""
         step = session.config.step
-        began = self._clock()
+        looked = self._clock()
         while not self._wake.is_set():
             now = self._clock()
-            if not session.signals_known and now - began > LOOK_AGAIN_SECONDS:
-                return
+            if now - looked > LOOK_AGAIN_SECONDS:
+                looked = now
+                if await unless(self._wake, session.may_know_more()):
+                    return
             due = math.floor(now / step + 1) * step
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), due - now)
+            if await within(self._wake, due - self._clock()):
                 return
-            await session.tick(due)
+            asked = await unless(self._wake, session.ask(due))
+            if asked is None:
+                return
+            await session.judge(asked)
             limit = session.config.telemetry.series
             self._bands = control.bands(session, self._watched, limit)
-
-    async def _fit_again(self) -> None:
-        """Keep the baseline fresh, in a child process that asks production politely."""
-        if self._path is None or self.config.environments.production is None:
-            return
-        while True:
-            await self.started.wait()
-            await asyncio.sleep(self._fresh_for())
-            trouble = await refit_apart(self._path, self._overrides)
-            if trouble != (self._trouble[0] if self._trouble else None):
-                log.log(
-                    logging.WARNING if trouble else logging.INFO,
-                    "baseline: %s",
-                    trouble or "fitted",
-                )
-            self._trouble[:] = [trouble] if trouble else []
-            if self.session is not None:
-                self.session.read_baseline()
-            self.fitted.set()
-            if trouble:
-                await asyncio.sleep(min(FIT_AGAIN_SECONDS, self.config.baseline.refresh))
-
-    def _fresh_for(self) -> float:
-        """Seconds until the baseline on disk is due for a refresh; 0 if there is none."""
-        try:
-            age = self._clock() - baseline_path(self.config).stat().st_mtime
-        except OSError:
-            return 0.0
-        return max(0.0, self.config.baseline.refresh - age)
-
-    async def _report(self, store: Store) -> None:
-        """Write the reports of ended runs, one after another, then let their records go."""
-        while True:
-            ended = await self._to_report.get()
-            try:
-                await self._write_reports(ended, store)
-            finally:
-                self._to_report.task_done()
-
-    async def _write_reports(self, ended: Finished, store: Store) -> None:
-        run = ended.run
-        document = await asyncio.to_thread(
-            reporting.build,
-            run,
-            ended.verdict,
-            ended.pipeline,
-            self.config.graph,
-            digest(self.config),
-        )
-        directory = reporting.directory(self.config.state_dir, run.id)
-        cache = self.config.state_dir / "cache"
-        paths = await render(document, directory, self.config.reports.formats, cache_dir=cache)
-        ended.pipeline.forget_run(run.id)
-        self._remember_outcomes(store)
-        store.prune(self._clock(), self.config.retention.runs)
-        self._reported(ended, paths)
 
     def _remember_outcomes(self, store: Store) -> None:
         found = [(run.id, store.outcome(run.id)) for run in store.runs(20)]

@@ -17,6 +17,11 @@ from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
 from anomalyd.sinks.base import SinkError
 from anomalyd.sources.base import SourceError
 
+
+class WatchError(Exception):
+    """One sentence: why a command cannot be watched, and how to mend it."""
+
+
 USER_ERRORS = (
     ApiError,
     BaselineError,
@@ -33,6 +38,7 @@ USER_ERRORS = (
     SourceError,
     StoreError,
     UnknownRun,
+    WatchError,
 )
 
 

@@ -19,6 +19,7 @@ from anomalyd.baseline.process import FitRequest, fit_stored
 from anomalyd.baseline.reader import Estimate, HistoryReader, Progress
 from anomalyd.baseline.rows import RowStore, Stored
 from anomalyd.config import Config
+from anomalyd.exits import USAGE
 from anomalyd.model import Environment, Kind, PromQL, Signal
 from anomalyd.query import QueryError
 from anomalyd.sources.base import Side
@@ -84,7 +85,14 @@ class Fitter:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Fitter:
-        self._plan = await assembly.look(self._config, self._stack)
+        """Raises FitError, and SourceError for secrets that cannot be read."""
+        async with AsyncExitStack() as stack:
+            await self._enter(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def _enter(self, stack: AsyncExitStack) -> None:
+        self._plan = await assembly.look(self._config, stack)
         side = self._plan.production
         if side is None:
             raise FitError("environments.production is not set; there is nothing to fit")
@@ -98,7 +106,6 @@ class Fitter:
         written = time.time() - (0.0 if side.api is None else WRITE_DELAY_SECONDS)
         self._end = math.floor(written / step) * step
         self._start = self._end - math.ceil(self._config.baseline.days * 86400 / step) * step
-        return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
@@ -171,29 +178,29 @@ class Fitter:
 async def refit_apart(config_path: Path, overrides: Sequence[str]) -> str | None:
     """`anomalyd baseline fit` in a child process; None if it went well, else its last words.
 
-    The child is ended if this is cancelled.
+    Overrides, which may hold secrets, go through a pipe: arguments are for everyone to read. The
+    child is ended if this is cancelled.
     """
-    sets = [word for override in overrides for word in ("--set", override)]
+    command = ("baseline", "fit", "-c", str(config_path), "--overrides-from-stdin")
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "anomalyd",
-        "baseline",
-        "fit",
-        "-c",
-        str(config_path),
-        *sets,
-        stdin=asyncio.subprocess.DEVNULL,
+        *command,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        _, said = await child.communicate()
+        _, said = await child.communicate(json.dumps(list(overrides)).encode())
     finally:
         if child.returncode is None:
             child.terminate()
             await child.wait()
     if child.returncode == 0:
         return None
-    lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"the fit ended with status {child.returncode}"
+    text = said.decode(errors="replace").strip()
+    if child.returncode != USAGE:
+        log.error("the fit of the baseline ended with status %d:\n%s", child.returncode, text)
+        return f"the fit ended with status {child.returncode}; the log says why"
+    return text.splitlines()[-1].removeprefix("anomalyd: ") if text else "the fit was refused"

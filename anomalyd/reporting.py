@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from anomalyd import __version__
+from anomalyd.assembly import digest
+from anomalyd.config import Config
 from anomalyd.model import Finding, Run, Verdict
 from anomalyd.pipeline import Pipeline
-from anomalyd.report.document import SeriesPlot, document
+from anomalyd.report.document import Document, SeriesPlot, document
 
 PLOTS = 24
 """Series drawn at most: those that decided, then those that came nearest to it."""
 
 
-def build(
-    run: Run,
-    verdict: Verdict,
-    pipeline: Pipeline,
-    edges: Mapping[str, Sequence[str]],
-    config_digest: str,
-) -> dict[str, Any]:
+def build(run: Run, verdict: Verdict, pipeline: Pipeline, config: Config) -> Document:
     """The report's document of a run whose record the pipeline still holds."""
+    return _document(run, verdict, plots(run, verdict, pipeline), config)
+
+
+def rebuild(run: Run, verdict: Verdict, config: Config) -> Document:
+    """The same without plots, of a run whose record is gone."""
+    return _document(run, verdict, [], config)
+
+
+def _document(run: Run, verdict: Verdict, traces: Sequence[SeriesPlot], config: Config) -> Document:
     return document(
         run,
         verdict,
-        plots(run, verdict, pipeline),
-        config_digest=config_digest,
+        traces,
+        config_digest=digest(config),
         version=__version__,
-        edges=edges,
+        edges=config.graph,
     )
 
 

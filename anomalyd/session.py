@@ -6,54 +6,52 @@ incidents and the detectors' state come back from the state directory.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from anomalyd import __version__, assembly, snapshots, telemetry
-from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
-from anomalyd.assembly import Plan
-from anomalyd.baseline.file import BaselineError, check_fits
-from anomalyd.baseline.file import load as load_baseline
+from anomalyd import assembly
+from anomalyd.api.hub import Hub
 from anomalyd.baseline.rows import RowStore, RowsWriter
 from anomalyd.config import Config
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Batch, Incident, Run, RunState, State, Verdict
-from anomalyd.pipeline import Pipeline
+from anomalyd.keeping import BaselineFile, Disk, Memory
+from anomalyd.metering import measure
+from anomalyd.model import Batch
 from anomalyd.query import QueryError, parse_labels
 from anomalyd.refresh import baseline_path, requests, store_path
-from anomalyd.runs.detect import Detection
-from anomalyd.runs.life import Change, Lifecycle, Rules
+from anomalyd.running import Finished, Running
 from anomalyd.runs.store import Store
-from anomalyd.sinks.base import IncidentChanged, RunFinished, RunStarted
 from anomalyd.sinks.delivery import Delivery
-from anomalyd.sources.base import Side, Source
+from anomalyd.sources.base import Side, Source, SourceError
+from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
+from anomalyd.units import format_duration
 
 log = logging.getLogger(__name__)
 
-SNAPSHOT_SECONDS = 300.0
-
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that ended: its verdict, and the pipeline that holds its record."""
+class Asked:
+    """What the environments answered for one tick; asked_at, answered_at: unix seconds.
 
-    run: Run
-    verdict: Verdict
-    pipeline: Pipeline
+    under_way: value of `runs.detect` by selector, None if it was not to be had. production: of
+    one that is scraped.
+    """
+
+    batch: Batch
+    production: Batch | None
+    under_way: Mapping[str, float] | None
+    asked_at: float
+    answered_at: float
 
 
 class Session:
-    """Enter it to connect; `tick` then does one step of work; leaving it stops the sources.
+    """Enter it to connect; each tick is `ask`, which may be cancelled, then `judge`, which may not.
 
-    finished: called with each run that ended, within the tick; it must not wait.
+    Leaving it stops the sources and keeps the state, but for an error that is ours: then the
+    last good state stays. finished: called with each run that ended; it must not wait.
     """
 
     def __init__(
@@ -65,255 +63,197 @@ class Session:
         finished: Callable[[Finished], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.config, self.store, self.hub = config, store, hub
-        self._delivery, self._finished, self._clock = delivery, finished, clock
-        judgement = config.judgement
-        rules = Rules(
-            warmup=judgement.warmup,
-            settle=judgement.settle,
-            max_duration=config.runs.max_duration,
-            label=config.runs.label,
-        )
-        self.lifecycle = Lifecycle(rules, store.unfinished_runs())
-        self._detection = (
-            Detection(self.lifecycle, config.runs.detect.name) if config.runs.detect else None
-        )
+        self.config, self.store, self.hub, self.delivery = config, store, hub, delivery
+        self._finished, self._clock = finished, clock
+        self._detection_fails = False
         self._stack = AsyncExitStack()
-        self.plan: Plan | None = None
         self.sources: list[Source] = []
+        self.production: Source | None = None
         self._writer: RowsWriter | None = None
-        self.baseline_trouble = "no baseline has been fitted yet"
-        self._baseline_stamp: tuple[int, int] | None = None
-        self._snapshot_at = 0.0
-        self._saved: Sequence[Silence] = ()
+        self._disk = Disk(config.state_dir)
+        self._skew: list[str] = []
+        self._silent = True
 
     async def __aenter__(self) -> Session:
         """Raises SourceError for what the user must mend; a source that is away may return."""
-        self.plan = await assembly.look(self.config, self._stack)
-        for side in (self.plan.staging, self.plan.production):
-            if side is not None and side.trouble:
-                log.warning("%s: %s", side.name, side.trouble)
-        self.staging, table = assembly.source(self.config, self.plan, self.plan.staging)
-        await self._begin(self.staging)
-        self.pipeline = assembly.pipeline(self.config, self.plan, table)
-        self.read_silences()
-        self.read_baseline()
-        production = self.plan.production
-        self.production: Source | None = None
-        if production is not None and production.api is None:
-            await self._keep(production)
-        self._restore()
+        async with AsyncExitStack() as stack:
+            await self._enter(stack)
+            self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def _enter(self, stack: AsyncExitStack) -> None:
+        self.plan = await assembly.look(self.config, stack)
+        self.staging, table = assembly.source(self.config, self.plan, self.plan.staging)
+        self.pipeline = assembly.pipeline(self.config, self.plan, table)
+        self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
+        self.runs = Running(
+            self.config,
+            self.pipeline,
+            self.store,
+            self.hub,
+            self.delivery,
+            self._finished,
+            self._clock,
+        )
+        self.read_silences()
+        self.read_baseline()
+        self._memory = Memory(self.pipeline, self.config.state_dir / "snapshot.npz", self._disk)
+        reopened = self._memory.restore(self.runs.unfinished, self.store)
+        await self._begin(self.staging, stack)
+        if self.config.runs.detect is not None and self.plan.staging.api is None:
+            raise SourceError("runs.detect is an expression, which needs a Prometheus in staging")
+        production = self.plan.production
+        if production is not None and production.api is None:
+            await self._keep(production, stack)
+        await self._compare_clocks()
+        self.runs.tell_again(reopened)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer is not None:
-            self._written(self._writer.flush)
-        self.snapshot()
+            self._disk.write("history", self._writer.flush)
+        if kind is None or not issubclass(kind, Exception):
+            self._memory.snapshot()
         await self._stack.aclose()
 
     @property
     def signals_known(self) -> bool:
-        return bool(self.plan and self.plan.signals)
+        return bool(self.plan.signals)
 
-    async def _begin(self, source: Source) -> None:
+    @property
+    def settled(self) -> bool:
+        """There is something to judge, and staging is not away."""
+        return self.signals_known and not self.plan.staging.away
+
+    @property
+    def _sides(self) -> list[Side]:
+        return [side for side in (self.plan.staging, self.plan.production) if side is not None]
+
+    async def _begin(self, source: Source, stack: AsyncExitStack) -> None:
+        stack.push_async_callback(source.stop)
         await source.start()
-        self._stack.push_async_callback(source.stop)
         self.sources.append(source)
 
-    async def _keep(self, side: Side) -> None:
+    async def _keep(self, side: Side, stack: AsyncExitStack) -> None:
         """A production that is scraped has no history but what is kept of it from here on."""
-        if self.plan is None:
-            return
         self.production, table = assembly.source(self.config, self.plan, side)
-        await self._begin(self.production)
+        await self._begin(self.production, stack)
         stored = [(one.value, one.count) for one in requests(self.config, self.plan, side)]
         keep = RowStore(store_path(self.config))
         self._writer = RowsWriter(keep, table, stored, flush_every=10 * self.plan.window)
 
-    # One tick -------------------------------------------------------------------------------
+    async def _compare_clocks(self) -> None:
+        for side in self._sides:
+            if side.api is None or side.trouble:
+                continue
+            try:
+                skew = await clock_skew(side.api, self._clock)
+            except QueryError as error:
+                log.debug("%s does not tell its time: %s", side.name, error)
+                continue
+            if skew.certain > SKEW_SECONDS:
+                ahead = "ahead of" if skew.seconds > 0 else "behind"
+                apart = format_duration(round(abs(skew.seconds)))
+                self._skew.append(
+                    f"{side.name}: its clock is {apart} {ahead} ours; synchronise both with NTP"
+                )
 
     async def tick(self, time: float) -> None:
         """Everything that is due at `time` (unix seconds, a multiple of `step`)."""
+        await self.judge(await self.ask(time))
+
+    async def ask(self, time: float) -> Asked:
+        """What is known of (time - window, time]. Changes nothing; may be cancelled."""
         begun = self._clock()
+        under_way = await self._detected(time)
+        batch = await self.staging.collect(time)
+        production = await self.production.collect(time) if self.production is not None else None
+        return Asked(batch, production, under_way, begun, self._clock())
+
+    async def judge(self, asked: Asked) -> None:
+        """Move the runs on and judge what was answered."""
+        batch = asked.batch
         self.store.retry()
         self.read_baseline()
-        await self._detect(time)
-        await self._move(self.lifecycle.tick(time))
-        batch = await self.staging.collect(time)
-        if self.production is not None and self._writer is not None:
-            self._written(self._writer.append, await self.production.collect(time))
-        before = {i.id for i in self.open_incidents()}
-        collected = self._clock()
-        for incident in self.pipeline.process(batch):
-            self._tell(incident, new=incident.id not in before)
-        self._measure(batch, begun, collected)
-        if time - self._snapshot_at >= SNAPSHOT_SECONDS:
-            self.snapshot()
+        self._silent = not len(batch.rows)
+        if asked.production is not None and self._writer is not None:
+            self._disk.write("history", self._writer.append, asked.production)
+        self.runs.detect(asked.under_way, batch.time)
+        await self.runs.move(batch.time)
+        self.runs.judge(batch)
+        self._memory.snapshot_if_due()
+        measure(self, asked, self._clock())
 
-    def start_run(self, name: str, selector: str, labels: Any, origin: str = "api") -> Run:
-        run = self.lifecycle.start(name, self._clock(), origin, selector, labels)
-        self._announce(run)
-        return run
-
-    def stop_run(self, run_id: str) -> Run:
-        run = self.lifecycle.stop(run_id, self._clock())
-        self._changed(Change(run, RunState.ACTIVE, "stopped"))
-        return run
-
-    def note_changed(self, run: Run) -> None:
-        """The stored run has other notes now."""
-        if run.id in self.pipeline.courses:
-            self.pipeline.change_run(run)
-
-    async def _detect(self, time: float) -> None:
-        api = self.plan.staging.api if self.plan else None
-        if self._detection is None or self.config.runs.detect is None or api is None:
-            return
+    async def _detected(self, time: float) -> Mapping[str, float] | None:
+        detect, api = self.config.runs.detect, self.plan.staging.api
+        if detect is None or api is None:
+            return None
         label = self.config.runs.label
         try:
-            found = await api.instant(self.config.runs.detect.promql, time)
+            found = await api.instant(detect.promql, time)
         except QueryError as error:
-            log.debug("runs.detect: %s", error)
-            changes = self._detection.update(None, time)
-        else:
-            values: dict[str, float] = {}
-            for key, value in zip(found.keys, found.values, strict=True):
-                selector = parse_labels(key).get(label) if label else ""
-                values[selector] = max(float(value), values.get(selector, 0.0))
-            changes = self._detection.update(values, time)
-        for change in changes:
-            if change.previous is None:
-                self._announce(change.run)
-            else:
-                self._changed(change)
-
-    def _announce(self, run: Run) -> None:
-        self.store.save_run(run)
-        self.pipeline.start_run(run)
-        self._delivery.put(RunStarted(run))
-        self.hub.publish(run_event(run, "started"))
-        log.info("run %s (%s) started", run.id, run.name)
-
-    async def _move(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            self._changed(change)
-            if change.run.state is RunState.FINISHED:
-                await self._end(change.run)
-
-    def _changed(self, change: Change) -> None:
-        if change.run.state is not RunState.FINISHED:
-            self.store.save_run(change.run)
-            self.pipeline.change_run(change.run)
-        self.hub.publish(run_event(change.run, change.reason))
-        log.info("run %s is %s: %s", change.run.id, change.run.state, change.reason)
-
-    async def _end(self, run: Run) -> None:
-        """Judge in a thread: the tick waits for it, the API and the sinks do not."""
-        at = run.stopped_at or self._clock()
-        verdict, closed = await asyncio.to_thread(self.pipeline.finish_run, run, at)
-        for incident in closed:
-            self._tell(incident, new=False)
-        self.store.save_verdict(run, verdict, self._clock(), self.report_dir(run.id))
-        telemetry.verdicts.add(1, {"outcome": verdict.outcome.value})
-        self._delivery.put(RunFinished(run, verdict))
-        self._finished(Finished(run, verdict, self.pipeline))
-        self.hub.publish(finished_event(run, verdict))
-        log.info("run %s: %s", run.id, verdict.outcome.value)
-
-    def report_dir(self, run_id: str) -> Any:
-        return self.config.state_dir / "reports" / run_id
-
-    def _tell(self, incident: Incident, *, new: bool) -> None:
-        self.store.save_incident(incident)
-        course = self.pipeline.courses.get(incident.run_id)
-        if course is not None:
-            self._delivery.put(IncidentChanged(course.run, incident))
-        self.hub.publish(incident_event(incident))
-        if new:
-            telemetry.incidents_opened.add(1, {"severity": incident.severity})
-
-    def open_incidents(self) -> list[Incident]:
-        runs = self.pipeline.courses
-        return [i for run_id in runs for i in self.pipeline.incidents.of_run(run_id) if i.open]
-
-    def _measure(self, batch: Batch, begun: float, collected: float) -> None:
-        now = self._clock()
-        telemetry.ticks.add(1)
-        telemetry.tick_duration.record(max(0.0, now - collected))
-        telemetry.tick_lag.set(max(0.0, now - batch.time))
-        telemetry.samples.add(len(batch.rows), {"source": self.staging.name})
-        telemetry.source_up.set(float(bool(batch.answered)), {"source": self.staging.name})
-        telemetry.source_duration.record(max(0.0, collected - begun), {"source": self.staging.name})
-        telemetry.signal_series.set(len(self.pipeline.table), {"environment": "staging"})
-        telemetry.incidents_open.set(len(self.open_incidents()))
-        self._measure_judgement(batch.time)
-        telemetry.store_degraded.set(float(self.store.degraded is not None))
-        for sink, length in self._delivery.queue_lengths().items():
-            telemetry.sink_queue.set(length, {"sink": sink})
-        states = [run.state for run in self.lifecycle.runs]
-        for state in (RunState.WARMUP, RunState.ACTIVE, RunState.SETTLING):
-            telemetry.runs.set(states.count(state), {"state": state.value})
-
-    def _measure_judgement(self, time: float) -> None:
-        pipeline = self.pipeline
-        if pipeline.window_end == time:
-            judged = [c.record.judged[-1] for c in pipeline.courses.values() if c.record.judged]
-            telemetry.evidence_windows.add(sum(judged))
-        counts = np.bincount(pipeline.anomalies.state, minlength=len(State))
-        for state in State:
-            telemetry.judged_series.set(int(counts[state]), {"state": state.name.lower()})
-
-    # What is kept ---------------------------------------------------------------------------
+            if not self._detection_fails:
+                log.warning("runs.detect: no run starts or stops by itself: %s", error)
+            self._detection_fails = True
+            return None
+        if self._detection_fails:
+            log.warning("runs.detect: answers again")
+        self._detection_fails = False
+        values: dict[str, float] = {}
+        for key, value in zip(found.keys, found.values, strict=True):
+            selector = parse_labels(key).get(label) if label else ""
+            values[selector] = max(float(value), values.get(selector, 0.0))
+        return values
 
     def read_baseline(self) -> None:
-        """Take up the baseline file if it changed; `baseline_trouble` says why there is none."""
-        path = baseline_path(self.config)
-        try:
-            stamp = (path.stat().st_mtime_ns, path.stat().st_size)
-        except OSError:
-            return
-        judging = self.pipeline.reference.known and self.lifecycle.runs
-        if stamp == self._baseline_stamp or self.plan is None or judging:
-            return  # a run keeps the reference that it began with
-        self._baseline_stamp = stamp
-        try:
-            baseline = load_baseline(path)
-            check_fits(baseline, self.plan.window)
-        except BaselineError as error:
-            self.baseline_trouble = str(error)
-            log.warning("%s", error)
-            return
-        self.pipeline.use_baseline(baseline)
-        self.baseline_trouble = ""
-        count = len(baseline.profiles.keys)
-        telemetry.signal_series.set(count, {"environment": "production"})
-        log.info("baseline of %d signal series from %s", count, path)
+        """Take up the baseline file if it changed; not while a verdict is being worked out."""
+        if not self.runs.judging:
+            self.baseline.take_up(self.pipeline, under_way=bool(self.runs.unfinished))
 
     def read_silences(self) -> None:
         now = self._clock()
         added = [Silence(s.signal, s.match, s.reason, s.until) for s in self.store.silences(now)]
         self.pipeline.silences = (*assembly.silences(self.config), *added)
 
-    def snapshot(self) -> None:
-        self._snapshot_at = math.floor(self._clock())
-        path = self.config.state_dir / "snapshot.npz"
-        self._written(snapshots.save, self.pipeline, path, __version__)
+    def unready(self) -> list[str]:
+        """What is still missing before a run can be judged, as sentences."""
+        missing = []
+        if not self.signals_known:
+            missing.append("no signal matches anything in staging; `anomalyd doctor` says why")
+        if self._silent:
+            trouble = self.plan.staging.trouble
+            missing += self.staging.troubles()[:1] or ([trouble] if trouble else [])
+        if self.config.environments.production is not None and self.baseline.trouble:
+            missing.append(self.baseline.trouble)
+        return missing
 
-    def _restore(self) -> None:
-        """Runs and incidents that were under way; arrays only if this version wrote them."""
-        path = self.config.state_dir / "snapshot.npz"
-        self.pipeline.restore(self.lifecycle.runs)
-        if self.lifecycle.runs and snapshots.load(self.pipeline, path, __version__):
-            log.info("detectors go on from %s", path)
-        self.pipeline.reopen(self.store.open_incidents())
-        for incident in self.open_incidents():
-            self._delivery.put(
-                IncidentChanged(self.pipeline.courses[incident.run_id].run, incident)
-            )
+    def degraded(self) -> list[str]:
+        """What does not work as it should while the rest goes on, as sentences."""
+        table = self.pipeline.table
+        full = f"limits.series ({table.limit}) is reached: further series are not judged; raise it"
+        silent = [one for source in self.sources for one in source.troubles()]
+        away = [side.trouble for side in self._sides if side.trouble]
+        told = [*silent, *away, *self._skew, *([full] if table.refused else [])]
+        return list(dict.fromkeys([*told, *self._disk.troubles()]))
 
-    def _written(self, write: Callable[..., None], *arguments: Any) -> None:
-        """A disk that refuses is said, not fatal: what is judged lives in memory."""
+    async def may_know_more(self) -> bool:
+        """Whether it is worth looking again: what was away has come, or nothing matched yet."""
+        away = [side for side in self._sides if side.away]
+        if self.runs.unfinished and self.signals_known:
+            return False  # a run keeps the signals that it began with
+        for side in away:
+            if await self._answers(side):
+                return True
+        return not away and not self.signals_known
+
+    async def _answers(self, side: Side) -> bool:
+        if side.config.scrape is not None:
+            source = self.staging if side is self.plan.staging else self.production
+            down = source.troubles() if source is not None else ()
+            return len(down) < len(side.config.scrape.targets)
+        if side.api is None:
+            return False
         try:
-            write(*arguments)
-        except OSError as error:
-            log.warning("%s: %s; state will be older after a restart", self.config.state_dir, error)
+            await side.api.instant("vector(1)")
+        except QueryError:
+            return False
+        return True

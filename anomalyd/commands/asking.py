@@ -14,6 +14,9 @@ from anomalyd import codec
 from anomalyd.api.client import ServerAway, ServerClient
 from anomalyd.units import format_duration, rfc3339
 
+PATIENCE_SECONDS = 3.0
+"""A person waits for the answer."""
+
 
 def token(path: Path | None, environ: Mapping[str, str]) -> str | None:
     """From a file, or ANOMALYD_TOKEN: never from the command line, which others can read."""
@@ -27,7 +30,11 @@ def token(path: Path | None, environ: Mapping[str, str]) -> str | None:
 
 async def ask(what: str, options: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     """Ask and print. Raises ServerAway, ServerRefused."""
-    client = ServerClient(options["server"], token(options["token_file"], environ))
+    client = ServerClient(
+        options["server"],
+        token(options["token_file"], environ),
+        patience_seconds=PATIENCE_SECONDS,
+    )
     async with client:
         if what == "report":
             report = await client.report(options["run"], options["ending"])

@@ -36,6 +36,10 @@ class Source(Protocol):
         """The values of all signals over (time - window, time], with what could be had."""
         ...
 
+    def troubles(self) -> list[str]:
+        """What does not answer now, one sentence for each; of the last `collect` or scrape."""
+        ...
+
     async def stop(self) -> None: ...
 
 

@@ -91,7 +91,7 @@ class PrometheusSource:
         except QueryError as error:
             if error.kind in _FATAL:
                 raise SourceError(str(error)) from error
-            log.warning("%s", error)
+            log.debug("%s", error)
             return
         await self._rediscovered()
 
@@ -126,6 +126,10 @@ class PrometheusSource:
         )
         twice = tuple((self._table.row_of(d.key), d.sentence) for d in duplicates[:_TOLD_LIMIT])
         return Batch(time, rows, values, counts, answered, twice)
+
+    def troubles(self) -> list[str]:
+        """Each sentence of `failures` once."""
+        return list(dict.fromkeys(self._failures.values()))
 
     def failures(self) -> dict[str, str]:
         """Of the last `collect`: signal → what went wrong, one sentence."""

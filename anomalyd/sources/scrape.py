@@ -95,6 +95,11 @@ class ScrapeSource:
         if self._session:
             await self._session.close()
 
+    def troubles(self) -> list[str]:
+        """Targets that are down."""
+        down = (target.health for target in self._targets if target.health.up is False)
+        return [f"{self.name}: {health.url}: {health.error}" for health in down]
+
     def scrape_health(self) -> tuple[TargetHealth, ...]:
         """Per target, in the order of the config."""
         return tuple(target.health for target in self._targets)

@@ -253,6 +253,7 @@ async def test_start_goes_on_where_the_server_may_come_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     fake = FakePrometheus(trouble=refuse(503))
+    caplog.set_level(logging.DEBUG)
     async with serve(fake), source(fake, CPU) as (pull, _):
         await pull.start()
     assert "HTTP 503" in caplog.text

@@ -1,0 +1,125 @@
+"""What a session reads from the state directory and writes to it, whatever the disk says."""
+
+from __future__ import annotations
+
+import logging
+import time as clock
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from anomalyd import __version__, snapshots, telemetry
+from anomalyd.baseline.file import BaselineError, check_fits, load
+from anomalyd.model import Incident, Run
+from anomalyd.pipeline import Pipeline
+from anomalyd.runs.store import Store
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_SECONDS = 300.0
+"""The longest time between two snapshots."""
+SNAPSHOT_SHARE = 0.02
+"""Of the time goes to snapshots at most, where that allows more of them."""
+
+NO_BASELINE = "no baseline has been fitted yet; `anomalyd baseline fit` says what is in the way"
+
+
+class Disk:
+    """Writes that may be refused: said once each way, never fatal."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._refused: dict[str, str] = {}
+
+    def troubles(self) -> list[str]:
+        """One sentence per kind of write that the disk refuses now."""
+        return list(self._refused.values())
+
+    def write(self, what: str, write: Callable[..., None], *arguments: Any) -> None:
+        """`what` is kept apart from other writes, in logs and in `troubles`."""
+        try:
+            write(*arguments)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if what not in self._refused:
+                log.warning("%s: the %s cannot be written: %s", self._directory, what, reason)
+            self._refused[what] = (
+                f"{self._directory}: the {what} cannot be written: {reason}; free some space or "
+                "make it writable"
+            )
+        else:
+            if self._refused.pop(what, None):
+                log.warning("%s: the %s is written again", self._directory, what)
+
+
+class BaselineFile:
+    """The baseline on disk, taken up whenever it changes. trouble: why there is none to judge by.
+
+    A run under way keeps the one it began with.
+    """
+
+    def __init__(self, path: Path, window: float) -> None:
+        self.path = path
+        self.trouble = NO_BASELINE
+        self._window = window
+        self._stamp: tuple[int, int, int] | None = None
+
+    def take_up(self, pipeline: Pipeline, under_way: bool) -> None:
+        if pipeline.reference.known and under_way:
+            return
+        try:
+            status = self.path.stat()
+        except OSError:
+            return
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            baseline = load(self.path)
+            check_fits(baseline, self._window)
+        except BaselineError as error:
+            self.trouble = str(error)
+            log.warning("%s", error)
+            return
+        pipeline.use_baseline(baseline)
+        self.trouble = ""
+        count = len(baseline.profiles.keys)
+        telemetry.signal_series.set(count, {"environment": "production"})
+        log.info("baseline of %d signal series from %s", count, self.path)
+
+
+class Memory:
+    """The pipeline's arrays in a snapshot, as often as it is cheap, and everything back from it."""
+
+    def __init__(self, pipeline: Pipeline, path: Path, disk: Disk) -> None:
+        self._pipeline, self._path, self._disk = pipeline, path, disk
+        self._taken_at = float("-inf")
+        self._every = 0.0
+
+    def snapshot(self) -> None:
+        begun = clock.monotonic()
+        self._disk.write("snapshot", snapshots.save, self._pipeline, self._path, __version__)
+        self._taken_at = self._pipeline.window_end
+        self._every = min((clock.monotonic() - begun) / SNAPSHOT_SHARE, SNAPSHOT_SECONDS)
+
+    def snapshot_if_due(self) -> None:
+        """After a window of a run under way; what is judged between runs need not be kept."""
+        judged_until = self._pipeline.window_end
+        due = judged_until > self._taken_at and judged_until - self._taken_at >= self._every
+        if due and any(course.under_way for course in self._pipeline.courses.values()):
+            self.snapshot()
+
+    def restore(self, runs: list[Run], store: Store) -> list[Incident]:
+        """Runs that were under way go on; returns their open incidents.
+
+        Incidents are those of the store, which has every change of theirs.
+        """
+        self._pipeline.restore(runs)
+        if not runs:
+            return []
+        if snapshots.load(self._pipeline, self._path, __version__):
+            log.info("detectors go on from %s", self._path)
+        incidents = [incident for run in runs for incident in store.incidents(run.id)]
+        self._pipeline.reopen(incidents)
+        return [incident for incident in incidents if incident.open]

@@ -1,0 +1,162 @@
+"""The runs of one session: started, moved on, judged, and told to everyone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from anomalyd import reporting, telemetry
+from anomalyd.api.control import NotReady
+from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
+from anomalyd.config import Config
+from anomalyd.model import Batch, Incident, Labels, Run, RunState, Verdict
+from anomalyd.pipeline import Pipeline
+from anomalyd.report import Document
+from anomalyd.runs.detect import Detection
+from anomalyd.runs.life import Change, Lifecycle, Rules, UnknownRun
+from anomalyd.runs.store import Store
+from anomalyd.sinks.base import IncidentChanged, RunFinished, RunStarted
+from anomalyd.sinks.delivery import Delivery
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that ended: its verdict, and the document of its report."""
+
+    run: Run
+    verdict: Verdict
+    document: Document
+
+
+class Running:
+    """Every change of a run or an incident goes to the store first, then to sinks and listeners.
+
+    finished: called with each run that ended; it must not wait.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        pipeline: Pipeline,
+        store: Store,
+        hub: Hub,
+        delivery: Delivery,
+        finished: Callable[[Finished], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._config, self._pipeline, self._store = config, pipeline, store
+        self._hub, self._delivery, self._finished, self._clock = hub, delivery, finished, clock
+        judgement, runs = config.judgement, config.runs
+        rules = Rules(judgement.warmup, judgement.settle, runs.max_duration, runs.label)
+        self._lifecycle = Lifecycle(rules, store.unfinished_runs())
+        self._detection = Detection(self._lifecycle, runs.detect.name) if runs.detect else None
+        self.judging = False
+
+    @property
+    def unfinished(self) -> list[Run]:
+        """Oldest first."""
+        return self._lifecycle.runs
+
+    def start(self, name: str, selector: str, labels: Labels, origin: str = "api") -> Run:
+        """Raises RunConflict, SelectorRefused, and NotReady while another run is being judged."""
+        if self.judging:
+            raise NotReady("a run is being judged just now; try again in a few seconds")
+        run = self._lifecycle.start(name, self._clock(), origin, selector, labels)
+        self._announce(run)
+        return run
+
+    def stop(self, run_id: str) -> Run:
+        """One that is settling is left as it is. Raises UnknownRun if it is not under way."""
+        before = next((run for run in self.unfinished if run.id == run_id), None)
+        if before is None:
+            raise UnknownRun(f"no run {run_id} is under way")
+        run = self._lifecycle.stop(run_id, self._clock())
+        if run.state is not before.state:
+            self._changed(Change(run, before.state, "stopped"))
+        return run
+
+    def detect(self, values: Mapping[str, float] | None, time: float) -> None:
+        """Start and stop runs by `runs.detect`, where that is set; None: it was not answered."""
+        if self._detection is None:
+            return
+        for change in self._detection.update(values, time):
+            if change.previous is None:
+                self._announce(change.run)
+            else:
+                self._changed(change)
+
+    async def move(self, time: float) -> None:
+        """Every change of state that is due, verdicts among them."""
+        changes = self._lifecycle.tick(time)
+        for change in changes:
+            self._changed(change)
+        for change in changes:
+            if change.run.state is RunState.FINISHED:
+                await self._end(change.run)
+
+    def judge(self, batch: Batch) -> None:
+        """One tick's values through the pipeline; what becomes of incidents is told."""
+        before = {incident.id for incident in self.open_incidents()}
+        for incident in self._pipeline.process(batch):
+            self._tell(incident)
+            if incident.id not in before:
+                telemetry.incidents_opened.add(1, {"severity": incident.severity})
+
+    def tell_again(self, incidents: Iterable[Incident]) -> None:
+        """Incidents that were open before a restart, for sinks that missed it."""
+        for incident in incidents:
+            run = self._pipeline.courses[incident.run_id].run
+            self._delivery.put(IncidentChanged(run, incident))
+
+    def open_incidents(self) -> list[Incident]:
+        of_run = self._pipeline.incidents.of_run
+        return [i for run_id in self._pipeline.courses for i in of_run(run_id) if i.open]
+
+    def _announce(self, run: Run) -> None:
+        self._store.save_run(run)
+        self._pipeline.start_run(run)
+        self._delivery.put(RunStarted(run))
+        self._hub.publish(run_event(run, "started"))
+        log.info("run %s (%s) started", run.id, run.name)
+
+    def _changed(self, change: Change) -> None:
+        if change.run.state is not RunState.FINISHED:
+            self._store.save_run(change.run)
+            self._pipeline.change_run(change.run)
+        self._hub.publish(run_event(change.run, change.reason))
+        log.info("run %s is %s: %s", change.run.id, change.run.state, change.reason)
+
+    async def _end(self, run: Run) -> None:
+        """Judge in a thread: the tick waits for it, the API and the sinks do not."""
+        stored = self._store.run(run.id)
+        run = replace(run, notes=stored.notes if stored is not None else run.notes)
+        self.judging = True
+        try:
+            verdict, closed, document = await asyncio.to_thread(self._verdict, run)
+        finally:
+            self.judging = False
+        for incident in closed:
+            self._tell(incident)
+        directory = reporting.directory(self._config.state_dir, run.id)
+        self._store.save_verdict(run, verdict, self._clock(), directory)
+        telemetry.verdicts.add(1, {"outcome": verdict.outcome.value})
+        self._pipeline.forget_run(run.id)
+        self._delivery.put(RunFinished(run, verdict))
+        self._finished(Finished(run, verdict, document))
+        self._hub.publish(finished_event(run, verdict))
+        log.info("run %s: %s", run.id, verdict.outcome.value)
+
+    def _verdict(self, run: Run) -> tuple[Verdict, list[Incident], Document]:
+        at = run.stopped_at or run.started_at
+        verdict, closed = self._pipeline.finish_run(run, at)
+        return verdict, closed, reporting.build(run, verdict, self._pipeline, self._config)
+
+    def _tell(self, incident: Incident) -> None:
+        self._store.save_incident(incident)
+        run = self._pipeline.courses[incident.run_id].run
+        self._delivery.put(IncidentChanged(run, incident))
+        self._hub.publish(incident_event(incident))
