@@ -11,7 +11,7 @@ from anomalyd.units import format_effect, format_value
 def summarise(anomalies: Sequence[Anomaly], suspects: Sequence[Suspect]) -> str:
     """One line: the probable service, its strongest signal, and how far it spread."""
     if not suspects:
-        return f"{len(anomalies)} signals out of band"
+        return f"{len(anomalies)} signal{'s' * (len(anomalies) != 1)} out of band"
     first = suspects[0].service
     own = [a for a in anomalies if a.service == first] or list(anomalies)
     worst = max(own, key=lambda a: (a.evidence, a.series))
