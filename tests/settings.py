@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,3 +54,72 @@ def values_at(tree: Any, path: str) -> list[Any]:
                 below += one[key] if many else [one[key]]
         found = below
     return found
+
+
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "BasicAuth": {"username": "me"},
+    "ScrapeTarget": {"url": "http://a"},
+    "EnvironmentConfig": {"url": "http://a"},
+    "Scrape": {"targets": [{"url": "http://a"}]},
+    "Rewrite": {"match": "(.*)-staging", "to": "$1"},
+    "RatioConfig": {"bad": "bad", "total": "total"},
+    "SignalConfig": {"name": "mine", "kind": "latency", "gauge": "gauge"},
+    "Load": {"rate": "requests_total"},
+    "Silence": {"reason": "known", "until": "2027-01-31T00:00:00Z"},
+    "Detect": {"promql": "k6_vus"},
+    "GrafanaSink": {"url": "http://a"},
+    "AlertmanagerSink": {"urls": ["http://a"]},
+    "WebhookSink": {"url": "http://a"},
+}
+"""What a section cannot be without, by its class."""
+
+INSTEAD = {
+    "scrape": "url",
+    "histogram": "gauge",
+    "quantile": "gauge",
+    "ratio": "gauge",
+    "rate": "gauge",
+    "promql": "gauge",
+}
+"""A setting, and the needed one that it replaces."""
+
+
+def tree_with(path: str, value: Any) -> dict[str, Any]:
+    """A valid tree of settings that sets one, by its `Setting.path`."""
+    tree: dict[str, Any] = {"environments": {"staging": {"url": "http://a"}}}
+    _put(tree, config.Config, path.split("."), value)
+    return tree
+
+
+def _put(tree: dict[str, Any], section: Any, parts: list[str], value: Any) -> None:
+    """Set the value at `parts` below `section`, with what the sections on the way need."""
+    name, many = parts[0].removesuffix("[]"), parts[0].endswith("[]")
+    for needed, given in NEEDED.get(section.__name__, {}).items():
+        if INSTEAD.get(name) != needed and not (section is config.Load and name == "promql"):
+            tree.setdefault(needed, given)
+    if INSTEAD.get(name) in tree:
+        del tree[INSTEAD[name]]
+    if name == "quantile":
+        tree["histogram"] = "histogram"
+    if len(parts) == 1:
+        tree[name] = value
+        return
+    inner = config._section_of(section.model_fields[name].annotation)
+    below: dict[str, Any] = {} if many else tree.setdefault(name, {})
+    if many:
+        tree[name] = [below]
+    rest = parts[1:]
+    if rest[0] == "<name>":
+        below, rest = below.setdefault("latency_p95", {}), rest[1:]
+    _put(below, inner, rest, value)
+
+
+def read(parsed: Any, path: str) -> Any:
+    """What a parsed configuration has at a `Setting.path`: the first, where there are several."""
+    for part in path.split("."):
+        if part == "<name>":
+            parsed = next(iter(parsed.values()))
+        else:
+            parsed = getattr(parsed, part.removesuffix("[]"))
+            parsed = parsed[0] if part.endswith("[]") else parsed
+    return parsed
