@@ -52,6 +52,7 @@ class IntegrityLog:
         if windows > 0:
             self.windows += windows
             self.empty += windows
+            self.last_empty += windows
             detail = f"anomalyd itself saw nothing for {format_duration(until - since)}"
             self._closed.append(Integrity("gap", "anomalyd", since, until, detail))
 
@@ -63,6 +64,7 @@ class IntegrityLog:
         return {
             "windows": self.windows,
             "empty": self.empty,
+            "last_empty": self.last_empty,
             "open": [asdict(entry) for entry in self._open.values()],
             "closed": [asdict(entry) for entry in self._closed],
         }
@@ -73,6 +75,7 @@ class IntegrityLog:
         self._open = {(entry.kind, entry.where): entry for entry in entries}
         self._closed = [Integrity(**entry) for entry in state["closed"]]
         self.windows, self.empty = int(state["windows"]), int(state["empty"])
+        self.last_empty = int(state["last_empty"])
 
     def entries(self) -> tuple[Integrity, ...]:
         found = [*self._closed, *self._open.values()]

@@ -37,22 +37,33 @@ def phases(
 
     cold-start until `warmup_until`; idle (load unknown or under 15% of the highest), ramp (load
     rising or falling faster than it can be judged), spike (1.5 times the median or more), drain
-    (falling at the end), else steady.
+    (what falls or idles at the end), else steady.
     """
     found: list[Phase] = []
     usual = sorted(load for load in loads if math.isfinite(load) and load > 0)
     median = usual[len(usual) // 2] if usual else math.nan
-    for i, time in enumerate(times):
-        kind = _kind(loads[: i + 1], median, window)
+    kinds = [_kind(loads[: i + 1], median, window) for i in range(len(times))]
+    ends = _drains_from(loads, kinds)
+    for i, (time, kind) in enumerate(zip(times, kinds, strict=True)):
         if time - window < warmup_until:
             kind = "cold-start"
+        elif i >= ends:
+            kind = "drain"
         if found and found[-1].kind == kind:
             found[-1] = Phase(kind, found[-1].start, time)
         else:
             found.append(Phase(kind, found[-1].end if found else time - window, time))
-    if len(found) > 1 and found[-1].kind in ("ramp", "idle"):
-        found[-1] = Phase("drain", found[-1].start, found[-1].end)
     return tuple(found)
+
+
+def _drains_from(loads: Sequence[float], kinds: Sequence[str]) -> int:
+    """The window from which load only falls or idles to the end; there is something before it."""
+    at = len(kinds)
+    while at > 0 and kinds[at - 1] in ("ramp", "idle"):
+        if kinds[at - 1] == "ramp" and not (at > 1 and loads[at - 1] < loads[at - 2]):
+            break
+        at -= 1
+    return at if at > 0 else len(kinds)
 
 
 def _kind(loads: Sequence[float], median: float, window: float) -> str:

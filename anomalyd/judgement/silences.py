@@ -28,10 +28,12 @@ class Silence:
 
 
 def matches(matcher: Matcher, value: str) -> bool:
-    """Prometheus semantics: regexes match the whole value, an absent label is ''."""
+    """Prometheus 3's semantics: regexes match the whole value, a dot any character, an absent
+    label is ''."""
     if matcher.op in ("=", "!="):
         return (value == matcher.value) == (matcher.op == "=")
-    return (re.fullmatch(matcher.value, value) is not None) == (matcher.op == "=~")
+    found = re.fullmatch(matcher.value, value, re.DOTALL)
+    return (found is not None) == (matcher.op == "=~")
 
 
 def silenced(
