@@ -25,7 +25,7 @@ from anomalyd.refresh import baseline_path, requests, store_path
 from anomalyd.running import Finished, Running
 from anomalyd.runs.store import Store
 from anomalyd.sinks.delivery import Delivery
-from anomalyd.sources.base import Side, Source, SourceError
+from anomalyd.sources.base import Side, Source
 from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
 from anomalyd.units import format_duration
 
@@ -65,7 +65,7 @@ class Session:
     ) -> None:
         self.config, self.store, self.hub, self.delivery = config, store, hub, delivery
         self._finished, self._clock = finished, clock
-        self._detection_fails = False
+        self._detection_trouble: list[str] = []
         self._stack = AsyncExitStack()
         self.sources: list[Source] = []
         self.production: Source | None = None
@@ -100,8 +100,6 @@ class Session:
         self._memory = Memory(self.pipeline, self.config.state_dir / "snapshot.npz", self._disk)
         reopened = self._memory.restore(self.runs.unfinished, self.store)
         await self._begin(self.staging, stack)
-        if self.config.runs.detect is not None and self.plan.staging.api is None:
-            raise SourceError("runs.detect is an expression, which needs a Prometheus in staging")
         production = self.plan.production
         if production is not None and production.api is None:
             await self._keep(production, stack)
@@ -191,13 +189,14 @@ class Session:
         try:
             found = await api.instant(detect.promql, time)
         except QueryError as error:
-            if not self._detection_fails:
-                log.warning("runs.detect: no run starts or stops by itself: %s", error)
-            self._detection_fails = True
+            told = f"runs.detect: no run starts or stops by itself: {error}"
+            if not self._detection_trouble:
+                log.warning("%s", told)
+            self._detection_trouble = [told]
             return None
-        if self._detection_fails:
+        if self._detection_trouble:
             log.warning("runs.detect: answers again")
-        self._detection_fails = False
+        self._detection_trouble = []
         values: dict[str, float] = {}
         for key, value in zip(found.keys, found.values, strict=True):
             selector = parse_labels(key).get(label) if label else ""
@@ -232,7 +231,13 @@ class Session:
         full = f"limits.series ({table.limit}) is reached: further series are not judged; raise it"
         silent = [one for source in self.sources for one in source.troubles()]
         away = [side.trouble for side in self._sides if side.trouble]
-        told = [*silent, *away, *self._skew, *([full] if table.refused else [])]
+        told = [
+            *silent,
+            *away,
+            *self._detection_trouble,
+            *self._skew,
+            *([full] if table.refused else []),
+        ]
         return list(dict.fromkeys([*told, *self._disk.troubles()]))
 
     async def may_know_more(self) -> bool:

@@ -37,7 +37,7 @@ class Bench:
 
     config: Config
     store: Store
-    staging: Shop | None = None
+    shops: tuple[Shop, ...] = ()
     now: float = START
     told: Told = field(default_factory=Told)
     ended: list[Finished] = field(default_factory=list)
@@ -59,8 +59,8 @@ class Bench:
         assert self.session is not None
         for _ in range(round(seconds / STEP)):
             self.now += STEP
-            if self.staging is not None:
-                self.staging.now = self.now
+            for shop in self.shops:
+                shop.now = self.now
             await self.session.tick(self.now)
 
     def start(self, name: str = "nightly", selector: str = "") -> Run:
@@ -78,9 +78,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(config: Config, staging: Shop | None = None) -> AsyncIterator[Bench]:
+async def bench(config: Config, *shops: Shop) -> AsyncIterator[Bench]:
     with Store.open(Path(config.state_dir) / "anomalyd.db") as store:
-        made = Bench(config, store, staging)
-        if staging is not None:
-            staging.now = made.now
+        made = Bench(config, store, shops)
+        for shop in shops:
+            shop.now = made.now
         yield made

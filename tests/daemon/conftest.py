@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,25 @@ async def production() -> AsyncIterator[Shop]:
         yield shop
 
 
+Opened = Callable[[str], AbstractAsyncContextManager[Bench]]
+
+
 @pytest.fixture
-async def shop(
-    staging: Shop, production: Shop, tmp_path: Path, baseline: Path
-) -> AsyncIterator[Bench]:
+def opened(staging: Shop, production: Shop, tmp_path: Path, baseline: Path) -> Opened:
+    """A session's bench on the state directory of that name, with a baseline if it is new."""
+
+    def opened(name: str) -> AbstractAsyncContextManager[Bench]:
+        state = tmp_path / name
+        if not state.exists():
+            state.mkdir()
+            shutil.copy(baseline, state / "baseline.npz")
+        return bench(configuration(staging.url, production.url, state), staging, production)
+
+    return opened
+
+
+@pytest.fixture
+async def shop(opened: Opened) -> AsyncIterator[Bench]:
     """A session with a baseline, over a staging that tests may trouble."""
-    state = tmp_path / "state"
-    state.mkdir()
-    shutil.copy(baseline, state / "baseline.npz")
-    async with bench(configuration(staging.url, production.url, state), staging) as made:
+    async with opened("state") as made:
         yield made

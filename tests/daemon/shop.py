@@ -89,7 +89,7 @@ class Shop(FakePrometheus):
 
 
 def _normal(what: str, time: float) -> float:
-    return random.Random(f"{what} {time:.1f}").gauss()
+    return random.Random(f"{what} {time:.1f}").gauss()  # noqa: S311
 
 
 def settings(staging: str, production: str | None, state: Path, **more: Any) -> dict[str, Any]:
@@ -126,7 +126,9 @@ def configuration(staging: str, production: str | None, state: Path, **more: Any
     return parse(settings(staging, production, state, **more))
 
 
-def write_baseline(path: Path, config: Config, *, window: float = WINDOW, windows: int = 600) -> None:
+def write_baseline(
+    path: Path, config: Config, *, window: float = WINDOW, windows: int = 600
+) -> None:
     """What the shop does in production at 20 to 100 requests/s, as a baseline file."""
     shop = Shop()
     times = np.arange(windows) * WINDOW
