@@ -84,8 +84,14 @@ class OnsetMixture:
 
 
 def log_value(wealth: Floats, unspent: Floats) -> Floats:
-    """float64[n]: log of the mean wealth and the mass that is not yet at stake."""
-    return np.log(wealth.sum(axis=0) / len(wealth) + unspent)
+    """float64[n]: log of the mean wealth and the mass that is not yet at stake.
+
+    Summed in order, so that a row's value does not depend on how many rows are beside it.
+    """
+    total = wealth[0].copy()
+    for stake in wealth[1:]:
+        total += stake
+    return np.log(total / len(wealth) + unspent)
 
 
 TILTS = np.array([0.5, 1.0, 2.0, 3.0])

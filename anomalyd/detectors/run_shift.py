@@ -62,7 +62,7 @@ class RunShift:
     def _bet(self, context: Context, rows: Rows, look: int) -> Floats:
         c = context
         median = np.median(self._residuals[:look, rows], axis=0)
-        load = self._loads[:look, rows].mean(axis=0)
+        load = self._loads[:look, rows].mean(axis=0, dtype=np.float64)
         long_run = (c.noise[rows] / (1 - c.phi[rows])) ** 2 * np.pi / 2 + c.sampling[rows]
         variance = c.offset[rows] ** 2 + (c.slope[rows] * load) ** 2 + long_run / look
         two_sided = c.sign[rows] == 0

@@ -27,7 +27,8 @@ class Board:
         self.duplicates: list[tuple[int, str, str]] = []
         self.has_load = any(signal.name == LOAD_SIGNAL for signal in table.signals)
         self._answered = np.zeros(len(table.signals), dtype=bool)
-        self._steady = np.array([isinstance(s.definition, Rate | Gauge) for s in table.signals])
+        steady = [isinstance(s.definition, Rate | Gauge) for s in table.signals]
+        self._steady = np.array(steady, dtype=bool)
         self._services: dict[str, int] = {}
         self._service: Rows = np.zeros(0, dtype=np.intp)
         self._selectors: dict[str, int] = {}

@@ -1,0 +1,137 @@
+"""What a run could have shown: the judge replayed, against a replay written out in full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anomalyd.judgement.evidence import Bank
+from anomalyd.judgement.power import detectable, passing_share
+from tests.detectors.windows import counted, noisy, window
+
+THRESHOLD = np.log(2000.0)
+
+
+def peak(windows):
+    """Largest log evidence of the one row."""
+    bank, everyone, highest = Bank(1), np.ones(1, dtype=bool), 0.0
+    for context in windows:
+        highest = max(highest, bank.score(context, everyone).log_evidence[0])
+        bank.learn(context, everyone)
+    return highest
+
+
+LARGEST = np.log(11.0)
+
+
+def mde(windows, largest=LARGEST):
+    n = len(windows[0].value)
+    return detectable(windows, np.full(n, THRESHOLD), np.full(n, largest))
+
+
+def at_noise(noise, windows, phi=0.0, seed=4):
+    plain = noisy(phi, windows, seed=seed)
+    return [replace(c, residual=10 * noise * c.residual, noise=c.noise * 10 * noise) for c in plain]
+
+
+def brute_force(windows, size):
+    """Whether a shift of `size` from a quarter on fires in four of five rotations in time."""
+    residuals = np.array([c.residual[0] for c in windows])
+    residuals -= np.median(residuals)
+    total, fired = len(windows), 0
+    for r in range(5):
+        moved = []
+        for t, context in enumerate(windows):
+            residual = residuals[(t + r * total // 5) % total]
+            residual += size if t >= total // 4 else 0.0
+            moved.append(replace(context, residual=np.array([residual])))
+        fired += peak(moved) >= THRESHOLD
+    return fired >= 4
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.6])
+def test_it_is_where_brute_force_begins_to_fire(phi):
+    windows = noisy(phi, 30)
+    (found,) = mde(windows)
+    assert brute_force(windows, found)
+    assert not brute_force(windows, found * 0.97)
+
+
+def test_more_windows_show_smaller_changes():
+    found = [mde(noisy(0.3, windows))[0] for windows in (8, 15, 30, 80)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 1.5 * found[-1]
+
+
+def test_less_noise_shows_smaller_changes():
+    found = [mde(at_noise(noise, 30))[0] for noise in (0.02, 0.05, 0.1, 0.3)]
+    assert found == sorted(found)
+    assert found[-1] > 2 * found[0]
+
+
+def test_a_stricter_threshold_shows_less():
+    windows = noisy(0.0, 30)
+    strict = detectable(windows, np.array([THRESHOLD + 8]), np.array([np.log(11)]))
+    assert strict > mde(windows)
+
+
+def test_more_requests_show_smaller_changes_of_a_ratio():
+    rng = np.random.default_rng(2)
+    found = []
+    for total in (30.0, 300.0, 3000.0):
+        bad = rng.binomial(int(total), 0.01, 30).astype(float)
+        windows = [counted(1, t, bad[[t]], np.array([total])) for t in range(30)]
+        found.append(mde(windows, largest=1.0)[0])
+    assert found == sorted(found, reverse=True)
+    assert 0.005 < found[-1] < found[0] < 1.0
+
+
+@pytest.mark.parametrize("windows", [0, 1])
+def test_a_run_of_next_to_no_window_shows_nothing(windows):
+    found = detectable(noisy(0.0, 2)[:windows], np.array([THRESHOLD]), np.array([2.0]))
+    assert np.isinf(found).all()
+
+
+def test_rows_that_were_never_seen_show_nothing_and_disturb_no_other():
+    alone = mde(noisy(0.0, 30))
+    both = []
+    for context in noisy(0.0, 30):
+        pair = context.take(np.array([0, 0]))
+        absent = np.array([context.residual[0], np.nan])
+        both.append(replace(pair, residual=absent, value=absent))
+    found = mde(both)
+    assert found[0] == alone[0]
+    assert np.isinf(found[1])
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0, 0.0])
+def test_the_way_that_is_worse_is_the_way_that_is_searched(sign):
+    found = mde(noisy(0.0, 30, sign=sign))
+    assert 0.1 < found[0] < 1.5
+
+
+@pytest.mark.parametrize("size", [0.6, 1.0, 2.0])
+def test_the_share_that_passes_is_just_under_the_threshold(size):
+    windows = noisy(0.0, 40, step=(15, size))
+    (share,) = passing_share(windows, np.array([THRESHOLD]))
+    assert 0 < share < 1
+
+    def scaled(by):
+        return peak([replace(c, residual=c.residual * by) for c in windows])
+
+    assert scaled(share * 0.98) < THRESHOLD <= scaled(share * 1.02)
+
+
+def test_the_share_of_bad_requests_that_passes():
+    windows = [
+        counted(1, t, np.array([10.0 if t < 15 else 120.0]), np.array([1000.0])) for t in range(40)
+    ]
+    (share,) = passing_share(windows, np.array([THRESHOLD]))
+    assert 0.1 < share < 0.5
+
+
+def test_what_never_fired_passes_whole():
+    windows = [window(1, t) for t in range(20)]
+    assert passing_share(windows, np.array([THRESHOLD])) == [1.0]
