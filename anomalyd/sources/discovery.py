@@ -7,14 +7,16 @@ cannot do (or a server that refuses it) goes through our own client, whose error
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import threading
 import time as clock
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anomalyd import http
 from anomalyd.config import EnvironmentConfig
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SKEW_SECONDS = 5.0
 """A difference of clocks beyond it is worth mending."""
@@ -167,7 +171,29 @@ async def _by_library(api: PromApi, ask: Callable[[PrometheusConnect], list[Any]
     """What `ask` answers, or None where the library could not have it."""
     if api.endpoint.tls.insecure_skip_verify:
         return None  # requests would warn at every call
-    return await asyncio.to_thread(_ask, api, ask)
+    return await _apart(lambda: _ask(api, ask))
+
+
+async def _apart(work: Callable[[], T]) -> T:
+    """In a thread that nobody waits for at the end of the process, unlike an executor's."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def tell(put: Callable[[Any], None], what: object) -> None:
+        if not done.cancelled():
+            put(what)
+
+    def run() -> None:
+        put: Callable[[Any], None] = done.set_result
+        try:
+            what: object = work()
+        except BaseException as error:  # noqa: BLE001  it is raised where the work is awaited
+            put, what = done.set_exception, error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, put, what)
+
+    threading.Thread(target=run, name="discovery", daemon=True).start()
+    return await done
 
 
 def _ask(api: PromApi, ask: Callable[[PrometheusConnect], list[Any]]) -> list[Any] | None:
@@ -196,7 +222,7 @@ def _ask(api: PromApi, ask: Callable[[PrometheusConnect], list[Any]]) -> list[An
         )
         try:
             return ask(client)
-        except (requests.RequestException, PrometheusApiClientException, KeyError) as error:
+        except (OSError, PrometheusApiClientException, KeyError) as error:
             log.debug("%s: discovery goes on without prometheus-api-client: %s", api.name, error)
             return None
 

@@ -38,12 +38,10 @@ class Authority:
             encipher_only=False,
             decipher_only=False,
         )
-        identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         builder = (
             self._builder(self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(may_sign, critical=True)
-            .add_extension(identifier, critical=False)
         )
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(
@@ -54,11 +52,9 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             self._builder(subject, key)
             .add_extension(alternative, critical=False)
-            .add_extension(issuer, critical=False)
             .sign(self._key, hashes.SHA256())
         )
         pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")

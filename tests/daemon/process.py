@@ -1,0 +1,203 @@
+"""The daemon as a process of its own, on real time: windows of a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from anomalyd.config import parse
+from tests.daemon.shop import settings, write_baseline
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = {
+    "step": "200ms",
+    "window": "1s",
+    "judgement": {
+        "warmup": "1s",
+        "settle": "1s",
+        "keep_firing_for": "1s",
+        "close_incident_after": "1s",
+    },
+}
+END_SECONDS = 30.0
+
+
+@dataclass
+class Process:
+    """stdout and stderr as lines, as they come. url: of its API, once it listens."""
+
+    child: asyncio.subprocess.Process
+    out: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def has_said(self, words: str) -> bool:
+        return any(words in line for line in self.said)
+
+    def count(self, words: str) -> int:
+        return sum(words in line for line in self.said)
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(END_SECONDS):
+            return await self.child.wait()
+
+    async def stopped(self) -> int:
+        """Ended by SIGTERM: its exit code."""
+        self.child.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def killed(self) -> None:
+        self.child.kill()
+        await self.ended()
+
+    async def says(self, words: str, seconds: float = END_SECONDS) -> None:
+        await until(lambda: self.has_said(words), f"{words!r} is said", self, seconds)
+
+    async def ask(
+        self, path: str, method: str = "GET", body: Any = None, token: str | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON of an answer."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.request(method, self.url + path, json=body) as response,
+        ):
+            text = await response.text()
+            is_json = response.content_type == "application/json"
+            return response.status, json.loads(text) if is_json and text else text
+
+    async def answers(
+        self, path: str, good: Callable[[int, Any], bool], seconds: float = END_SECONDS
+    ) -> Any:
+        """Ask until the answer is `good`; its body."""
+        last: list[Any] = []
+
+        async def asked() -> bool:
+            last[:] = await self.ask(path)
+            return good(*last)
+
+        await until_async(asked, f"{path} is as it should be", self, seconds, last)
+        return last[1]
+
+    async def start(self, name: str = "nightly", **more: str) -> str:
+        status, run = await self.ask("/api/v1/runs", "POST", {"name": name, **more})
+        assert status == 201, run
+        return str(run["id"])
+
+    async def verdict(self, run_id: str) -> dict[str, Any]:
+        """Stop the run and wait for its verdict."""
+        await self.ask(f"/api/v1/runs/{run_id}/stop", "POST")
+        return await self.answers(f"/api/v1/runs/{run_id}/verdict?wait=5s", lambda s, _: s == 200)
+
+
+async def until(
+    holds: Callable[[], bool], what: str, process: Process, seconds: float = END_SECONDS
+) -> None:
+    async def asked() -> bool:
+        return holds()
+
+    await until_async(asked, what, process, seconds)
+
+
+async def until_async(
+    holds: Callable[[], Awaitable[bool]],
+    what: str,
+    process: Process,
+    seconds: float = END_SECONDS,
+    last: Any = None,
+) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            while not await holds():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        said = "\n".join(process.said[-40:])
+        raise AssertionError(
+            f"not within {seconds:g} s: {what}; last {last}; it said:\n{said}"
+        ) from None
+
+
+@asynccontextmanager
+async def spawned(
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    program: Sequence[str] = (sys.executable, "-m", "anomalyd"),
+    **options: Any,
+) -> AsyncIterator[Process]:
+    """A command of anomalyd; killed with the block if it has not ended by then."""
+    child = await asyncio.create_subprocess_exec(
+        *program,
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, **(environ or {})},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        **options,
+    )
+    process = Process(child)
+    async with asyncio.TaskGroup() as tasks:
+        readers = (
+            tasks.create_task(_lines(child.stdout, process.out), name="stdout"),
+            tasks.create_task(_lines(child.stderr, process.said), name="stderr"),
+        )
+        try:
+            yield process
+        finally:
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
+            await asyncio.wait(readers, timeout=5)
+            for reader in readers:
+                reader.cancel()
+
+
+async def command(*arguments: str, **options: Any) -> Process:
+    """A command run to its end."""
+    async with spawned(*arguments, **options) as process:
+        await process.ended()
+    return process
+
+
+@asynccontextmanager
+async def serving(config: Path, **options: Any) -> AsyncIterator[Process]:
+    """`anomalyd serve`, once its API answers."""
+    async with spawned("serve", "-c", str(config), **options) as process:
+        await process.says("listening on ")
+        line = next(line for line in process.said if "listening on " in line)
+        process.url = line.rpartition("listening on ")[2].strip()
+        yield process
+
+
+def fast(staging: str, production: str | None, state: Path, **more: Any) -> dict[str, Any]:
+    """Settings with windows of a second; `more` replaces sections."""
+    return settings(staging, production, state, **{**FAST, "log_level": "info", **more})
+
+
+def written(path: Path, tree: Mapping[str, Any]) -> Path:
+    """JSON is YAML too."""
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    return path
+
+
+def with_baseline(tree: Mapping[str, Any]) -> None:
+    """Put a baseline of one-second windows into the state directory."""
+    state = Path(tree["state_dir"])
+    state.mkdir(parents=True, exist_ok=True)
+    write_baseline(state / "baseline.npz", parse(tree), window=1.0)
+
+
+async def _lines(stream: asyncio.StreamReader | None, into: list[str]) -> None:
+    if stream is not None:
+        async for line in stream:
+            into.append(line.decode(errors="replace").rstrip("\n"))
