@@ -55,7 +55,7 @@ MAY_KNOW: dict[str, set[str]] = {
 daemon and theirs): it may know any of them, and none of them may know it."""
 
 ONLY_IN = {
-    "yaml": ("anomalyd.config",),
+    "yaml": ("anomalyd.config.reading",),
     "matplotlib": ("anomalyd.report.plots",),
     "statsmodels": ("anomalyd.baseline.fit",),
     "pandas": (),
@@ -83,7 +83,6 @@ PURE_BUT_FOR = {
 }
 
 LONG_BY_NATURE = {
-    "config.py": "every setting with its bounds is one list",
     "model.py": "the words are one vocabulary",
 }
 

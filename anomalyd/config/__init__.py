@@ -1,0 +1,113 @@
+"""Every setting with its default, bounds and check; the only reader of YAML.
+
+`load` names every error of a file at once, each with its dotted path. `${NAME}` in a value is
+replaced from the process environment; a secret may instead be read from the file that its
+`*_file` twin names, which must be there. Secrets are `SecretStr`: they print as asterisks.
+"""
+
+from __future__ import annotations
+
+from anomalyd.config.endpoints import (
+    Auth,
+    BasicAuth,
+    Endpoint,
+    EnvironmentConfig,
+    Environments,
+    Scrape,
+    ScrapeTarget,
+    Secretive,
+    Tls,
+)
+from anomalyd.config.judging import (
+    BaselineConfig,
+    Detect,
+    Judgement,
+    Limits,
+    Retention,
+    Runs,
+    Silence,
+)
+from anomalyd.config.outputs import (
+    AlertmanagerSink,
+    Api,
+    GrafanaSink,
+    LogSink,
+    Reports,
+    Sinks,
+    Telemetry,
+    WebhookSink,
+)
+from anomalyd.config.reading import load, parse
+from anomalyd.config.signals import (
+    Identity,
+    Load,
+    Match,
+    Override,
+    RatioConfig,
+    Rewrite,
+    SignalConfig,
+    Signals,
+)
+from anomalyd.config.tree import Config
+from anomalyd.config.types import (
+    Capacity,
+    Change,
+    ConfigError,
+    Duration,
+    Matchers,
+    Regex,
+    Section,
+    Selector,
+    Share,
+    Url,
+    Window,
+)
+
+__all__ = [
+    "AlertmanagerSink",
+    "Api",
+    "Auth",
+    "BaselineConfig",
+    "BasicAuth",
+    "Capacity",
+    "Change",
+    "Config",
+    "ConfigError",
+    "Detect",
+    "Duration",
+    "Endpoint",
+    "EnvironmentConfig",
+    "Environments",
+    "GrafanaSink",
+    "Identity",
+    "Judgement",
+    "Limits",
+    "Load",
+    "LogSink",
+    "Match",
+    "Matchers",
+    "Override",
+    "RatioConfig",
+    "Regex",
+    "Reports",
+    "Retention",
+    "Rewrite",
+    "Runs",
+    "Scrape",
+    "ScrapeTarget",
+    "Secretive",
+    "Section",
+    "Selector",
+    "Share",
+    "SignalConfig",
+    "Signals",
+    "Silence",
+    "Sinks",
+    "Telemetry",
+    "Tls",
+    "Url",
+    "WebhookSink",
+    "Window",
+    "load",
+    "parse",
+]

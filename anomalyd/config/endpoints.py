@@ -1,0 +1,134 @@
+"""How other systems are reached: addresses, secrets, TLS, and the two environments."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Self
+
+from pydantic import (
+    Field,
+    SecretStr,
+    field_validator,
+)
+from pydantic import model_validator as whole
+
+from anomalyd.config.types import Capacity, Duration, Matchers, Section, Url
+
+
+class BasicAuth(Section):
+    username: str
+    password: SecretStr | None = None
+    password_file: Path | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        self._one_secret("password")
+        return self
+
+    def secret(self) -> str:
+        return self._secret("password") or ""
+
+
+class Auth(Section):
+    """Who we are to a server: basic or bearer. The secret is read anew for each session."""
+
+    basic: BasicAuth | None = None
+    bearer: SecretStr | None = None
+    bearer_file: Path | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        self._one_secret("bearer")
+        if self.basic and (self.bearer or self.bearer_file):
+            raise ValueError("set basic or bearer, not both")
+        return self
+
+    def authorization(self) -> str | None:
+        """The value of the Authorization header, or None."""
+        token = self._secret("bearer")
+        if token:
+            return f"Bearer {token}"
+        if self.basic:
+            pair = f"{self.basic.username}:{self.basic.secret()}"
+            return f"Basic {base64.b64encode(pair.encode()).decode()}"
+        return None
+
+
+class Tls(Section):
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure_skip_verify: bool = False
+
+
+class Endpoint(Section):
+    """How to reach one HTTP system."""
+
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+    headers: dict[str, str] = Field(default_factory=dict)
+    timeout: Duration = Field(10.0, gt=0, le=300)
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        if any(name.lower() == "authorization" for name in headers):
+            raise ValueError("headers are not kept secret; put Authorization under auth")
+        return headers
+
+
+class ScrapeTarget(Section):
+    url: Url
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Scrape(Section):
+    """Exposition text fetched directly, without a Prometheus."""
+
+    targets: tuple[ScrapeTarget, ...] = Field(min_length=1)
+    interval: Duration = Field(5.0, ge=0.1, le=300)
+    body_limit: int = Field(32 * 2**20, ge=1024)
+
+
+class EnvironmentConfig(Endpoint):
+    """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), exactly one of them."""
+
+    url: Url | None = None
+    scrape: Scrape | None = None
+    matchers: Matchers = ()
+    capacity: Capacity = 1.0
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        if (self.url is None) == (self.scrape is None):
+            raise ValueError("set url (a Prometheus) or scrape (targets), exactly one of them")
+        return self
+
+
+class Environments(Section):
+    staging: EnvironmentConfig
+    production: EnvironmentConfig | None = None
+
+    @field_validator("staging", "production")
+    @classmethod
+    def _check(cls, one: EnvironmentConfig | None) -> EnvironmentConfig | None:
+        if one is not None and isinstance(one.capacity, str):
+            if "$matchers" not in one.capacity:
+                raise ValueError("capacity must contain $matchers, or be a number")
+            if one.scrape is not None:
+                raise ValueError("capacity must be a number where targets are scraped")
+        return one
+
+
+class Secretive(Endpoint):
+    token: SecretStr | None = None
+    token_file: Path | None = None
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        self._one_secret("token")
+        return self
+
+    def secret(self) -> str | None:
+        return self._secret("token")

@@ -1,0 +1,76 @@
+"""How it is judged, and what is kept: baseline, judgement, runs, silences, limits, retention."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import (
+    Field,
+)
+from pydantic import model_validator as whole
+
+from anomalyd.config.types import Duration, Matchers, Section, Share, regex
+
+
+class BaselineConfig(Section):
+    days: float = Field(7.0, gt=0, le=400)
+    step: Duration = Field(60.0, ge=0.5, le=3600)
+    refresh: Duration = Field(6 * 3600.0, ge=1)
+    concurrency: int = Field(1, ge=1, le=16)
+    path: Path | None = None
+
+
+class Judgement(Section):
+    """`coverage`: the share of production's series that a pass must have judged."""
+
+    false_fail: Share = Field(0.01, gt=0, le=0.5)
+    warmup: Duration = Field(60.0, ge=0)
+    settle: Duration = Field(30.0, ge=0)
+    keep_firing_for: Duration = Field(60.0, ge=0)
+    coverage: Share = Field(0.8, ge=0, le=1)
+    close_incident_after: Duration = Field(60.0, ge=0)
+    shadow: bool = False
+
+
+class Silence(Section):
+    """Series that may not decide, with the reason and until when; `match` selects by labels."""
+
+    signal: str = ".*"
+    match: Matchers = ()
+    reason: str = Field(min_length=3)
+    until: datetime
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        regex(self.signal)
+        if self.until.tzinfo is None:
+            raise ValueError("until needs a time zone, like 2027-01-31T00:00:00Z")
+        return self
+
+
+class Detect(Section):
+    """A run is under way while `promql` is above zero in staging; per value of `runs.label`."""
+
+    promql: str
+    name: str = "detected"
+
+
+class Runs(Section):
+    label: str | None = None
+    detect: Detect | None = None
+    max_duration: Duration = Field(6 * 3600.0, gt=0)
+
+
+class Limits(Section):
+    series: int = Field(200_000, ge=1, le=10_000_000)
+    raw_series: int = Field(2_000_000, ge=1)
+    query_series: int = Field(50_000, ge=1)
+    label_bytes: int = Field(4096, ge=64)
+    body_bytes: int = Field(256 * 2**20, ge=1024)
+
+
+class Retention(Section):
+    runs: Duration = Field(90 * 86400.0, gt=0)
+    history: Duration = Field(90 * 86400.0, gt=0)

@@ -1,0 +1,59 @@
+"""The whole configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import (
+    Field,
+)
+from pydantic import model_validator as whole
+
+from anomalyd.config.endpoints import Environments
+from anomalyd.config.judging import BaselineConfig, Judgement, Limits, Retention, Runs, Silence
+from anomalyd.config.outputs import Api, Reports, Sinks, Telemetry
+from anomalyd.config.signals import Identity, Load, Match, Signals
+from anomalyd.config.types import Duration, Section, Window
+
+
+class Config(Section):
+    environments: Environments
+    signals: Signals = Signals()
+    load: Load | None = None
+    step: Duration = Field(5.0, ge=0.1, le=300)
+    window: Window = None
+    state_dir: Path = Path(".anomalyd")
+    identity: Identity = Identity()
+    match: Match = Match()
+    baseline: BaselineConfig = BaselineConfig()
+    judgement: Judgement = Judgement()
+    runs: Runs = Runs()
+    silences: tuple[Silence, ...] = ()
+    graph: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    sinks: Sinks = Sinks()
+    api: Api = Api()
+    reports: Reports = Reports()
+    telemetry: Telemetry = Telemetry()
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        sides = (self.environments.staging, self.environments.production)
+        if not any(side is not None and side.scrape for side in sides):
+            return self
+        if self.load is not None and self.load.promql:
+            raise ValueError("load.promql needs a Prometheus; write load.rate for scraped targets")
+        for i, signal in enumerate(self.signals.custom):
+            if signal.promql:
+                raise ValueError(
+                    f"signals.custom.{i}.promql needs a Prometheus; write histogram, ratio, rate "
+                    "or gauge for scraped targets"
+                )
+        if self.runs.detect is not None and sides[0] is not None and sides[0].scrape:
+            raise ValueError(
+                "runs.detect needs a Prometheus for staging; start runs by `anomalyd runs start`"
+            )
+        return self
