@@ -159,18 +159,16 @@ def level_bets(innovation: Floats, scale: Floats, context: Context, unseen: Floa
     make. (An onset taken too early meets the true step's first window with too small an allowance;
     the cap bounds what that can bring.)
     """
+    allowed = np.stack([unseen * context.tolerate, context.tolerate])
     worse = innovation * np.where(context.sign < 0, -1.0, 1.0)
     both = np.flatnonzero(context.sign == 0)
-
-    def bets(tolerate: Floats) -> Floats:
-        above = bets_on_p(student4_sf((worse - tolerate) / scale))
-        factors = np.concatenate([above, above])
-        if both.size:
-            below = student4_sf((-worse[both] - tolerate[both]) / scale[both])
-            factors[len(above) :, both] = bets_on_p(below)
-        return factors
-
-    return bets(unseen * context.tolerate), bets(context.tolerate)
+    above = bets_on_p(student4_sf((worse - allowed) / scale)).swapaxes(0, 1)
+    tilts = above.shape[1]
+    factors = np.concatenate([above, above], axis=1)
+    if both.size:
+        below = bets_on_p(student4_sf((-worse[both] - allowed[:, both]) / scale[both]))
+        factors[:, tilts:, both] = below.swapaxes(0, 1)
+    return factors[0], factors[1]
 
 
 def tail_p(innovation: Floats, scale: Floats, context: Context, tolerate: Floats) -> Floats:

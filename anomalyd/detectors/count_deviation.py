@@ -52,12 +52,13 @@ class CountDeviation:
     def _bets(self, context: Context) -> tuple[tuple[Floats, Floats], Mask]:
         """The mixture once the likelihood ratios are bet, and which rows had any requests."""
         seen = (context.total > 0) & np.isfinite(context.bad) & np.isfinite(context.bad_ratio)
-        total, bad = np.where(seen, context.total, 1.0), np.where(seen, context.bad, 0.0)
-        ratio = np.where(seen, np.minimum(context.bad_ratio + context.tolerate, 1.0), 0.5)
+        rows, size = np.flatnonzero(seen), DISPERSION
+        total, bad = context.total[rows], context.bad[rows]
+        ratio = np.minimum(context.bad_ratio[rows] + context.tolerate[rows], 1.0)
         null, other = total * ratio, total * np.minimum(ratio + EXCESS[:, np.newaxis], 1.0)
-        size = DISPERSION
-        factors = (bad + size) * np.log((null + size) / (other + size)) + bad * np.log(other / null)
-        factors = np.exp(np.minimum(factors, np.log(CAP)))
+        log = (bad + size) * np.log((null + size) / (other + size)) + bad * np.log(other / null)
+        factors = np.ones((len(EXCESS), len(seen)))
+        factors[:, rows] = np.exp(np.minimum(log, np.log(CAP)))
         return self._mixture.after((factors, factors)), seen
 
     def reset(self, rows: Rows) -> None:

@@ -35,11 +35,13 @@ class OnsetMixture:
     def __init__(self, bets: int) -> None:
         self.wealth: Floats = np.zeros((bets, 0))
         self.unspent: Floats = np.ones(0)
+        self._next: Floats = np.zeros((bets, 0))
 
     def resize(self, n: int) -> None:
         more = n - len(self.unspent)
         self.wealth = np.pad(self.wealth, ((0, 0), (0, more)))
         self.unspent = np.pad(self.unspent, (0, more), constant_values=1.0)
+        self._next = np.empty_like(self.wealth)
 
     @property
     def begun(self) -> NDArray[np.bool_]:
@@ -47,15 +49,21 @@ class OnsetMixture:
         return self.unspent < 1.0
 
     def after(self, factors: Bets) -> tuple[Floats, Floats]:
-        """(wealth, unspent) once every row has bet one window; changes nothing.
+        """(wealth, unspent) once every row has bet one window; the state stays as it is.
 
         factors: float64[bets, n], what a stake is multiplied by whose onset lies before this
-        window, and what one that takes this window for the onset is. They are capped.
+        window, and what one that takes this window for the onset is. They are capped, and used
+        up. What is returned holds until the next call.
         """
+        going_on, beginning = factors
         mass = self.unspent * np.where(self.begun, HAZARD, AT_START)
-        going_on = np.minimum(factors[0], CAP)
-        beginning = going_on if factors[1] is factors[0] else np.minimum(factors[1], CAP)
-        wealth = self.wealth * going_on + mass * beginning
+        wealth = self._next
+        np.minimum(going_on, CAP, out=going_on)
+        np.multiply(self.wealth, going_on, out=wealth)
+        if beginning is not going_on:
+            np.minimum(beginning, CAP, out=beginning)
+        np.multiply(beginning, mass, out=beginning)
+        wealth += beginning
         return np.minimum(wealth, RICH, out=wealth), self.unspent - mass
 
     def commit(self, after: tuple[Floats, Floats], mask: NDArray[np.bool_]) -> None:
@@ -81,6 +89,7 @@ class OnsetMixture:
     def load(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         self.wealth = np.array(state["wealth"], dtype=np.float64)
         self.unspent = np.array(state["unspent"], dtype=np.float64)
+        self._next = np.empty_like(self.wealth)
 
 
 def log_value(wealth: Floats, unspent: Floats) -> Floats:
@@ -99,16 +108,18 @@ _PRICES = np.exp(-(TILTS**2) / 2)
 
 
 def bets_on_p(p: Floats) -> Floats:
-    """Betting factors float64[len(TILTS), n] on p-values: exp(λz - λ²/2), z the normal score.
+    """Betting factors float64[len(TILTS), …] on p-values: exp(λz - λ²/2), z the normal score.
 
     z is standard normal when p is uniform and smaller when p is super-uniform, so each factor has
     expectation at most 1; small tilts are patient, large ones fast.
     """
     factors = np.empty((len(TILTS), *p.shape))
     half, one, two, three = factors
-    np.exp(0.5 * normal_isf_below(p), out=half)
+    z = normal_isf_below(p)
+    np.exp(np.multiply(z, 0.5, out=z), out=half)
     np.multiply(half, half, out=one)
     np.multiply(one, one, out=two)
     np.multiply(two, one, out=three)
-    factors *= _PRICES[:, np.newaxis]
+    for factor, price in zip(factors, _PRICES, strict=True):
+        factor *= price
     return factors

@@ -18,8 +18,8 @@ def test_it_is_the_sum_over_onsets(seed):
     for _ in range(25):
         going_on, beginning = np.exp(rng.normal(-0.3, 2.5, (2, bets, n)))
         mask = rng.random(n) < 0.7
-        after = mixture.after((going_on, beginning))
         windows = list(zip(going_on.T.tolist(), beginning.T.tolist(), strict=True))
+        after = mixture.after((going_on, beginning))
         expected = [s.value(windows[i] if mask[i] else None) for i, s in enumerate(slow)]
         np.testing.assert_allclose(mixture.log_value_after(after, mask), expected, atol=1e-9)
         mixture.commit(after, mask)
