@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from anomalyd import config
-from anomalyd.config.reading import _section_of
+from anomalyd.config.reading import section_of
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Setting:
         return self.path.rpartition(".")[2].removesuffix("[]").removesuffix("<name>")
 
 
-def settings(section: type[config._Section] = config.Config, prefix: str = "") -> Iterator[Setting]:
+def settings(section: type[config.Section] = config.Config, prefix: str = "") -> Iterator[Setting]:
     """Every setting below `section`, sections before what they hold."""
     for name, field in section.model_fields.items():
-        inner = _section_of(field.annotation)
+        inner = section_of(field.annotation)
         kind = str(field.annotation)
         many = "[]" if "tuple[" in kind else ".<name>" if "dict[" in kind else ""
         yield Setting(f"{prefix}{name}", field, inner is not None)
@@ -105,7 +105,7 @@ def _put(tree: dict[str, Any], section: Any, parts: list[str], value: Any) -> No
     if len(parts) == 1:
         tree[name] = value
         return
-    inner = _section_of(section.model_fields[name].annotation)
+    inner = section_of(section.model_fields[name].annotation)
     below: dict[str, Any] = {} if many else tree.setdefault(name, {})
     if many:
         tree[name] = [below]

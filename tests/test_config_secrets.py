@@ -10,15 +10,16 @@ from pydantic import SecretStr
 
 from anomalyd import config
 from anomalyd.config import Config, ConfigError
+from anomalyd.config.reading import section_of
 
 SECRET = "hunter2-and-some-more"
 
 
-def secrets(section: type[config._Section] = Config, path: str = "") -> list[str]:
+def secrets(section: type[config.Section] = Config, path: str = "") -> list[str]:
     """Dotted paths of all settings that are secrets."""
     found = []
     for name, field in section.model_fields.items():
-        inner = config._section_of(field.annotation)
+        inner = section_of(field.annotation)
         if inner is not None:
             found += secrets(inner, f"{path}{name}.")
         elif "SecretStr" in str(field.annotation):
@@ -43,7 +44,7 @@ def tree_with(path: str, value: Any) -> dict[str, Any]:
     return tree
 
 
-def owner(parsed: Config, path: str) -> config._Section:
+def owner(parsed: Config, path: str) -> config.Section:
     found: Any = parsed
     for part in path.split(".")[:-1]:
         found = getattr(found, part)

@@ -152,17 +152,17 @@ def _unknown(loc: tuple[str | int, ...]) -> str:
     section: Any = Config
     for part in loc[:-1]:
         if isinstance(part, str) and section is not None and part in section.model_fields:
-            section = _section_of(section.model_fields[part].annotation)
+            section = section_of(section.model_fields[part].annotation)
     known = sorted(section.model_fields) if section is not None else []
     near = get_close_matches(str(loc[-1]), known, n=1)
     return f"unknown setting; {'did you mean ' + near[0] if near else 'known: ' + ', '.join(known)}"
 
 
-def _section_of(annotation: Any) -> Any:
+def section_of(annotation: Any) -> Any:
     """The model in a field's annotation, as `Section` in `tuple[Section, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
-    return next((found for one in get_args(annotation) if (found := _section_of(one))), None)
+    return next((found for one in get_args(annotation) if (found := section_of(one))), None)
 
 
 def _path(loc: tuple[str | int, ...]) -> str:
