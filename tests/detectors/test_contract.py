@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +201,10 @@ def test_detectors_neither_talk_nor_wait():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in out.stdout.split()}
     assert not loaded & {"asyncio", "aiohttp", "socket", "yaml", "pydantic", "pandas", "river"}
+
+
+def test_the_page_on_judgement_gives_every_detector_with_its_weight():
+    page = (Path(__file__).parents[2] / "docs" / "judgement.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+|–) \|$", page, re.MULTILINE))
+    shares = {f().name: f"{share:.2f}" if share else "–" for f, share in DETECTORS}
+    assert rows == shares
