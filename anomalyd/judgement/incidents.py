@@ -29,8 +29,8 @@ class _Group:
 class Incidents:
     """Groups anomalies by run, time and service graph.
 
-    An anomaly joins the open incident of its run whose services lie nearest on the graph, if one
-    is connected to it (a service unknown to the graph is near all); otherwise it opens one. An
+    An anomaly joins the first open incident of its run with a service that the graph connects to
+    its own (a service unknown to the graph is connected to all); otherwise it opens one. An
     incident closes once all its anomalies have been resolved for `close_after` seconds.
     """
 
