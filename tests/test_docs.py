@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -16,6 +17,7 @@ from markdown_it.token import Token
 from anomalyd import config, exits
 from anomalyd.cli import main
 from anomalyd.model import Outcome
+from anomalyd.sources import SOURCES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -143,3 +145,40 @@ def test_exit_codes_are_those_of_the_program(name: str) -> None:
     assert said == {str(outcome.exit_code): str(outcome) for outcome in Outcome}
     assert re.search(rf"^\| {exits.USAGE} \| none \|", text, re.M)
     assert re.search(rf"^\| {exits.COMMAND_FAILED} \| any but `fail` \|", text, re.M)
+
+
+def test_the_readme_shows_the_minimal_example() -> None:
+    """Without its comments; the reader may begin with either."""
+    shown = next(block for block in fences(ROOT / "README.md", "yaml") if "environments" in block)
+    assert yaml.safe_load(shown) == yaml.safe_load(
+        (ROOT / "config/minimal.yaml").read_text("utf-8")
+    )
+    assert len(shown.splitlines()) <= 15
+
+
+def test_the_picture_is_drawn_for_light_and_dark() -> None:
+    picture = ElementTree.parse(ROOT / "docs" / "data-path.svg").getroot()  # noqa: S314 (ours)
+    texts = " ".join(picture.itertext())
+    assert "prefers-color-scheme: dark" in texts
+    for word in ("Staging", "Production", "Signals", "Baseline", "Judgement", "Grafana", "Reports"):
+        assert word in texts
+
+
+def test_make_has_what_the_readme_calls() -> None:
+    readme, makefile = ((ROOT / name).read_text("utf-8") for name in ("README.md", "Makefile"))
+    called = set(re.findall(r"\bmake ([a-z]+)", readme))
+    assert {"demo", "test"} <= called
+    for name in called:
+        assert re.search(rf"^{name}:", makefile, re.M), name
+
+
+def test_the_readme_says_what_is_missing_only_while_it_is() -> None:
+    """What it says is not there yet has no command; whoever adds one comes by here."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    missing = text.partition("## What it does not do yet")[2]
+    assert "accepted runs" in missing
+    assert "accept" not in main.commands["runs"].commands
+    assert "No recording and replaying" in missing
+    assert not {"record", "replay", "backtest", "parity"} & main.commands.keys()
+    assert "no remote_write, no OTLP" in missing
+    assert {kind.section for kind in SOURCES} == {"url", "scrape"}
