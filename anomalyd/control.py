@@ -73,22 +73,25 @@ class DaemonControl:
             last = verdict.phases[-1].kind if verdict.phases else ""
             likely, reasons = verdict.outcome, verdict.reasons
             return RunStatus(run, elapsed, last, verdict.coverage, (), likely, reasons)
-        session = self._session()
-        course = session.pipeline.courses.get(run_id) if session is not None else None
-        if session is None or course is None:
-            return RunStatus(run, elapsed)
-        record, window = course.record, session.pipeline.settings.window
-        begun = run.active_at if run.active_at is not None else np.inf
-        seen = phases(record.times, record.loads, window, begun)
-        incidents = session.pipeline.incidents.of_run(run_id)
+        incidents = self._store.incidents(run_id)
         return RunStatus(
             run,
             elapsed,
-            phase=seen[-1].kind if seen else "",
+            phase=self._phase(run),
             incidents=tuple(incident for incident in incidents if incident.open),
             likely=Outcome.FAIL if incidents else None,
             reasons=tuple(incident.summary for incident in incidents),
         )
+
+    def _phase(self, run: Run) -> str:
+        session = self._session()
+        course = session.pipeline.courses.get(run.id) if session is not None else None
+        if session is None or course is None:
+            return ""
+        record, window = course.record, session.pipeline.settings.window
+        begun = run.active_at if run.active_at is not None else np.inf
+        seen = phases(record.times, record.loads, window, begun)
+        return seen[-1].kind if seen else ""
 
     def verdict(self, run_id: str) -> Verdict | None:
         self._stored(run_id)

@@ -38,6 +38,7 @@ from anomalyd.waiting import unless, within
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 10.0
+STOPPING = "the daemon is stopping; nothing was applied"
 
 
 class Daemon:
@@ -94,6 +95,8 @@ class Daemon:
         if self._path is None:
             raise configuration.ConfigError(["this daemon was not started from a file"])
         async with self._reloading:
+            if self._stopping:
+                raise configuration.ConfigError([STOPPING])
             new = configuration.load(self._path, self._overrides)
             for name in ("api", "state_dir"):
                 if getattr(new, name) != getattr(self.config, name):
@@ -122,7 +125,8 @@ class Daemon:
             try:
                 await self._run(store, handle.render)
             finally:
-                self._say_applied(["the daemon is stopping"])
+                self._stopping = True
+                self._say_applied([STOPPING])
                 handle.shutdown()
 
     async def _run(self, store: Store, metrics: Callable[[], bytes]) -> None:

@@ -35,6 +35,9 @@ class Disk:
         """One sentence per kind of write that the disk refuses now."""
         return list(self._refused.values())
 
+    def refuses(self, what: str) -> bool:
+        return what in self._refused
+
     def write(self, what: str, write: Callable[..., None], *arguments: Any) -> None:
         """`what` is kept apart from other writes, in logs and in `troubles`."""
         try:
@@ -107,7 +110,8 @@ class Memory:
         """After a window of a run under way; what is judged between runs need not be kept."""
         judged_until = self._pipeline.window_end
         due = judged_until > self._taken_at and judged_until - self._taken_at >= self._every
-        if due and any(course.under_way for course in self._pipeline.courses.values()):
+        under_way = any(course.under_way for course in self._pipeline.courses.values())
+        if due and (under_way or self._disk.refuses("snapshot")):
             self.snapshot()
 
     def restore(self, runs: list[Run], store: Store) -> list[Incident]:

@@ -148,7 +148,7 @@ class HistoryReader:
             async with asyncio.TaskGroup() as tasks:
                 for number in range(self._concurrency):
                     tasks.create_task(work(), name=f"history-{number}")
-        except* QueryError as fatal:
+        except* (QueryError, OSError) as fatal:
             raise fatal.exceptions[0] from None
         return Fetched(self._queries, failures)
 

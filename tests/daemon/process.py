@@ -1,4 +1,4 @@
-"""The daemon as a process of its own, on real time: windows of a second."""
+"""The daemon as a process of its own, on real time: windows of well under a second."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from anomalyd.config import parse
 from tests.daemon.shop import settings, write_baseline
 
 ROOT = Path(__file__).resolve().parents[2]
+FAST_WINDOW = 0.6
 FAST = {
     "step": "200ms",
-    "window": "1s",
+    "window": "600ms",
     "judgement": {
-        "warmup": "1s",
-        "settle": "1s",
+        "warmup": "600ms",
+        "settle": "600ms",
         "keep_firing_for": "1s",
         "close_incident_after": "1s",
     },
@@ -90,8 +91,15 @@ class Process:
         return last[1]
 
     async def start(self, name: str = "nightly", **more: str) -> str:
-        status, run = await self.ask("/api/v1/runs", "POST", {"name": name, **more})
-        assert status == 201, run
+        """Start a run as soon as there is a session; its id."""
+        run: dict[str, Any] = {}
+
+        async def started() -> bool:
+            status, told = await self.ask("/api/v1/runs", "POST", {"name": name, **more})
+            run.update(told)
+            return status == 201
+
+        await until_async(started, "a run starts", self, last=run)
         return str(run["id"])
 
     async def verdict(self, run_id: str) -> dict[str, Any]:
@@ -118,7 +126,9 @@ async def until_async(
 ) -> None:
     try:
         async with asyncio.timeout(seconds):
-            while not await holds():
+            while True:
+                if await holds():
+                    return
                 await asyncio.sleep(0.05)
     except TimeoutError:
         said = "\n".join(process.said[-40:])
@@ -180,7 +190,7 @@ async def serving(config: Path, **options: Any) -> AsyncIterator[Process]:
 
 
 def fast(staging: str, production: str | None, state: Path, **more: Any) -> dict[str, Any]:
-    """Settings with windows of a second; `more` replaces sections."""
+    """Settings with windows of `FAST_WINDOW` seconds; `more` replaces sections."""
     return settings(staging, production, state, **{**FAST, "log_level": "info", **more})
 
 
@@ -191,10 +201,10 @@ def written(path: Path, tree: Mapping[str, Any]) -> Path:
 
 
 def with_baseline(tree: Mapping[str, Any]) -> None:
-    """Put a baseline of one-second windows into the state directory."""
+    """Put a baseline of such windows into the state directory."""
     state = Path(tree["state_dir"])
     state.mkdir(parents=True, exist_ok=True)
-    write_baseline(state / "baseline.npz", parse(tree), window=1.0)
+    write_baseline(state / "baseline.npz", parse(tree), window=FAST_WINDOW)
 
 
 async def _lines(stream: asyncio.StreamReader | None, into: list[str]) -> None:

@@ -96,7 +96,7 @@ async def test_a_production_that_is_away_is_told_on_the_transition_alone(
     async with serving(written(tmp_path / "c.yaml", tree)) as daemon:
         await daemon.says("baseline: production")
         before = len(production.seen)
-        await until(lambda: len(production.seen) > before + 8, "it is asked again", daemon)
+        await until(lambda: len(production.seen) > before + 3, "it is asked again", daemon)
         assert daemon.count("baseline: production") == 1
         _, answer = await daemon.ask("/-/ready")
         assert "no baseline has been fitted yet" in answer["reasons"][0]
