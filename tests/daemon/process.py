@@ -41,6 +41,7 @@ class Process:
     out: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     url: str = ""
+    token: str | None = None
 
     def has_said(self, words: str) -> bool:
         return any(words in line for line in self.said)
@@ -64,11 +65,9 @@ class Process:
     async def says(self, words: str, seconds: float = END_SECONDS) -> None:
         await until(lambda: self.has_said(words), f"{words!r} is said", self, seconds)
 
-    async def ask(
-        self, path: str, method: str = "GET", body: Any = None, token: str | None = None
-    ) -> tuple[int, Any]:
+    async def ask(self, path: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
         """Status and JSON of an answer."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
             session.request(method, self.url + path, json=body) as response,
@@ -180,9 +179,9 @@ async def command(*arguments: str, **options: Any) -> Process:
 
 
 @asynccontextmanager
-async def serving(config: Path, **options: Any) -> AsyncIterator[Process]:
+async def serving(config: Path, more: Sequence[str] = (), **options: Any) -> AsyncIterator[Process]:
     """`anomalyd serve`, once its API answers."""
-    async with spawned("serve", "-c", str(config), **options) as process:
+    async with spawned("serve", "-c", str(config), *more, **options) as process:
         await process.says("listening on ")
         line = next(line for line in process.said if "listening on " in line)
         process.url = line.rpartition("listening on ")[2].strip()
