@@ -250,7 +250,8 @@ class Anomaly:
 
     observed/expected/low/high are in the signal's unit, at the window where it last deviated;
     effect is observed against expected: relative, or absolute where `Change` is absolute.
-    evidence: natural log of the e-value at its highest.
+    evidence: natural log of the e-value at its highest. breach_in: seconds from firing until
+    `limit` is reached at the slope of that time; None where there is no limit or no growth.
     """
 
     signal: str
@@ -269,6 +270,8 @@ class Anomaly:
     evidence: float
     extrapolated: bool = False
     resolved_at: float | None = None
+    limit: float | None = None
+    breach_in: float | None = None
 
     @property
     def series(self) -> str:

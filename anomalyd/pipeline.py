@@ -213,7 +213,9 @@ class Pipeline:
         for row in course.deciding[self.anomalies.fired_at[course.deciding] == context.time]:
             leader = self.bank.names[scores.leader[row]]
             since = float(self.anomalies.since[row])
-            anomaly = tell.fired(row, self.table, context, self.band, scores, since, leader)
+            limit = self.table.signals[self.table.signal_index[row]].limit
+            breach = np.inf if limit is None else self.bank.time_to(row, limit, context.window)
+            anomaly = tell.fired(row, self.table, context, self.band, scores, since, leader, breach)
             course.anomalies[int(row)] = anomaly
             touched.append(self.incidents.add(course.run.id, anomaly))
         for row, anomaly in course.anomalies.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anomalyd.model import Anomaly, Finding, Kind, Suspect
-from anomalyd.units import format_effect, format_value
+from anomalyd.units import format_duration, format_effect, format_value
 
 
 def summarise(anomalies: Sequence[Anomaly], suspects: Sequence[Suspect]) -> str:
@@ -29,7 +29,11 @@ def describe(anomaly: Anomaly) -> str:
     )
     effect = format_effect(anomaly.effect, anomaly.kind is Kind.ERRORS)
     observed = format_value(anomaly.observed, anomaly.unit)
-    return f"{anomaly.signal} {observed}, expected {band} ({effect})"
+    text = f"{anomaly.signal} {observed}, expected {band} ({effect})"
+    if anomaly.limit is not None and anomaly.breach_in is not None:
+        limit = format_value(anomaly.limit, anomaly.unit)
+        text += f"; reaches {limit} in {format_duration(anomaly.breach_in)} at this rate"
+    return text
 
 
 def reason(finding: Finding) -> str:

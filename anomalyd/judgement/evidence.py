@@ -13,6 +13,7 @@ from anomalyd.detectors.base import Arrays, Context, Detector, Mask, Once, Retur
 from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.mixture import TILTS, OnsetMixture, bets_on_p
 from anomalyd.detectors.run_shift import RunShift
+from anomalyd.detectors.trend import Trend
 from anomalyd.model import Floats, Rows
 
 BLOCK = 8192
@@ -50,6 +51,12 @@ class Bank:
         _keep_scratch()
         self.names = [detector.name for detector in _Block().detectors]
         self.resize(n)
+
+    def time_to(self, row: int, limit: float, window: float) -> float:
+        """Seconds until the row reaches `limit` (its unit) at its present slope, inf if never."""
+        trends = (d for d in self._blocks[row // BLOCK].detectors if isinstance(d, Trend))
+        limits = np.full(min(self._n, BLOCK), limit)
+        return min(float(trend.time_to(limits, window)[row % BLOCK]) for trend in trends)
 
     def resize(self, n: int) -> None:
         self._n = n

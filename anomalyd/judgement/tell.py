@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from anomalyd.detectors.base import Context
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.context import Band
@@ -24,8 +26,10 @@ def fired(
     scores: Scores,
     since: float,
     leader: str,
+    breach_in: float,
 ) -> Anomaly:
-    """The anomaly of a row that fired at this window, which began at `since`."""
+    """The anomaly of a row that fired at this window, which began at `since`; it will reach the
+    signal's limit in `breach_in` seconds (inf: never)."""
     signal = table.signals[table.signal_index[row]]
     observed, expected = float(context.value[row]), float(band.expected[row])
     return Anomaly(
@@ -44,6 +48,8 @@ def fired(
         effect=effect_of(signal, observed, expected),
         evidence=float(scores.log_evidence[row]),
         extrapolated=bool(band.extrapolated[row]),
+        limit=signal.limit if np.isfinite(breach_in) else None,
+        breach_in=breach_in if np.isfinite(breach_in) else None,
     )
 
 
