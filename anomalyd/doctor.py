@@ -147,7 +147,7 @@ def _found(config: Config, source: Source, table: SignalTable) -> Found:
 def _plan(config: Config, plan: Plan) -> list[Check]:
     checks = []
     if plan.production is None:
-        mend = "set environments.production; without it only absolute limits judge"
+        mend = "set environments.production; without it there is nothing to judge by"
         checks.append(Check("production", Status.WARN, "is not set", mend))
     judged = [signal for signal in plan.signals if signal.name != LOAD_SIGNAL]
     if not judged:

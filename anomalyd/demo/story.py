@@ -53,7 +53,7 @@ async def tell(seed: int, keep: Path | None, as_json: bool, plan: Plan | None = 
     Everything goes to `keep`, which must be new or empty, or to a new temporary directory.
     """
     if importlib.util.find_spec("prometheus_client") is None:
-        raise DemoError("the demo needs prometheus-client; pip install 'anomalyd[demo]'")
+        raise DemoError("the demo needs prometheus-client; pip install prometheus-client")
     out = sys.stderr if as_json else sys.stdout
     began = time.monotonic()
 
