@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from anomalyd.demo.load import Counts, Load, Steady
+from anomalyd.demo.plan import Plan
 from anomalyd.demo.process import DemoError
-from anomalyd.demo.story import Ended, document, tell
+from anomalyd.demo.story import Ended, Story, document, tell
 from anomalyd.demo.topology import Fault, FaultKind, choose
 
 
@@ -59,3 +61,25 @@ async def test_the_demo_does_what_it_claims(tmp_path: Path) -> None:
 
 def empty(paths: list[str]) -> list[str]:
     return [path for path in paths if not Path(path).stat().st_size]
+
+
+@pytest.mark.parametrize(
+    ("lateness", "runs"), [([0.01], 1), ([0.4, 0.01], 2), ([0.4, 0.4, 0.4, 0.4], 3)]
+)
+async def test_a_test_on_a_busy_machine_is_done_again_whatever_its_verdict(
+    lateness: list[float], runs: int, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    class Disturbed(Story):
+        done = 0
+
+        async def _run(self, api, staging, name, shape, fault):
+            self._loads.append(Load("", shape, 0, counts=Counts(late=lateness[self.done])))
+            self.done += 1
+            return f"run {self.done}", {"outcome": "pass"}
+
+    story = Disturbed(1, tmp_path, Plan(), said.append)
+    run_id, _ = await story._test(None, None, "good", Steady(1, 1), None)
+    assert run_id == f"run {runs}"
+    assert len(said) == runs - 1
