@@ -22,8 +22,8 @@ demo: venv ## run the demo: a small system, its test run, and the verdict on it 
 test: lint tools ## lint, type-check and run every test
 	$(BIN)/python -m pytest -q $(ARGS)
 
-e2e: venv-dev tools ## run only the tests that start the whole daemon
-	$(BIN)/python -m pytest -q -m e2e $(ARGS)
+e2e: venv-dev tools ## judge real runs beside real servers, end to end (eight minutes)
+	$(BIN)/python -m pytest -q tests/e2e $(ARGS)
 
 bench: venv-dev tools ## measure against the peers, write bench/results.json
 	$(BIN)/python -m bench $(ARGS)

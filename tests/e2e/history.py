@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,9 @@ def generate(
     take as long as the others, and are in a hundred thousand.
     """
     rng = np.random.default_rng(seed)
-    times = np.arange(math.ceil((end - days * DAY) / interval), math.floor(end / interval)) * interval
+    times = (
+        np.arange(math.ceil((end - days * DAY) / interval), math.floor(end / interval)) * interval
+    )
     history = History(times)
     hour = (times % DAY) / 3600
     load = LEAST + (MOST - LEAST) * (0.5 - 0.5 * np.cos(2 * np.pi * (hour - 4) / 24))
@@ -184,4 +187,4 @@ def _blocks(times: Floats) -> list[slice]:
     """Scrapes that go into the same two hours, as Prometheus cuts them."""
     edges = np.flatnonzero(np.diff(np.floor(times / BLOCK))) + 1
     ends = [0, *edges.tolist(), len(times)]
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]

@@ -71,9 +71,7 @@ async def _scrape(session: aiohttp.ClientSession, system: System) -> dict[str, S
     return found
 
 
-def _difference(
-    before: Mapping[str, Scraped], after: Mapping[str, Scraped]
-) -> dict[str, Scraped]:
+def _difference(before: Mapping[str, Scraped], after: Mapping[str, Scraped]) -> dict[str, Scraped]:
     return {
         name: {key: value - before[name].get(key, 0.0) for key, value in scraped.items()}
         for name, scraped in after.items()

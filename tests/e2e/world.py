@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from tests.servers import alertmanager, prometheus
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 45.0
 END_SECONDS = 90.0
+"""How long settling, judging and writing reports may take."""
 
+PRODUCTION = 'env="production"'
 SCRAPES = """
 global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
@@ -34,12 +36,12 @@ scrape_configs:
 ROUTES = """
 route: {receiver: hook, group_by: [incident], group_wait: 100ms, group_interval: 1s}
 receivers:
-- {name: hook, webhook_configs: [{url: "URL/hook", send_resolved: true}]}
+- {name: hook, webhook_configs: [{url: "%s/hook", send_resolved: true}]}
 """
 CONFIG = """
 environments:
-  staging: {url: "STAGING", matchers: 'env="staging"'}
-  production: {url: "PRODUCTION", matchers: 'MATCHERS'}
+  staging: {url: "@STAGING", matchers: 'env="staging"'}
+  production: {url: "@PRODUCTION", matchers: '@MATCHERS'}
 identity: {service: [service], entry: gateway}
 signals: {presets: [http, process]}
 graph:
@@ -50,34 +52,53 @@ window: 10s
 baseline: {days: 3, step: 10s}
 judgement: {warmup: 15s, settle: 5s, keep_firing_for: 20s, close_incident_after: 10s}
 sinks:
-  grafana: {url: "GRAFANA", token: "${GRAFANA_TOKEN}"}
-  alertmanager: {urls: ["ALERTMANAGER"], labels: {team: shop}}
+  grafana: {url: "@GRAFANA", token: "${GRAFANA_TOKEN}"}
+  alertmanager: {urls: ["@ALERTMANAGER"], labels: {team: shop}}
   log: null
-state_dir: STATE
+state_dir: "@STATE"
 """
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Watch:
-    """`anomalyd watch` as it runs; `said` is what it told on stderr so far, line by line."""
+    """`anomalyd watch` as it runs; stdout and stderr go to files in `directory`."""
 
+    directory: Path
     process: asyncio.subprocess.Process
-    said: list[str]
-    output: str = ""
+    seconds: float
 
-    def has_said(self, words: str) -> bool:
-        return any(words in line for line in self.said)
+    @property
+    def said(self) -> list[str]:
+        """What it told on stderr so far, line by line."""
+        return (self.directory / "stderr").read_text(encoding="utf-8").splitlines()
+
+    @property
+    def output(self) -> str:
+        return (self.directory / "stdout").read_text(encoding="utf-8")
+
+    @property
+    def run_id(self) -> str:
+        """From `anomalyd: run ID (NAME): COMMAND`."""
+        return next(line.split()[2] for line in self.said if line.startswith("anomalyd: run "))
 
     async def ended(self) -> int:
         """Its exit code."""
-        async with asyncio.timeout(END_SECONDS):
+        async with asyncio.timeout(self.seconds + END_SECONDS):
             return await self.process.wait()
 
+    def report(self) -> dict[str, Any]:
+        path = self.directory / "state" / "reports" / self.run_id / "report.json"
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return document
 
-@dataclass
+
+@dataclass(frozen=True, slots=True)
 class World:
-    """One staging environment and the systems that decisions go to. sent: what Alertmanager told
-    its own receiver. grafana: the fake, None where a real one is used."""
+    """One staging environment and the systems that decisions go to; URLs of each.
+
+    sent: what Alertmanager told its own receiver. grafana: the fake, None where a real one is
+    used. token: Grafana's.
+    """
 
     directory: Path
     system: System
@@ -88,63 +109,66 @@ class World:
     sent: Receiver
     grafana: FakeGrafana | None
     session: aiohttp.ClientSession
-    watches: list[Watch] = field(default_factory=list)
 
-    def configure(self, production: str, matchers: str = 'env="production"') -> Path:
-        """The configuration as a user would write it."""
+    def configure(self, name: str, production: str, matchers: str = PRODUCTION) -> Path:
+        """The configuration as a user would write it, in a directory of that name."""
+        directory = self.directory / name
+        directory.mkdir()
         values = {
-            "STAGING": self.staging,
-            "PRODUCTION": production,
-            "MATCHERS": matchers,
-            "ALERTMANAGER": self.alerting,
-            "GRAFANA\"": f'{self.annotating}"',
-            "STATE": str(self.directory / "state"),
+            "@STAGING": self.staging,
+            "@PRODUCTION": production,
+            "@MATCHERS": matchers,
+            "@ALERTMANAGER": self.alerting,
+            "@GRAFANA": self.annotating,
+            "@STATE": str(directory / "state"),
         }
         text = CONFIG
-        for name, value in values.items():
-            text = text.replace(name, value)
-        path = self.directory / "anomalyd.yaml"
+        for placeholder, value in values.items():
+            text = text.replace(placeholder, value)
+        path = directory / "anomalyd.yaml"
         path.write_text(text, encoding="utf-8")
         return path
 
-    async def anomalyd(self, *arguments: str) -> tuple[int, str, str]:
-        """Run a command to its end: exit code, stdout, stderr."""
-        process = await self._spawn(*arguments)
-        out, said = await process.communicate()
-        return process.returncode or 0, out.decode(), said.decode()
+    async def fit(self, config: Path) -> None:
+        """`anomalyd baseline fit`."""
+        process = await self._spawn("baseline", "fit", "-c", str(config))
+        status = await process.wait()
+        assert status == 0, (config.parent / "stderr").read_text(encoding="utf-8")
 
     @asynccontextmanager
-    async def watch(self, config: Path, seconds: float) -> AsyncIterator[Watch]:
-        """`anomalyd watch` on a load of `RATE` for some seconds; ended with the block."""
-        load = ("-m", "tests.e2e.load", self.system.entry, f"--rate={RATE}")
-        command = (sys.executable, *load, f"--seconds={seconds}")
-        process = await self._spawn("watch", "-c", str(config), "--name", "e2e", "--", *command)
-        watching = Watch(process, [])
+    async def watch(self, config: Path, seconds: float, *command: str) -> AsyncIterator[Watch]:
+        """`anomalyd watch` on a command of about that length; ended with the block."""
+        options = ("-c", str(config), "--name", config.parent.name)
+        process = await self._spawn("watch", *options, "--", *command)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_lines(process.stderr, watching.said), name="stderr")
-                out: list[str] = []
-                tasks.create_task(_lines(process.stdout, out), name="stdout")
-                yield watching
-                await watching.ended()
+            yield Watch(config.parent, process, seconds)
         finally:
             if process.returncode is None:
-                process.terminate()
+                process.terminate()  # passed on to the command
                 process.kill()
-                await process.wait()
-            watching.output = "\n".join(out)
+            await process.wait()
+
+    def load(self, seconds: float, pid_file: Path) -> list[str]:
+        """The command of a load test."""
+        options = [f"--rate={RATE}", f"--seconds={seconds}", f"--pid-file={pid_file}"]
+        return [sys.executable, "-m", "tests.e2e.load", self.system.entry, *options]
 
     async def _spawn(self, *arguments: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "anomalyd",
-            *arguments,
-            cwd=ROOT,
-            env={**os.environ, "GRAFANA_TOKEN": self.token},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        config = Path(arguments[arguments.index("-c") + 1])
+        with (
+            (config.parent / "stdout").open("wb") as out,
+            (config.parent / "stderr").open("wb") as said,
+        ):
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "anomalyd",
+                *arguments,
+                cwd=ROOT,
+                env={**os.environ, "GRAFANA_TOKEN": self.token},
+                stdout=out,
+                stderr=said,
+            )
 
     async def served(self) -> float:
         """Requests that staging's Prometheus has seen answered at the entry."""
@@ -162,20 +186,13 @@ class World:
         tags = [("tags", tag) for tag in ("anomalyd", f"run:{run_id}", kind)]
         return list(await self._get(f"{self.annotating}/api/annotations", tags))
 
-    def report(self) -> dict[str, Any]:
-        """The report of the only run there was."""
-        (path,) = (self.directory / "state" / "reports").glob("*/report.json")
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return document
-
     def notified(self) -> list[str]:
         """Statuses that Alertmanager notified of, in order."""
         return [request.json()["status"] for request in self.sent.received]
 
-    async def _get(
-        self, url: str, params: Mapping[str, str] | Sequence[tuple[str, str]]
-    ) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.annotating in url else {}
+    async def _get(self, url: str, params: Mapping[str, str] | Sequence[tuple[str, str]]) -> Any:
+        grafana = url.startswith(self.annotating)
+        headers = {"Authorization": f"Bearer {self.token}"} if grafana else {}
         async with self.session.get(url, params=params, headers=headers) as response:
             response.raise_for_status()
             return await response.json()
@@ -189,16 +206,13 @@ async def world(directory: Path, seed: int) -> AsyncIterator[World]:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         sent = await stack.enter_async_context(receiver())
         staging = stack.enter_context(prometheus(directory, _scrapes(system)))
-        routes = ROUTES.replace("URL", sent.url)
-        alerting = stack.enter_context(alertmanager(directory, routes))
+        alerting = stack.enter_context(alertmanager(directory, ROUTES % sent.url))
         url, token = os.environ.get("GRAFANA_URL"), os.environ.get("GRAFANA_TOKEN")
         grafana = None
         if not url or not token:
             grafana = await stack.enter_async_context(fake_grafana())
             url, token = grafana.url, TOKEN
-        yield World(
-            directory, system, staging, alerting, url, token, sent, grafana, session
-        )
+        yield World(directory, system, staging, alerting, url, token, sent, grafana, session)
 
 
 def _scrapes(system: System) -> str:
@@ -214,20 +228,12 @@ async def until(
     condition: Callable[[], Awaitable[Any]], what: str, watching: Watch, seconds: float
 ) -> Any:
     """Poll until it is true and return it; fails at the deadline, or when the watch has ended."""
+    found = None
     try:
         async with asyncio.timeout(seconds):
-            while not (found := await condition()):
-                if watching.process.returncode is not None:
-                    break
+            while not (found := await condition()) and watching.process.returncode is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.25)
     except TimeoutError:
         found = None
-    said = "\n".join(watching.said)
-    assert found, f"{what}: not within {seconds:g} s\n{said}"
+    assert found, "\n".join([f"{what}: not within {seconds:g} s", *watching.said])
     return found
-
-
-async def _lines(stream: asyncio.StreamReader | None, into: list[str]) -> None:
-    assert stream is not None
-    async for line in stream:
-        into.append(line.decode().rstrip())
