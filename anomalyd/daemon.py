@@ -37,7 +37,7 @@ from anomalyd.waiting import unless, within
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 5.0
 STOPPING = "the daemon is stopping; nothing was applied"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
 import signal
@@ -190,7 +191,9 @@ async def serving(config: Path, more: Sequence[str] = (), **options: Any) -> Asy
 
 def fast(staging: str, production: str | None, state: Path, **more: Any) -> dict[str, Any]:
     """Settings with windows of `FAST_WINDOW` seconds; `more` replaces sections."""
-    return settings(staging, production, state, **{**FAST, "log_level": "info", **more})
+    return settings(
+        staging, production, state, **{**copy.deepcopy(FAST), "log_level": "info", **more}
+    )
 
 
 def written(path: Path, tree: Mapping[str, Any]) -> Path:

@@ -1,0 +1,221 @@
+"""`anomalyd watch` with the whole pipeline in its own process."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from anomalyd.runs.store import Store
+from tests.daemon.process import Process, command, fast, spawned, until, written
+from tests.fakes.prometheus import never, refuse
+
+LONG = ("sleep", "30")
+SHORT = ("sleep", "5")
+
+
+async def watch(config: str, *run: str, options: tuple[str, ...] = ()) -> Process:
+    return await command("watch", "-c", config, *options, "--", *run)
+
+
+def watching(config: str, *run: str, options: tuple[str, ...] = ()):
+    return spawned("watch", "-c", config, *options, "--", *run)
+
+
+def lives(pid: str) -> bool:
+    """Whether there is such a process, other than one that only waits to be forgotten."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def told(process: Process) -> list[str]:
+    return [line.removeprefix("anomalyd: ") for line in process.said if "anomalyd: " in line]
+
+
+async def test_a_good_run_passes(config, tmp_path):
+    ended = await watch(config, *SHORT)
+    assert ended.child.returncode == 0, (ended.out, ended.said)
+    assert "PASS" in "\n".join(ended.out).upper()
+    (report,) = (tmp_path / "state" / "reports").glob("*/report.json")
+    assert any(str(report.parent) in line for line in ended.out)
+
+
+async def test_a_bad_run_fails_whatever_the_command_says(config, staging):
+    staging.failing["cart"] = 0.5
+    for run in (SHORT, ("sh", "-c", "sleep 4; exit 3")):
+        ended = await watch(config, *run)
+        assert ended.child.returncode == 1, (ended.out, ended.said)
+        assert any(line.startswith("incident open: cart") for line in told(ended))
+
+
+async def test_a_run_too_short_is_inconclusive_unless_that_is_accepted(config):
+    assert (await watch(config, "true")).child.returncode == 3
+    accepting = ("--accept", "inconclusive")
+    assert (await watch(config, "true", options=accepting)).child.returncode == 0
+
+
+async def test_a_run_without_data_is_invalid(config, staging):
+    async with watching(config, *SHORT) as process:
+        await process.says("run is active")
+        staging.trouble = refuse(503)
+        assert await process.ended() == 4, (process.out, process.said)
+    assert not process.has_said("incident open")
+
+
+async def test_a_command_that_fails_by_itself(config):
+    ended = await watch(config, "sh", "-c", "exit 7")
+    assert ended.child.returncode == 5
+    assert told(ended)[-1] == "the command failed by itself with status 7"
+
+
+@pytest.mark.parametrize("missing", ["no-such-command-at-all", "/no/such/path"])
+async def test_a_command_that_is_not_there_starts_nothing(config, missing, staging):
+    ended = await watch(config, missing)
+    assert (ended.child.returncode, len(ended.said)) == (2, 1)
+    assert "no such command; nothing was started" in ended.said[0]
+    assert staging.seen == []
+
+
+async def test_a_command_that_cannot_be_started_leaves_no_run_behind(config, tmp_path):
+    script = tmp_path / "script"
+    script.write_bytes(b"\x7fELF not really")
+    script.chmod(0o755)
+    ended = await watch(config, str(script))
+    assert ended.child.returncode == 2, ended.said
+    assert told(ended)[-1].startswith(f"{script} cannot be started")
+    with Store.open(tmp_path / "state" / "anomalyd.db") as store:
+        assert [run.state for run in store.unfinished_runs()] in ([], ["settling"])
+
+
+@pytest.mark.parametrize("options", [("--label", "nonsense"), ("--wait", "soon")])
+async def test_options_that_make_no_sense_are_one_sentence(config, options):
+    ended = await watch(config, "true", options=options)
+    assert (ended.child.returncode, len(ended.said)) == (2, 1), ended.said
+    assert ended.said[0].startswith(f"anomalyd: {options[0]}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_one_interruption_ends_the_command_and_judges(config, number, tmp_path):
+    async with watching(config, *LONG) as process:
+        await process.says("run is active")
+        process.child.send_signal(number)
+        assert await process.ended() == 130, process.said
+    assert process.has_said("the command is told to end; once more kills it")
+    assert "inconclusive" in "\n".join(process.out).lower()
+    assert list((tmp_path / "state" / "reports").glob("*/report.json"))
+
+
+async def test_two_interruptions_kill_a_command_with_all_its_children(config, tmp_path):
+    pid = tmp_path / "pid"
+    stubborn = f"trap '' INT TERM; sleep 30 & echo $! > {pid}; while :; do sleep 1; done"
+    async with watching(config, "sh", "-c", stubborn) as process:
+        await process.says("run is active")
+        process.child.send_signal(signal.SIGINT)
+        await process.says("once more kills it")
+        process.child.send_signal(signal.SIGINT)
+        assert await process.ended() == 130, process.said
+    assert not lives(pid.read_text().strip())
+
+
+async def test_three_interruptions_leave_without_a_verdict(config, tree, tmp_path):
+    tree["judgement"]["settle"] = "60s"
+    config = str(written(tmp_path / "c.yaml", tree))
+    async with watching(config, *LONG) as process:
+        await process.says("run is active")
+        process.child.send_signal(signal.SIGINT)
+        await process.says("run is settling")
+        process.child.send_signal(signal.SIGINT)
+        process.child.send_signal(signal.SIGINT)
+        await process.says("left without a verdict")
+        assert await process.ended() == 130
+    assert process.out == []
+
+
+async def test_an_interruption_while_staging_is_waited_for_starts_nothing(config, staging):
+    staging.trouble = never
+    async with watching(config, *LONG) as process:
+        await until(lambda: bool(staging.seen), "staging is asked", process)
+        process.child.send_signal(signal.SIGTERM)
+        assert await process.ended() == 130
+    assert not process.has_said("run ")
+    assert not process.has_said("Traceback")
+
+
+async def test_a_staging_that_stays_away_is_given_up(config, staging):
+    staging.trouble = refuse(503)
+    ended = await watch(config, "true", options=("--wait", "1s"))
+    assert ended.child.returncode == 2, ended.said
+    assert "not ready within 1s" in told(ended)[-1]
+    assert "HTTP 503" in told(ended)[-1]
+
+
+async def test_a_staging_that_comes_in_time_is_judged(config, staging):
+    staging.trouble = refuse(503)
+    async with watching(config, "true") as process:
+        await process.says("waiting: ")
+        staging.trouble = None
+        assert await process.ended() == 3, process.said
+
+
+async def test_a_staging_that_refuses_us_is_one_sentence(config, staging):
+    staging.trouble = refuse(401)
+    ended = await watch(config, "true")
+    assert ended.child.returncode == 2
+    assert len(told(ended)) == 1, ended.said
+    assert "HTTP 401" in told(ended)[0]
+
+
+async def test_a_production_that_is_away_is_told_and_nothing_passes(config, production, tmp_path):
+    (tmp_path / "state" / "baseline.npz").unlink()
+    production.trouble = refuse(503)
+    ended = await watch(config, *SHORT)
+    assert ended.child.returncode == 3, ended.said
+    assert any("judging without a baseline: production" in line for line in told(ended))
+
+
+async def test_a_state_directory_in_use_is_one_sentence(config, tmp_path):
+    with Store.open(tmp_path / "state" / "anomalyd.db", exclusive=True):
+        ended = await watch(config, "true")
+    assert (ended.child.returncode, len(told(ended))) == (2, 1), ended.said
+    assert "is in use by another anomalyd" in told(ended)[0]
+
+
+async def test_a_run_that_a_killed_watch_left_is_ended_first(config):
+    async with watching(config, "sleep", "3") as process:
+        await process.says("run is active")
+        await process.killed()
+    ended = await watch(config, "true", options=("--accept", "inconclusive"))
+    assert ended.child.returncode == 0, ended.said
+    assert any("was left behind; it is ended first" in line for line in told(ended))
+
+
+async def test_json_is_one_line_and_the_command_speaks_on_stderr(config):
+    options = ("--json", "--accept", "inconclusive")
+    ended = await watch(config, "echo", "hello from k6", options=options)
+    assert ended.child.returncode == 0, ended.said
+    (line,) = ended.out
+    document = json.loads(line)
+    assert document["verdict"]["outcome"] == "inconclusive"
+    assert document["exit_code"] == 0
+    assert "hello from k6" in ended.said
+
+
+async def test_a_full_disk_costs_no_verdict(config, tmp_path):
+    reports = tmp_path / "state" / "reports"
+    reports.write_text("in the way")
+    ended = await watch(config, *SHORT)
+    assert ended.child.returncode == 0, ended.said
+    assert ended.count("report not written") == 1
+    assert not ended.has_said("Traceback")
+
+
+async def test_without_a_production_nothing_passes(staging, tmp_path):
+    config = str(written(tmp_path / "c.yaml", fast(staging.url, None, tmp_path / "state")))
+    ended = await watch(config, "sleep", "2")
+    assert ended.child.returncode == 3, ended.said
+    assert any("environments.production is not set" in line for line in told(ended))
