@@ -34,6 +34,7 @@ async def ask(what: str, options: Mapping[str, Any], environ: Mapping[str, str])
         options["server"],
         token(options["token_file"], environ),
         patience_seconds=PATIENCE_SECONDS,
+        longest_pause_seconds=PATIENCE_SECONDS / 4,
     )
     async with client:
         if what == "report":

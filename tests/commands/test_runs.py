@@ -1,0 +1,81 @@
+"""`anomalyd runs …` against a daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.daemon.process import Process, command, serving
+from tests.servers import free_port
+
+
+@pytest.fixture
+async def daemon(config) -> AsyncIterator[Process]:
+    async with serving(config) as served:
+        await served.answers("/-/ready", lambda status, _: status == 200)
+        yield served
+
+
+async def runs(daemon: Process, *arguments: str) -> Process:
+    return await command("runs", *arguments, "--server", daemon.url)
+
+
+async def answer(daemon: Process, *arguments: str):
+    ended = await runs(daemon, *arguments, "--json")
+    assert ended.child.returncode == 0, ended.said
+    (line,) = ended.out
+    return json.loads(line)
+
+
+async def test_a_run_from_start_to_report(daemon):
+    assert (await runs(daemon, "list")).out == ["no run yet"]
+    run = (await answer(daemon, "start", "nightly"))["id"]
+    assert (await runs(daemon, "show", run)).out[0].startswith(run)
+    assert (await answer(daemon, "note", run, "cold cache"))["notes"] == ["cold cache"]
+    assert (await answer(daemon, "stop", run))["state"] == "settling"
+    await daemon.answers(f"/api/v1/runs/{run}/report.json", lambda status, _: status == 200)
+    report = await runs(daemon, "report", run, "--format", "json")
+    document = json.loads("".join(report.out))
+    assert document["run"]["notes"] == ["cold cache"]
+    (listed,) = await answer(daemon, "list")
+    assert (listed["id"], listed["outcome"]) == (run, "inconclusive")
+    assert "inconclusive" in (await runs(daemon, "list")).out[0]
+
+
+REFUSED = {
+    "an unknown run": (("show", "none"), "there is no run none"),
+    "the stop of an unknown run": (("stop", "none"), "there is no run none"),
+    "a note to an unknown run": (("note", "none", "text"), "there is no run none"),
+    "the report of an unknown run": (("report", "none"), "there is no run none"),
+    "a selector without a label": (("start", "x", "--selector", "blue"), "set runs.label"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), REFUSED.values(), ids=REFUSED)
+async def test_what_the_daemon_refuses_is_one_sentence(daemon, arguments, sentence):
+    ended = await runs(daemon, *arguments)
+    assert (ended.child.returncode, len(ended.said), ended.out) == (2, 1, []), ended.said
+    assert sentence in ended.said[0]
+
+
+async def test_a_second_run_beside_another_is_one_sentence(daemon):
+    await answer(daemon, "start", "first")
+    ended = await runs(daemon, "start", "second")
+    assert (ended.child.returncode, len(ended.said)) == (2, 1)
+    assert "is under way" in ended.said[0]
+
+
+async def test_a_report_that_is_not_made_is_one_sentence(daemon):
+    run = (await answer(daemon, "start", "nightly"))["id"]
+    ended = await runs(daemon, "report", run)
+    assert (ended.child.returncode, len(ended.said)) == (2, 1)
+    assert "has no report as markdown" in ended.said[0]
+
+
+async def test_a_daemon_that_is_away_is_one_sentence():
+    server = f"http://127.0.0.1:{free_port()}"
+    ended = await command("runs", "list", "--server", server)
+    assert (ended.child.returncode, len(ended.said)) == (2, 1)
+    assert f"anomalyd at {server} cannot be reached" in ended.said[0]
