@@ -123,12 +123,22 @@ def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:
         keep_firing_for=judgement.keep_firing_for,
         close_incident_after=judgement.close_incident_after,
         capacity=capacity if isinstance(capacity, float) else 1.0,
+        totals=_same_capacity(config),
         run_label=config.runs.label,
         shadow=judgement.shadow,
     )
     built = Pipeline(table, settings, Graph(config.graph))
     built.silences = silences(config)
     return built
+
+
+def _same_capacity(config: Config) -> bool:
+    """Whether both environments are known to have as much of what serves the load."""
+    staging, production = config.environments.staging, config.environments.production
+    if production is None:
+        return True
+    known = isinstance(staging.capacity, float) and isinstance(production.capacity, float)
+    return known and staging.capacity == production.capacity
 
 
 def silences(config: Config) -> tuple[Silence, ...]:

@@ -18,7 +18,7 @@ from anomalyd.commands import shell
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shell.Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="anomalyd")
 def main() -> None:
     """Judge a staging test run against what production does at the same load, while it runs.

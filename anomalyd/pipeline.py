@@ -35,7 +35,8 @@ from anomalyd.signals.table import SignalTable
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the pipeline needs to know of the configuration; times in seconds."""
+    """What the pipeline needs to know of the configuration; times in seconds. totals: both
+    environments have the same capacity, so that their rates and sums can be compared."""
 
     window: float
     false_fail: float = 0.01
@@ -43,6 +44,7 @@ class Settings:
     keep_firing_for: float = 60.0
     close_incident_after: float = 60.0
     capacity: float = 1.0
+    totals: bool = True
     run_label: str | None = None
     shadow: bool = False
 
@@ -54,7 +56,7 @@ class Pipeline:
         self.table, self.settings = table, settings
         self.silences: Sequence[Silence] = ()
         self.board = Board(table, settings.run_label)
-        self.reference = Reference(table, None, settings.run_label)
+        self.reference = Reference(table, None, settings.run_label, settings.totals)
         self.bank = Bank()
         self.anomalies = Anomalies(settings.keep_firing_for)
         self.incidents = Incidents(graph, settings.close_incident_after)
@@ -101,7 +103,8 @@ class Pipeline:
     def use_baseline(self, baseline: Baseline | None) -> None:
         """Judge by `baseline` from the next window on."""
         lookup = Lookup(baseline) if baseline is not None else None
-        self.reference = Reference(self.table, lookup, self.settings.run_label)
+        settings = self.settings
+        self.reference = Reference(self.table, lookup, settings.run_label, settings.totals)
         self._share_out()
 
     def start_run(self, run: Run) -> None:

@@ -7,6 +7,7 @@ incidents and the detectors' state come back from the state directory.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -200,7 +201,8 @@ class Session:
         values: dict[str, float] = {}
         for key, value in zip(found.keys, found.values, strict=True):
             selector = parse_labels(key).get(label) if label else ""
-            values[selector] = max(float(value), values.get(selector, 0.0))
+            if math.isfinite(value):
+                values[selector] = max(float(value), values.get(selector, 0.0))
         return values
 
     def read_baseline(self) -> None:

@@ -97,6 +97,10 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
         course = pipeline.courses[run_id]
         course.integrity.load(about["runs"][run_id])
         course.record = record
+    for run_id, course in pipeline.courses.items():
+        if run_id not in records:  # what the arrays hold of its rows is another run's
+            bank.reset(course.rows)
+            anomalies.reset(course.rows)
     pipeline.bank, pipeline.anomalies = bank, anomalies
     pipeline.window_end = about["window_end"]
 

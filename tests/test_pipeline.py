@@ -85,11 +85,12 @@ def test_a_service_that_never_reported_is_no_pass():
     assert 'cpu{service="pricing"}' in verdict.coverage.missing
 
 
-def test_one_series_that_never_reported_is_told_but_the_rest_of_its_service_was_judged():
+def test_a_kind_of_signal_that_a_service_never_reported_is_no_pass():
     stage = Stage()
     del stage.values["memory", "cart"]
     verdict = stage.play().verdict()
-    assert verdict.outcome is Outcome.PASS
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons[0].startswith("resource of cart was seen in 0 of")
     assert verdict.coverage.missing == ('memory{service="cart"}',)
 
 
@@ -242,7 +243,7 @@ def test_only_windows_of_the_active_run_are_judged():
     (run,) = stage.runs(RunState.WARMUP)
     stage.pipeline.start_run(run)
     stage.play(range(10))
-    stage.pipeline.change_run(replace(run, state=RunState.SETTLING))
+    stage.pipeline.change_run(replace(run, state=RunState.SETTLING, stopped_at=0.0))
     stage.play(range(10, 20))
     verdict = stage.verdict()
     assert stage.told == []
@@ -424,3 +425,28 @@ def test_other_faults_are_found(kind, size, at_least):
 def test_the_signals_of_the_world_are_all_judged_but_load():
     assert "load" in {s.name for s in SIGNALS}
     assert "load" not in {f.signal for f in Stage(windows=10).play().verdict().findings}
+
+
+def test_a_spike_of_load_blinds_the_rest_of_the_run_to_nothing():
+    stage = Stage(faults=[Fault("latency", "cart", at=30, size=3.0)], windows=60)
+    stage.loads[10:13] *= 10
+    for (signal, _), values in stage.values.items():
+        if signal == "request_rate":
+            values[10:13] *= 10
+    verdict = stage.play().verdict()
+    assert verdict.outcome is Outcome.FAIL
+
+
+def test_a_signal_that_could_not_be_evaluated_to_the_end_is_no_pass():
+    stage = Stage(windows=40)
+    for t in range(26, 40):
+        stage.answered[t] -= {"latency_p95"}
+    verdict = stage.play().verdict()
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_silence_after_the_fact_takes_back_no_fail():
+    stage = Stage(faults=[Fault("latency", "cart", at=10, size=3.0)], windows=40)
+    stage.play()
+    stage.pipeline.silences = (Silence(".*", (), "too late", 1e12),)
+    assert stage.verdict().outcome is Outcome.FAIL

@@ -6,15 +6,44 @@ import asyncio
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
-from anomalyd.exits import INTERRUPTED, USAGE
+from anomalyd.exits import BUG, INTERRUPTED, USAGE
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Commands(click.Group):
+    """Ends in one sentence where the system refuses us, and never by accident like a verdict."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            fail(_refusal(error))
+        except Exception as error:  # noqa: BLE001 - told in full, with an exit code of its own
+            refused, other = _split(error)
+            if refused and not other:
+                fail("; ".join(dict.fromkeys(map(_refusal, refused))))
+            traceback.print_exc()
+            raise SystemExit(BUG) from None
+
+
+def _split(error: Exception) -> tuple[list[OSError], list[BaseException]]:
+    """What the system refused, and all else, out of nested groups."""
+    if not isinstance(error, BaseExceptionGroup):
+        return ([error], []) if isinstance(error, OSError) else ([], [error])
+    parts = [_split(one) for one in error.exceptions if isinstance(one, Exception)]
+    return [e for refused, _ in parts for e in refused], [e for _, other in parts for e in other]
+
+
+def _refusal(error: OSError) -> str:
+    return f"{error.filename or 'output'}: {error.strerror or error}"
 
 
 def fail(message: object, status: int = USAGE) -> NoReturn:

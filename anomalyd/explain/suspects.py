@@ -134,8 +134,23 @@ class _Trail:
         if service not in self._troubled:
             near = self._graph.callers.get(service, ())
             return [(c, _Mode.FELT) for c in near if c in self._troubled]
-        near = self._graph.callees.get(service, ())
-        return [(c, _Mode.FELT) for c in near if c in self._troubled and c not in self.busier]
+        below = self._troubled_below(service)
+        return [(c, _Mode.FELT) for c in below if c not in self.busier]
+
+    def _troubled_below(self, service: str) -> list[str]:
+        """The nearest troubled services that `service` calls, directly or through quiet ones."""
+        found: list[str] = []
+        seen, todo = {service}, list(self._graph.callees.get(service, ()))
+        while todo:
+            callee = todo.pop(0)
+            if callee in seen:
+                continue
+            seen.add(callee)
+            if callee in self._troubled:
+                found.append(callee)
+            else:
+                todo += self._graph.callees.get(callee, ())
+        return found
 
 
 def _strength(anomaly: Anomaly) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from anomalyd.baseline import transfer
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.detectors.base import Context, Mask
-from anomalyd.model import Floats, Kind, Labels, Ratio, Rows, Worse
+from anomalyd.model import Floats, Gauge, Kind, Labels, Rate, Ratio, Rows, Signal, Worse
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SignalTable
 
@@ -44,11 +44,22 @@ class Reference:
     """Joins the signal table with a baseline; arrays over the table's rows, extended as it grows.
 
     partner intp[n]: the row's profile, -1 if production has none. `run_label` is left out of the
-    key by which a row is looked up, since production's series do not carry it.
+    key by which a row is looked up, since production's series do not carry it. totals: False
+    where the environments differ in capacity; rates and sums then have no partner, since ten pods
+    do more of everything than two.
     """
 
-    def __init__(self, table: SignalTable, lookup: Lookup | None, run_label: str | None) -> None:
+    def __init__(
+        self,
+        table: SignalTable,
+        lookup: Lookup | None,
+        run_label: str | None,
+        totals: bool = True,
+    ) -> None:
         self._table, self._lookup, self._run_label = table, lookup, run_label
+        self._skipped = frozenset(
+            signal.name for signal in table.signals if not totals and _is_total(signal)
+        )
         self._meta = lookup.baseline.meta if lookup is not None else {}
         self._fixed: dict[str, Floats] = {}
         self.partner: Rows = np.zeros(0, dtype=np.intp)
@@ -74,7 +85,8 @@ class Reference:
         keys = self._lookup.baseline.profiles.keys
         absent = np.setdiff1d(np.arange(len(keys)), self.partner[rows])
         absent = absent[self._lookup.expected_present(absent)[0]]
-        return [_parse_key(keys[i]) for i in absent]
+        parsed = [_parse_key(keys[i]) for i in absent]
+        return [key for key in parsed if key[0] not in self._skipped]
 
     def extend(self) -> None:
         """Match rows that are new in the table."""
@@ -83,7 +95,9 @@ class Reference:
             return
         keys = [self._key(row) for row in range(known, n)]
         found = self._lookup.match(keys) if self._lookup else np.full(len(keys), -1, dtype=np.intp)
-        self.partner = np.concatenate([self.partner, found])
+        skipped = [key.partition("{")[0] in self._skipped for key in keys]
+        found = np.where(np.array(skipped, dtype=bool), -1, found)
+        self.partner = np.concatenate([self.partner, found]).astype(np.intp)
         self._fixed = self._fix()
 
     def _key(self, row: int) -> str:
@@ -222,6 +236,14 @@ class Reference:
         if self._fixed["ratio"][row] == 1.0:
             return float(observed * share)
         return float(expected + (observed - expected) * share)
+
+
+def _is_total(signal: Signal) -> bool:
+    """Whether the signal grows with what serves it: a rate, or a sum over instances."""
+    definition = signal.definition
+    return isinstance(definition, Rate) or (
+        isinstance(definition, Gauge) and definition.agg == "sum"
+    )
 
 
 def _parse_key(key: str) -> tuple[str, Labels]:

@@ -38,7 +38,7 @@ class Course:
         load: None if none is defined. Absences count while the load is not known (the entry itself
         may be what is gone), but not while there is none: what is idle may be scaled away.
         """
-        active = self.run.state is RunState.ACTIVE
+        active = self._within(time - window, time)
         if active:
             self.integrity.missed(self._seen_until(time - window), time - window)
         self.record.add(time, np.nan if load is None else load, board.observed, board.counts)
@@ -52,6 +52,15 @@ class Course:
                 if row in self.rows:
                     self.integrity.duplicate(time, key, detail)
         return judged, active and not idle(self.record.loads)
+
+    def _within(self, start: float, end: float) -> bool:
+        """Whether a window lies between the end of the warm-up and the stop of the run, however
+        late it comes in."""
+        run = self.run
+        if run.active_at is None or run.state is RunState.WARMUP:
+            return False
+        begun = start >= run.active_at - 1e-6
+        return begun and (run.stopped_at is None or end <= run.stopped_at + 1e-6)
 
     def close(self, run: Run, window: float) -> None:
         """The run is over as `run` says; what of it was not seen is noted."""

@@ -21,6 +21,9 @@ from anomalyd.units import format_effect
 CHUNK = 2000
 """Rows whose power is computed at once, so that a large run needs little memory."""
 
+POWER_WINDOWS = 240
+"""Windows, the latest, that power is worked out of: a longer run can show at least as much."""
+
 SENT_NOTHING = "production has it, staging sent nothing"
 
 
@@ -59,7 +62,7 @@ class Findings:
         last = course.record.times[-1] if course.record.times else 0.0
         quiet, why = silenced(self._silences, series, last)
         found = [
-            self._silenced(f, reason) if hush else f
+            self._silenced(f, reason) if hush and f.state != "fired" else f
             for f, hush, reason in zip(found, quiet, why, strict=True)
         ]
         unmatched = rows[reference.partner[rows] < 0]
@@ -73,7 +76,7 @@ class Findings:
         contexts = self._contexts(course, windows, rows, values, counts, bands)
         threshold = np.full(len(rows), course.log_threshold)
         scale = self._reference.largest(rows, power.LARGEST_LOG)
-        mde = power.detectable(contexts, threshold, scale)
+        mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, scale)
         fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
         share = np.full(len(rows), np.nan)
         if fired.any() and contexts:
@@ -162,7 +165,7 @@ class Findings:
             mde=mde,
             pass_at=self._reference.passing(numbers[0], numbers[1], row, share),
             windows=int(seen.sum()),
-            extrapolated=bool(any(b.extrapolated[i] for b in bands)),
+            extrapolated=2 * sum(bool(b.extrapolated[i]) for b in bands) > len(bands),
             detector=anomaly.detector if anomaly is not None else "",
             note=note,
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from anomalyd.model import Phase
 
 IDLE = 0.15
-"""Below this share of the run's highest load so far nothing is judged: the test is not on."""
+"""Below this share of the run's usual load so far nothing is judged: the test is not on."""
 
 MOVING = 0.3
 """Log change of load between windows above which windowed rates lag what they measure."""
@@ -17,7 +17,7 @@ MOVING = 0.3
 def may_judge(loads: Sequence[float], window: float) -> bool:
     """Whether the latest window's load lets signals be compared: known, not idle, not jumping."""
     load = loads[-1]
-    if not math.isfinite(load) or load <= 0 or load < IDLE * _highest(loads):
+    if not math.isfinite(load) or load <= 0 or load < IDLE * _usual(loads):
         return False
     before = loads[-2] if len(loads) > 1 else load
     if not math.isfinite(before) or before <= 0:
@@ -27,7 +27,7 @@ def may_judge(loads: Sequence[float], window: float) -> bool:
 
 def idle(loads: Sequence[float]) -> bool:
     """Whether the latest load is known to be next to nothing."""
-    return math.isfinite(loads[-1]) and (loads[-1] <= 0 or loads[-1] < IDLE * _highest(loads))
+    return math.isfinite(loads[-1]) and (loads[-1] <= 0 or loads[-1] < IDLE * _usual(loads))
 
 
 def phases(
@@ -35,7 +35,7 @@ def phases(
 ) -> tuple[Phase, ...]:
     """Phases in order, adjoining, each at least one window long.
 
-    cold-start until `warmup_until`; idle (load unknown or under 15% of the highest), ramp (load
+    cold-start until `warmup_until`; idle (load unknown or under 15% of the usual), ramp (load
     rising or falling faster than it can be judged), spike (1.5 times the median or more), drain
     (what falls or idles at the end), else steady.
     """
@@ -68,15 +68,17 @@ def _drains_from(loads: Sequence[float], kinds: Sequence[str]) -> int:
 
 def _kind(loads: Sequence[float], median: float, window: float) -> str:
     load = loads[-1]
-    if not math.isfinite(load) or load < IDLE * _highest(loads):
+    if not math.isfinite(load) or load < IDLE * _usual(loads):
         return "idle"
     if not may_judge(loads, window):
         return "ramp"
     return "spike" if load >= 1.5 * median else "steady"
 
 
-def _highest(loads: Sequence[float]) -> float:
-    return max((load for load in loads if math.isfinite(load)), default=0.0)
+def _usual(loads: Sequence[float]) -> float:
+    """The median load while there was any: a spike does not make the rest of a run idle."""
+    known = sorted(load for load in loads if math.isfinite(load) and load > 0)
+    return known[len(known) // 2] if known else 0.0
 
 
 def _moves(load: float, window: float) -> float:

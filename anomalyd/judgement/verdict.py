@@ -15,8 +15,18 @@ from anomalyd.judgement.phases import phases
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import Coverage, Finding, Incident, Outcome, Verdict
 from anomalyd.signals.table import SignalTable
+from anomalyd.units import format_duration
 
 REASONS = 8
+
+LEAST_SEEN = 0.5
+"""Of the judged windows, in which a kind of signal of a service must have been seen."""
+
+LEAST_JUDGED = 0.5
+"""Of the windows of the run, that must have been judged."""
+
+LONG_SHARE = 0.05
+"""Of a run's windows: an outage of telemetry that long leaves a doubt."""
 
 
 class JudgeSettings(Protocol):
@@ -89,6 +99,17 @@ class Judge:
             f"judged over {sum(course.record.judged)} windows; none was worse than tolerated"
         ]
 
+    def _outages(self, course: Course) -> list[str]:
+        """Telemetry that was away for a while: what it would have shown, nobody knows."""
+        window = self._settings.window
+        long = max(PATIENCE, LONG_SHARE * course.integrity.windows) * window
+        return [
+            f"{entry.detail} ({entry.where}) for {format_duration(entry.end - entry.start)}"
+            for entry in course.integrity.entries()
+            if entry.kind in ("no-data", "gap", "query-failed", "stale")
+            and entry.end - entry.start >= long - window / 2
+        ]
+
     def _doubts(self, course: Course, findings: Sequence[Finding], coverage: Coverage) -> list[str]:
         """Why a run that did not fail has not shown that it is good either."""
         if not self._reference.known:
@@ -96,9 +117,20 @@ class Judge:
         if not any(course.record.judged):
             return ["no window could be judged: the run was too short, or no load was seen"]
         doubts = [f"{f.series} was {f.note}" for f in findings if f.state == "weak" and f.note]
-        silent = course.integrity.last_empty
-        if silent >= PATIENCE:
-            doubts.append(f"nothing at all arrived from staging in the last {silent} windows")
+        doubts += self._outages(course)
+        doubts += _unseen(findings, sum(course.record.judged))
+        judged, looked_at = sum(course.record.judged), course.integrity.windows
+        if judged < LEAST_JUDGED * looked_at:
+            doubts.append(
+                f"only {judged} of {looked_at} windows could be judged; in the others the load "
+                "idled, jumped or was not known"
+            )
+        beyond = sum(f.extrapolated and f.state == "ok" for f in findings)
+        if beyond > (1 - self._settings.coverage) * coverage.production_series:
+            doubts.append(
+                f"{beyond} series were judged beyond the load that production was seen at, which "
+                "can fail a run but not pass it; test at a load that production knows"
+            )
         if coverage.ratio < self._settings.coverage:
             doubts.append(
                 f"{coverage.powered} of {coverage.production_series} series of production could "
@@ -109,6 +141,20 @@ class Judge:
         if blind:
             doubts.append(f"nothing could be shown of {', '.join(blind)}")
         return doubts[:REASONS]
+
+
+def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:
+    """What production always has of a service, of one kind, and staging hardly showed."""
+    best: dict[tuple[str, str], int] = {}
+    for finding in findings:
+        if finding.service and finding.state not in ("unmatched", "silenced"):
+            key = (finding.service, finding.kind.value)
+            best[key] = max(best.get(key, 0), finding.windows)
+    return [
+        f"{kind} of {service} was seen in {seen} of {windows} windows; production always has it"
+        for (service, kind), seen in sorted(best.items())
+        if seen < LEAST_SEEN * windows
+    ]
 
 
 def _blind_services(findings: Sequence[Finding]) -> list[str]:

@@ -26,7 +26,8 @@ W = 30.0
         ([0, 40], False),
         ([100, 14], False),
         ([100, 80, 60, 45, 34, 26, 20, 15.1], True),
-        ([100, 80, 60, 45, 34, 26, 20, 14.9], False),  # under 15% of the highest: idle
+        ([100] * 9 + [80, 60, 45, 34, 26, 20, 14.9], False),  # under 15% of the usual: idle
+        ([40] * 9 + [400, 400, 40, 40], True),  # a spike makes nothing else idle
         ([0.1, 0.25], True),  # three requests, then seven: chance
         ([-1], False),
     ],
