@@ -13,7 +13,7 @@ from tests.daemon.process import Process, command, fast, spawned, until, written
 from tests.fakes.prometheus import never, refuse
 
 LONG = ("sleep", "30")
-SHORT = ("sleep", "5")
+SHORT = ("sleep", "8")
 
 
 async def watch(config: str, *run: str, options: tuple[str, ...] = ()) -> Process:
@@ -47,7 +47,7 @@ async def test_a_good_run_passes(config, tmp_path):
 
 async def test_a_bad_run_fails_whatever_the_command_says(config, staging):
     staging.failing["cart"] = 0.5
-    for run in (SHORT, ("sh", "-c", "sleep 4; exit 3")):
+    for run in (SHORT, ("sh", "-c", "sleep 8; exit 3")):
         ended = await watch(config, *run)
         assert ended.child.returncode == 1, (ended.out, ended.said)
         assert any(line.startswith("incident open: cart") for line in told(ended))
