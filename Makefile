@@ -22,7 +22,7 @@ demo: venv ## run the demo: a small system, its test run, and the verdict on it 
 test: lint tools ## lint, type-check and run every test
 	$(BIN)/python -m pytest -q $(ARGS)
 
-e2e: venv-dev tools ## judge real runs beside real servers, end to end (eight minutes)
+e2e: venv-dev tools ## judge real runs beside real servers, end to end (nine minutes)
 	$(BIN)/python -m pytest -q tests/e2e $(ARGS)
 
 bench: venv-dev tools ## measure against the peers, write bench/results.json

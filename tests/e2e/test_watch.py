@@ -16,8 +16,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900
 
 SLOW = "pricing"
 SLOWER_BY = 0.8
-BEFORE_SECONDS, FAULT_SECONDS = 45.0, 45.0
-"""Of judged load in good order, then the longest that the fault may last until it is told."""
+BEFORE_SECONDS, FAULT_SECONDS, LASTING_SECONDS = 45.0, 45.0, 15.0
+"""Of judged load in good order; then the longest that the fault may last until it is told, and
+how long it lasts from there."""
 NORMAL = 1.6448536269514722
 """The 95th percentile of a standard normal distribution."""
 
@@ -72,6 +73,9 @@ async def test_a_fault_is_told_while_it_lasts_and_fails_the_run(
 
         (region,) = await until(drawn, "the incident is drawn", watching, 10)
         assert region["timeEnd"] == region["time"], "it is open"
+        await loaded(world, watching, LASTING_SECONDS)
+        assert [one["status"]["state"] for one in await world.alerts()] == ["active"]
+        assert world.notified() == ["firing"]
         await world.system.clear()
 
         async def resolved() -> bool:
