@@ -59,6 +59,7 @@ class Pipeline:
         self.reference = Reference(table, None, settings.run_label, settings.totals)
         self.bank = Bank()
         self.anomalies = Anomalies(settings.keep_firing_for)
+        self._graph = graph
         self.incidents = Incidents(graph, settings.close_incident_after)
         self.courses: dict[str, Course] = {}
         self.band = Band.unknown(0)
@@ -152,7 +153,7 @@ class Pipeline:
         course = self.courses[run.id]
         course.close(run, self.settings.window)
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
-        judge = Judge(self.table, self.reference, self.settings, self.silences)
+        judge = Judge(self.table, self.reference, self.settings, self.silences, self._graph)
         return judge.verdict(course, self.anomalies, self.incidents.of_run(run.id)), closed
 
     def forget_run(self, run_id: str) -> None:

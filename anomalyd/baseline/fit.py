@@ -171,7 +171,9 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     offsets = residual_quantiles(residual, axis)
     relative = relative_spread(offsets, axis)
     phi, noise = _noise(residual, counts, sampling, relative, grid)
-    noise_at = np.maximum(noise * relative, np.maximum(scatter.coarseness(y), least_noise))
+    least = np.maximum(scatter.coarseness(y), least_noise)
+    phi, noise = _floored(phi, noise, least)
+    noise_at = np.maximum(noise * relative, least)
     noisiest = noise_at.max(axis=0)
     scale = np.where(logarithmic, 1.0, linear_scale(curves, offsets, middle, least_noise))
     bands = (curves.T[np.newaxis] + offsets - middle) / scale
@@ -233,6 +235,18 @@ def _noise(
     total *= np.sqrt(pairs / np.maximum(pairs - spent, 0.25 * pairs + 1)).clip(1.0)
     total *= 1.0 + 1.0 / np.sqrt(2.0 * np.maximum(pairs, 2))
     return memory.phi, total
+
+
+def _floored(phi: Floats, noise: Floats, least: Floats) -> tuple[Floats, Floats]:
+    """(phi, noise) once innovations have at least that scale, the rest of it being white.
+
+    A floor is what nobody should rely on from one window to the next, not a walk that lasts: with
+    phi kept, a deviation of least / sqrt(1 - phi²), many times the floor, would be ordinary.
+    """
+    slow = noise**2 / (1.0 - phi**2)
+    white = np.maximum(least**2 - noise**2, 0.0)
+    shared = np.where(white > 0, phi * slow / np.maximum(slow + white, 1e-300), phi)
+    return shared, np.sqrt((slow + white) * (1.0 - shared**2))
 
 
 def _presence(raw: Floats, answered: NDArray[np.bool_] | None, grid: _Grid) -> dict[str, Floats]:

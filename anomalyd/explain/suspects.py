@@ -35,6 +35,10 @@ class Graph:
         self.callers = {callee: tuple(names) for callee, names in sorted(callers.items())}
         self._component = self._components()
 
+    @property
+    def services(self) -> frozenset[str]:
+        return frozenset(self._component)
+
     def connected(self, a: str, b: str) -> bool:
         known = self._component
         return a not in known or b not in known or known[a] == known[b]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from anomalyd.detectors.absence import PATIENCE
 from anomalyd.explain import wording
+from anomalyd.explain.suspects import Graph
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
@@ -51,8 +52,9 @@ class Judge:
         reference: Reference,
         settings: JudgeSettings,
         silences: Sequence[Silence],
+        graph: Graph,
     ) -> None:
-        self._reference, self._settings = reference, settings
+        self._reference, self._settings, self._graph = reference, settings, graph
         self._findings = Findings(table, reference, settings.window, silences)
 
     def verdict(
@@ -137,10 +139,22 @@ class Judge:
                 f"have shown a change that matters; {self._settings.coverage:.0%} are required"
             )
             doubts += wording.too_weak(findings)
+        strange = self._strange_services(findings)
+        if strange:
+            doubts.append(
+                f"production has nothing of {', '.join(strange)}, which `graph` names: "
+                "there is nothing to judge it by"
+            )
         blind = _blind_services(findings)
         if blind:
             doubts.append(f"nothing could be shown of {', '.join(blind)}")
         return doubts[:REASONS]
+
+    def _strange_services(self, findings: Sequence[Finding]) -> list[str]:
+        """Of the system that the user described, yet without a single series in production."""
+        unmatched = {f.service for f in findings if f.state == "unmatched"}
+        partnered = {f.service for f in findings if f.state != "unmatched"}
+        return sorted((unmatched - partnered) & self._graph.services)
 
 
 def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:
