@@ -232,7 +232,8 @@ class Session:
         table = self.pipeline.table
         full = f"limits.series ({table.limit}) is reached: further series are not judged; raise it"
         silent = [one for source in self.sources for one in source.troubles()]
-        away = [side.trouble for side in self._sides if side.trouble]
+        back = self.plan.staging if self.plan.staging.away and not self._silent else None
+        away = [side.trouble for side in self._sides if side.trouble and side is not back]
         told = [
             *silent,
             *away,

@@ -101,7 +101,7 @@ class Control(Protocol):
         ...
 
     def report(self, run_id: str, form: ReportFormat) -> Path | None:
-        """The rendered file; None while there is none."""
+        """The rendered file; None if there is none. Raises NotReady while it is being written."""
         ...
 
     def incidents(self, run_id: str | None) -> Sequence[Incident]:

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from anomalyd.api.control import NotReady
 from anomalyd.api.keys import CONTROL
 from anomalyd.api.verdicts import FORMATS
 from anomalyd.model import RunState
@@ -33,9 +34,10 @@ async def index(request: web.Request) -> web.Response:
 async def run(request: web.Request) -> web.Response:
     control, run_id = request.app[CONTROL], request.match_info["id"]
     status = control.status(run_id)
-    reports = [
-        ending for ending, (form, _) in FORMATS.items() if control.report(run_id, form) is not None
-    ]
+    try:
+        reports = [e for e, (form, _) in FORMATS.items() if control.report(run_id, form)]
+    except NotReady:  # they are being written
+        reports = []
     return _page(
         "run.html.jinja",
         status=status,

@@ -176,9 +176,15 @@ class Here:
         return max(seconds, LEAST_PAUSE_SECONDS)
 
     async def events(self, run_id: str) -> AsyncIterator[Event]:
-        with self._daemon.hub.subscribe(run_id, lambda: None) as subscription:
-            while (event := await subscription.get()) is not None:
-                yield event
+        while True:
+            behind = asyncio.Event()
+            with self._daemon.hub.subscribe(run_id, behind.set) as subscription:
+                while not behind.is_set():
+                    event = await subscription.get()
+                    if event is None:
+                        return
+                    yield event
+            self._say("too much happened at once: some of it is not told")
 
     async def stop(self, run_id: str) -> None:
         runs = (await self._at_work()).runs

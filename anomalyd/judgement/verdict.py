@@ -26,7 +26,7 @@ LEAST_SEEN = 0.5
 LEAST_JUDGED = 0.5
 """Of the windows of the run, that must have been judged."""
 
-LONG_SHARE = 0.05
+LONG_SHARE = 0.1
 """Of a run's windows: an outage of telemetry that long leaves a doubt."""
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from anomalyd.exits import BUG
 from anomalyd.units import rfc3339
 from tests.daemon.process import fast, serving, spawned, until, with_baseline, written
 from tests.fakes.grafana import TOKEN, fake_grafana
@@ -152,6 +153,6 @@ async def test_an_error_of_ours_ends_the_process_with_a_traceback(tree, tmp_path
             await process.answers("/-/ready", lambda status, _: status == 200)
             run = await process.start()
             await process.ask(f"/api/v1/runs/{run}/stop", "POST")
-        assert await process.ended() == 1, process.said
+        assert await process.ended() == BUG, process.said
     assert process.has_said("ZeroDivisionError: a bug")
     assert process.has_said("Traceback")

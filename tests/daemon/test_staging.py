@@ -64,21 +64,22 @@ async def test_a_secret_that_is_gone_ends_the_start_in_one_sentence(shop, stagin
             pass
 
 
-async def test_a_server_away_for_a_while_is_no_fault_of_the_system(shop, staging):
+@pytest.mark.parametrize(("seconds", "outcome"), [(60, Outcome.PASS), (600, Outcome.INCONCLUSIVE)])
+async def test_a_server_away_for_a_while_is_no_fault_of_the_system(shop, staging, seconds, outcome):
     async with shop.at_work():
         run = shop.start()
         await shop.passes(1800)
         staging.trouble = refuse(503)
-        await shop.passes(300)
+        await shop.passes(seconds)
         staging.trouble = None
         await shop.passes(600)
         verdict = await shop.verdict(run)
-    assert verdict.outcome is Outcome.PASS, verdict.reasons
+    assert verdict.outcome is outcome, verdict.reasons
     assert verdict.incidents == ()
     gone = {entry.where: entry for entry in verdict.integrity}
     assert gone.keys() == {"staging", "latency", "errors", "load"}
     assert gone["staging"].kind == "no-data"
-    assert gone["staging"].end - gone["staging"].start == pytest.approx(300, abs=30)
+    assert gone["staging"].end - gone["staging"].start == pytest.approx(seconds, abs=30)
 
 
 async def test_a_server_away_for_most_of_a_run_makes_it_invalid(shop, staging):
@@ -133,17 +134,18 @@ async def test_an_unanswered_tick_can_be_given_up_without_a_trace(shop, staging)
         assert session.pipeline.courses[run.id].record.times == [*windows, windows[-1] + 30]
 
 
-async def test_ticks_that_come_late_leave_a_gap_that_is_told(shop):
+@pytest.mark.parametrize(("seconds", "outcome"), [(60, Outcome.PASS), (600, Outcome.INCONCLUSIVE)])
+async def test_ticks_that_come_late_leave_a_gap_that_is_told(shop, seconds, outcome):
     async with shop.at_work():
         run = shop.start()
         await shop.passes(1200)
-        shop.now += 240
+        shop.now += seconds
         await shop.passes(1200)
         verdict = await shop.verdict(run)
-    assert verdict.outcome is Outcome.PASS, verdict.reasons
+    assert verdict.outcome is outcome, verdict.reasons
     (gap,) = verdict.integrity
     assert (gap.kind, gap.where) == ("gap", "anomalyd")
-    assert gap.end - gap.start == 240
+    assert gap.end - gap.start == seconds
 
 
 async def test_clocks_that_differ_are_told(shop, staging):

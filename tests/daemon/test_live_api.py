@@ -1,0 +1,85 @@
+"""The API of a daemon at work: what is asked there takes effect, and shows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.daemon.process import Process, fast, serving, with_baseline, written
+
+
+@pytest.fixture
+async def daemon(staging, production, tmp_path) -> AsyncIterator[Process]:
+    tree = fast(staging.url, production.url, tmp_path / "state")
+    with_baseline(tree)
+    async with serving(written(tmp_path / "c.yaml", tree)) as served:
+        await served.answers("/api/v1/series", lambda _, told: told.get("total") == 7)
+        yield served
+
+
+async def test_a_silence_keeps_a_series_from_deciding_until_it_is_ended(daemon, staging):
+    asked = {"signal": "errors", "match": 'service="cart"', "reason": "known", "duration": "1h"}
+    status, silence = await daemon.ask("/api/v1/silences", "POST", asked)
+    assert status == 201
+    run = await daemon.start()
+    staging.failing["cart"] = 0.5
+    row = 'errors{service="cart"}'
+    await daemon.answers(
+        "/api/v1/series?match=errors",
+        lambda _, told: any(
+            one["series"] == row and one["observed"] > 0.4 for one in told["series"]
+        ),
+    )
+    assert (await daemon.ask(f"/api/v1/silences/{silence['id']}", "DELETE"))[0] == 204
+    await daemon.answers(f"/api/v1/incidents?run={run}", lambda _, told: told["total"] == 1)
+    await daemon.ask("/api/v1/silences", "POST", asked)
+    verdict = await daemon.verdict(run)
+    assert verdict["outcome"] == "fail"
+
+
+async def test_a_silenced_series_is_listed_in_the_verdict(daemon, staging):
+    asked = {"signal": "errors", "reason": "being replaced", "duration": "1h"}
+    await daemon.ask("/api/v1/silences", "POST", asked)
+    staging.failing["cart"] = 0.5
+    run = await daemon.start()
+    await daemon.answers(f"/api/v1/runs/{run}", lambda _, told: told["phase"] == "steady")
+    verdict = await daemon.verdict(run)
+    assert verdict["outcome"] != "fail"
+    assert verdict["incidents"] == []
+    assert 'errors{service="cart"}' in verdict["coverage"]["silenced"]
+
+
+async def test_a_note_is_in_the_run_and_in_its_report(daemon):
+    run = await daemon.start()
+    status, noted = await daemon.ask(f"/api/v1/runs/{run}/notes", "POST", {"text": "cold cache"})
+    assert (status, noted["notes"]) == (201, ["cold cache"])
+    await daemon.verdict(run)
+    path = f"/api/v1/runs/{run}/report.json"
+    report = await daemon.answers(path, lambda status, _: status == 200)
+    assert report["run"]["notes"] == ["cold cache"]
+
+
+async def test_a_report_that_is_being_written_is_told_apart_from_none(daemon):
+    run = await daemon.start()
+    status, told = await daemon.ask(f"/api/v1/runs/{run}/report.json")
+    assert (status, told["error"]["code"]) == (404, "no_report")
+    await daemon.verdict(run)
+    status, told = await daemon.ask(f"/api/v1/runs/{run}/report.json")
+    assert status == 200 or told["error"]["code"] == "not_ready"
+
+
+async def test_what_the_daemon_does_is_on_its_metrics_page(daemon):
+    run = await daemon.start()
+    await daemon.verdict(run)
+    _, text = await daemon.ask("/metrics")
+    assert f'anomalyd_run_verdict{{outcome="inconclusive",run="{run}"}} 1.0' in text
+    assert 'anomalyd_source_up{source="staging"} 1.0' in text
+
+
+async def test_the_page_of_a_run_is_there_before_and_after_its_reports(daemon):
+    run = await daemon.start()
+    for _ in range(2):
+        status, page = await daemon.ask(f"/runs/{run}")
+        assert (status, run in page) == (200, True)
+        await daemon.verdict(run)
