@@ -37,6 +37,8 @@ from anomalyd.waiting import unless, within
 
 log = logging.getLogger(__name__)
 
+Ended = Callable[[Finished], None]
+
 LOOK_AGAIN_SECONDS = 5.0
 STOPPING = "the daemon is stopping; nothing was applied"
 
@@ -130,12 +132,13 @@ class Daemon:
                 handle.shutdown()
 
     async def _run(self, store: Store, metrics: Callable[[], bytes]) -> None:
-        def written(finished: Finished, paths: list[Path]) -> None:
-            self._remember_outcomes(store)
-            self._reported(finished, paths)
-
-        reporter = Reporter(store, lambda: self.config, self._clock, written)
+        reporter = Reporter(store, lambda: self.config, self._clock, self._reported)
         reporter.put_missed()
+
+        def ended(finished: Finished) -> None:
+            self._remember_outcomes(store)
+            reporter.put(finished)
+
         async with self._api(store, reporter, metrics), asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(self._watchdog(), name="watchdog"),
@@ -143,7 +146,7 @@ class Daemon:
             ]
             if self.upkeep is not None:
                 background.append(tasks.create_task(self.upkeep.run(), name="baseline upkeep"))
-            await self._sessions(store, reporter)
+            await self._sessions(store, ended)
             self._notifier.stopping("draining")
             await reporter.join()
             for task in background:
@@ -175,11 +178,11 @@ class Daemon:
             log.info("listening on http://%s:%d", *self.address)
             yield
 
-    async def _sessions(self, store: Store, reporter: Reporter) -> None:
+    async def _sessions(self, store: Store, ended: Ended) -> None:
         """One session after another, each with the configuration of its time."""
         while not self._stopping:
             try:
-                await self._deliver(store, reporter)
+                await self._deliver(store, ended)
             except* USER_ERRORS as refused:
                 if self._proven is None or self.config is self._proven:
                     raise
@@ -188,7 +191,7 @@ class Daemon:
                 self.config = self._proven
                 self._say_applied(told)
 
-    async def _deliver(self, store: Store, reporter: Reporter) -> None:
+    async def _deliver(self, store: Store, ended: Ended) -> None:
         """Sessions on the same sinks: what waits for delivery outlives a reload of other things."""
         config = self.config
         context = Context(store.memory, config.step, config.api.external_url, self._clock)
@@ -204,16 +207,14 @@ class Daemon:
                         config.step,
                     ):
                         self._wake.clear()
-                        await self._work(self.config, store, delivery, reporter)
+                        await self._work(self.config, store, delivery, ended)
                 finally:
                     await delivery.drain()
         finally:
             await delivery.stop()
 
-    async def _work(
-        self, config: Config, store: Store, delivery: Delivery, reporter: Reporter
-    ) -> None:
-        session = Session(config, store, self.hub, delivery, reporter.put, self._clock)
+    async def _work(self, config: Config, store: Store, delivery: Delivery, ended: Ended) -> None:
+        session = Session(config, store, self.hub, delivery, ended, self._clock)
         async with contextlib.AsyncExitStack() as stack:
             if await unless(self._wake, stack.enter_async_context(session)) is None:
                 return
