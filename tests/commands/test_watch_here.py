@@ -112,7 +112,7 @@ async def test_one_interruption_ends_the_command_and_judges(config, number, tmp_
 
 async def test_two_interruptions_kill_a_command_with_all_its_children(config, tmp_path):
     pid = tmp_path / "pid"
-    stubborn = f"trap '' INT TERM; sleep 30 & echo $! > {pid}; while :; do sleep 1; done"
+    stubborn = f"trap '' INT TERM; sleep 600 & echo $! > {pid}; while :; do sleep 1; done"
     async with watching(config, "sh", "-c", stubborn) as process:
         await process.says("run is active")
         process.child.send_signal(signal.SIGINT)

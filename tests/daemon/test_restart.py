@@ -219,7 +219,12 @@ async def test_an_error_of_ours_leaves_the_last_good_snapshot(shop, monkeypatch)
 
     async def at_fault() -> None:
         async with shop.at_work() as session:
-            monkeypatch.setattr(session.pipeline, "process", lambda batch: 1 / 0)
+
+            def half_done(batch: object) -> None:
+                session.pipeline.window_end = shop.now
+                raise ZeroDivisionError
+
+            monkeypatch.setattr(session.pipeline, "process", half_done)
             await shop.passes(10)
 
     with pytest.raises(ZeroDivisionError):
