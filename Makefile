@@ -23,7 +23,7 @@ test: lint tools ## lint, type-check and run every test
 	$(BIN)/python -m pytest -q $(ARGS)
 
 e2e: venv-dev tools ## judge real runs beside real servers, end to end (nine minutes)
-	$(BIN)/python -m pytest -q tests/e2e $(ARGS)
+	$(BIN)/python -m pytest -q -m e2e tests/e2e tests/demo $(ARGS)
 
 bench: venv-dev tools ## measure against the peers, write bench/results.json
 	$(BIN)/python -m bench $(ARGS)
