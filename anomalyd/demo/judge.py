@@ -15,6 +15,8 @@ import aiohttp
 from anomalyd.demo.process import DemoError, spawn, stop
 
 REPORTS = ("json", "xml", "md", "html")
+FILES = {"xml": "junit.xml"}
+"""Where a report's file is not named report with its ending."""
 LISTENING = re.compile(rb"listening on (http://\S+)")
 
 
@@ -110,7 +112,7 @@ class Judge:
 
     def reports(self, run_id: str) -> list[Path]:
         directory = self.state / "reports" / run_id
-        return [directory / f"report.{form}" for form in REPORTS]
+        return [directory / FILES.get(form, f"report.{form}") for form in REPORTS]
 
     async def fit(self) -> int:
         """Fit the baseline of what was seen of production; returns how many series it has."""

@@ -15,6 +15,7 @@ from anomalyd.demo.judge import Api, Judge
 from anomalyd.demo.plan import Plan
 from anomalyd.demo.process import DemoError
 from anomalyd.demo.system import Target
+from anomalyd.report import FORMATS
 
 
 @asynccontextmanager
@@ -138,3 +139,8 @@ async def test_a_fit_without_history_is_told_with_its_log(tmp_path: Path) -> Non
     with pytest.raises(DemoError, match=r"could not be fitted; .*anomalyd\.log says why"):
         await judge.fit()
     assert judge.log.read_text("utf-8").startswith("anomalyd: ")
+
+
+def test_the_reports_that_are_named_are_the_ones_that_are_written(tmp_path: Path) -> None:
+    named = {path.name for path in Judge(tmp_path).reports("run")}
+    assert named == {form.filename for form in FORMATS}
