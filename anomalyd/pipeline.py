@@ -17,6 +17,7 @@ import numpy as np
 
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
+from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.explain.suspects import Graph
 from anomalyd.judgement import tell
@@ -93,7 +94,7 @@ class Pipeline:
         scores = self.bank.score(context, judged, watched)
         self.evidence = scores.log_evidence
         quiet = self.board.quiet(self.silences, batch.time)
-        changed = self.anomalies.step(context, scores, self._thresholds(), judged, quiet)
+        changed = self.anomalies.step(context, scores, self._thresholds(scores), judged, quiet)
         touched = [i for c in self._under_way() for i in self._tell(c, context, scores)]
         touched += self.incidents.close_due(batch.time)
         calm = ~self.anomalies.firing
@@ -101,11 +102,13 @@ class Pipeline:
         self.bank.forget_evidence(changed.resolved)
         return self.incidents.get(touched)
 
-    def use_baseline(self, baseline: Baseline | None) -> None:
-        """Judge by `baseline` from the next window on."""
+    def use_baseline(self, baseline: Baseline | None, transfer: Transfer | None = None) -> None:
+        """Judge by `baseline`, and what accepted runs taught, from the next window on."""
         lookup = Lookup(baseline) if baseline is not None else None
         settings = self.settings
-        self.reference = Reference(self.table, lookup, settings.run_label, settings.totals)
+        self.reference = Reference(
+            self.table, lookup, settings.run_label, settings.totals, transfer
+        )
         self._share_out()
 
     def start_run(self, run: Run) -> None:
@@ -199,10 +202,17 @@ class Pipeline:
             watched[course.deciding] |= of_absences
         return judged, watched
 
-    def _thresholds(self) -> Floats:
+    def _thresholds(self, scores: Scores) -> Floats:
+        """e-BH (Wang and Ramdas, "False discovery rate control with e-values", 2022): k series
+        fire together once each has 1/k of the evidence that one alone would need. In a good run
+        that needs a mean e-value of 1 / false_fail, whatever the series have in common."""
         thresholds = np.full(len(self.table), np.inf)
         for course in self._under_way():
-            thresholds[course.deciding] = course.log_threshold
+            found = np.sort(scores.log_evidence[course.deciding])[::-1]
+            needed = course.log_threshold - np.log(np.arange(1, len(found) + 1))
+            together = np.flatnonzero(found >= needed)
+            at = together[-1] if together.size else 0
+            thresholds[course.deciding] = needed[at] if len(needed) else course.log_threshold
         return thresholds
 
     def _log_threshold(self, deciding: int) -> float:

@@ -34,7 +34,7 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "spread": (LOAD_BINS,),
 }
 _ARRAYS = tuple(field.name for field in dataclasses.fields(Profiles) if field.name != "keys")
-_OPTIONAL = frozenset({"floor", "rate", "events", "spread"})
+_OPTIONAL = frozenset({"floor", "rate", "events", "spread", "burst"})
 _MAY_BE_NAN = frozenset({"rate"})
 
 

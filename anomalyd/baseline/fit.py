@@ -27,7 +27,7 @@ from anomalyd.baseline.curves import (
 )
 from anomalyd.baseline.persistence import persistence
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
-from anomalyd.baseline.rates import bad_rates
+from anomalyd.baseline.rates import MOST_BURST, bad_rates, burstiness
 from anomalyd.baseline.scales import noise_floor, transform
 from anomalyd.model import Floats, Kind, Ratio, Rows, Signal
 
@@ -179,6 +179,7 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     bands = (curves.T[np.newaxis] + offsets - middle) / scale
     trimmed = np.where(np.isfinite(residual), values, np.nan)
     rate, events = bad_rates(trimmed, counts, axis) if binomial else _no_rates(len(rows))
+    burst = burstiness(trimmed * counts, counts) if binomial else np.full(len(rows), MOST_BURST)
     return {
         "keys": [each.keys[row] for row in rows],
         "logarithmic": logarithmic,
@@ -194,6 +195,7 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
         "floor": floor,
         "rate": rate,
         "events": events,
+        "burst": burst,
     }
 
 
@@ -290,4 +292,5 @@ def _join(parts: Sequence[Mapping[str, Any]], centres: Floats) -> Profiles:
         rate=joined("rate", single, LOAD_BINS),
         events=joined("events", single, LOAD_BINS),
         spread=joined("spread", np.float16, LOAD_BINS),
+        burst=joined("burst", single),
     )

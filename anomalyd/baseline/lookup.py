@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES, Baseline, Single
-from anomalyd.baseline.rates import pooled_rates, upper_rate
+from anomalyd.baseline.rates import MOST_BURST, pooled_rates, upper_rate
 from anomalyd.model import Floats, Rows
 
 BAND = (0.05, 0.95)
@@ -64,6 +64,7 @@ class Lookup:
             decoded[1],
             decoded[2] - decoded[1],
         )
+        self.burst = p.burst if len(p.burst) == n else np.full(n, MOST_BURST, np.float32)
         self._least = np.where(decoded[0].min(axis=0, initial=np.inf) >= 0, 0.0, -np.inf)
         self._pool = self._pooling(p.support)
         seen = p.support > 0
@@ -112,6 +113,11 @@ class Lookup:
         """From the residual's scale back to the unit of the values."""
         log = self._logarithmic[rows]
         return np.where(log, np.exp(np.where(log, location, 0.0)), location)
+
+    def shifted(self, values: Floats, shift: Floats, rows: Rows) -> Floats:
+        """Values in their unit moved by `shift` in the residual's scale."""
+        log = self._logarithmic[rows]
+        return np.where(log, values * np.exp(np.where(log, shift, 0.0)), values + shift)
 
     def noise(self, load: float, rows: Rows) -> Floats:
         """Scale of one-step innovations at this load: float64[n]; that of the noisiest bin where

@@ -36,8 +36,10 @@ class Profiles:
     floor: float32[n], what smaller values count as where logarithmic. rate: float32[b, n], bad
     per total over all of a bin's events, NaN where the signal is not a ratio of counts. events:
     float32[b, n], how many independent events that rate rests on. spread: float16[b, n],
-    noise in each bin over `noise`, which is that of the noisiest bin: in (0, 1]. Without these
-    four (empty) nothing is floored, no rate is known and noise is the same at every load.
+    noise in each bin over `noise`, which is that of the noisiest bin: in (0, 1]. burst: float32[n],
+    relative variance of the mean of a ratio's bad count from window to window. Without these
+    five (empty) nothing is floored, no rate is known, noise is the same at every load and
+    errors are as bursty as they may be.
     """
 
     keys: tuple[str, ...]
@@ -56,6 +58,7 @@ class Profiles:
     rate: Single = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float32))
     events: Single = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float32))
     spread: Half = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float16))
+    burst: Single = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from anomalyd.model import Floats
 POOLED_WEIGHT = 0.02
 """Share of all events that the pooled rate weighs against a bin's own."""
 
+LEAST_BURST, MOST_BURST = 0.01, 0.2
+"""Bounds of 1/r: errors are never quite independent, and beyond r = 5 they are incidents."""
+
 ONE_SIDED = 1.645
 """Normal quantile of the upper bound: 95% one-sided."""
 
@@ -42,6 +45,21 @@ def pooled_rates(rate: Floats, events: Floats) -> tuple[Floats, Floats]:
     bad = (np.nan_to_num(rate) * events).sum(axis=0)
     pooled = np.where(total > 0, bad / np.where(total > 0, total, 1.0), np.nan)
     return pooled, total / (1.0 + POOLED_WEIGHT * len(events))
+
+
+def burstiness(bad: Floats, total: Floats) -> Floats:
+    """Relative variance of the mean that `bad` has from window to window, with its upper
+    uncertainty: 1/r of a negative binomial, float64[s] of float64[s, t] counts.
+
+    Pearson's X² over its degrees of freedom is 1 + mean / r; one standard error is added, so that
+    a few bad requests are not taken for none but chance.
+    """
+    seen = (total > 0) & np.isfinite(bad)
+    bad, total = np.where(seen, bad, 0.0), np.where(seen, total, 0.0)
+    free = np.maximum(seen.sum(axis=1) - 1, 1)
+    mean = np.where(seen, bad, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    extra = dispersion(bad, total) - 1 + np.sqrt(2 / free)
+    return np.clip(extra / np.maximum(mean, 1e-9), LEAST_BURST, MOST_BURST)
 
 
 def dispersion(bad: Floats, total: Floats) -> Floats:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from anomalyd.detectors.absence import Absence
 from anomalyd.detectors.base import Detector
-from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.count_deviation import CountDeviation
 from anomalyd.detectors.cusum import Cusum
 from anomalyd.detectors.ewma import Ewma
 from anomalyd.detectors.run_shift import RunShift
+from anomalyd.detectors.step_change import StepChange
 from anomalyd.detectors.trend import Trend
 
 DETECTORS: tuple[tuple[Callable[[], Detector], float], ...] = (
-    (BaselineDeviation, 0.40),
+    (StepChange, 0.40),
     (CountDeviation, 0.95),
     (RunShift, 0.25),
     (Cusum, 0.15),
@@ -24,3 +24,7 @@ DETECTORS: tuple[tuple[Callable[[], Detector], float], ...] = (
 )
 """Each with its share of a series' evidence. Rows with a residual are judged by all but
 `count_deviation`, ratios of counts by `count_deviation` alone: the shares sum to at most 1."""
+
+
+def share_of(detector: type[Detector]) -> float:
+    return next(share for factory, share in DETECTORS if factory is detector)

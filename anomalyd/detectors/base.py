@@ -37,16 +37,17 @@ class Context:
     """What is known of every row of the table at one disjoint window; arrays are float64[n].
 
     value: NaN where absent. residual: the value in the scale of its profile (log where that is
-    logarithmic) less the expected one; positive is up; NaN
-    without a profile and for ratios of counts. sampling: variance
-    of the residual from the number of requests. noise: scale of production's one-step
-    innovations; phi: their autocorrelation. offset: prior sd of the run's constant difference
-    from production; slope: prior sd of its slope in `load`. load: log load less the centre of
-    production's, stretched beyond its range. tolerate: largest change that does not matter, in
-    the residual's scale. sign: +1 where worse is up, -1 down, 0 both. bad, total: counts behind
-    an error ratio, NaN elsewhere; bad_ratio: the ratio that production shows, with its upper
-    uncertainty. answered: the row's signal was evaluated. usual: production has the row nearly
-    always, and its longest gap in windows is `gap`.
+    logarithmic) less the expected one; positive is up; NaN without a profile and for ratios of
+    counts. sampling: variance of the residual from the number of requests. noise: scale of
+    production's one-step innovations; phi: their autocorrelation; wander: sd of a slower part over
+    the noise's; sure: how many windows of the run's own its scale counts for. offset: prior sd of
+    the run's constant difference from production; slope: prior sd of its slope in `load`. load: log
+    load less the centre of production's, stretched beyond its range. tolerate: largest change that
+    does not matter, and size: what 100% is, in the residual's scale. sign: +1 where worse is up, -1
+    down, 0 both. bad, total: counts behind an error ratio, NaN elsewhere; bad_ratio: the ratio that
+    production shows, with its upper uncertainty; burst: relative variance of the bad count's mean
+    from window to window. answered: the row's signal was evaluated. usual: production has the row
+    nearly always, and its longest gap in windows is `gap`.
     """
 
     time: float
@@ -56,14 +57,18 @@ class Context:
     sampling: Floats
     noise: Floats
     phi: Floats
+    wander: Floats
+    sure: Floats
     offset: Floats
     slope: Floats
     load: Floats
     tolerate: Floats
+    size: Floats
     sign: Floats
     bad: Floats
     total: Floats
     bad_ratio: Floats
+    burst: Floats
     answered: Mask
     usual: Mask
     gap: Floats

@@ -8,6 +8,8 @@ import numpy as np
 
 from anomalyd.baseline import transfer
 from anomalyd.baseline.lookup import Lookup
+from anomalyd.baseline.rates import MOST_BURST
+from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.model import Floats, Gauge, Kind, Labels, Rate, Ratio, Rows, Signal, Worse
 from anomalyd.signals.selector import parse_selector
@@ -55,8 +57,10 @@ class Reference:
         lookup: Lookup | None,
         run_label: str | None,
         totals: bool = True,
+        transfer: Transfer | None = None,
     ) -> None:
         self._table, self._lookup, self._run_label = table, lookup, run_label
+        self._transfer = transfer
         self._skipped = frozenset(
             signal.name for signal in table.signals if not totals and _is_total(signal)
         )
@@ -64,6 +68,15 @@ class Reference:
         self._fixed: dict[str, Floats] = {}
         self.partner: Rows = np.zeros(0, dtype=np.intp)
         self.extend()
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """Of every row."""
+        return [self._table.signals[i].kind for i in self._table.signal_index]
+
+    @property
+    def accepted_runs(self) -> int:
+        return self._transfer.runs if self._transfer is not None else 0
 
     @property
     def known(self) -> bool:
@@ -123,11 +136,61 @@ class Reference:
             if self._lookup is not None:
                 profile = getattr(self._lookup.baseline.profiles, name)
                 fixed[name][has] = profile[self.partner[has]]
+        fixed |= self._transferred(fixed, has)
         fixed["usual"], fixed["gap"] = np.zeros(len(has)), np.zeros(len(has))
         if self._lookup is not None and has.any():
             usual, gap = self._lookup.expected_present(self.partner[has])
             fixed["usual"][has], fixed["gap"][has] = usual, gap
         return fixed
+
+    def assumed(self, rows: Rows) -> Floats:
+        """The residual that is expected of `rows` already: float64[len(rows)]."""
+        return self._fixed["mean"][rows]
+
+    def sizes(self, rows: Rows) -> Floats:
+        """What 100% is in the residual's scale: float64[len(rows)]."""
+        f = {name: self._fixed[name][rows] for name in ("logarithmic", "median", "noise")}
+        return np.where(f["logarithmic"] == 1.0, 1.0, np.maximum(np.abs(f["median"]), f["noise"]))
+
+    def _transferred(self, fixed: dict[str, Floats], has: Mask) -> dict[str, Floats]:
+        """What accepted runs taught, or what is assumed before any: float64[n] each."""
+        known, n = self._transfer, len(has)
+        size = np.where(
+            fixed["logarithmic"] == 1.0, 1.0, np.maximum(np.abs(fixed["median"]), fixed["noise"])
+        )
+        before = {
+            "mean": np.zeros(n),
+            "slope": np.zeros(n),
+            "offset": fixed["offset"] * size,
+            "slope_sd": transfer.SLOPE * size,
+            "factor": np.ones(n),
+            "phi": fixed["phi"],
+            "wander": np.full(n, transfer.WANDER),
+            "sure": np.full(n, transfer.SURE),
+            "burst": np.full(n, MOST_BURST),
+            "known_ratio": np.full(n, np.nan),
+        }
+        if self._lookup is not None:
+            before["burst"][has] = self._lookup.burst[self.partner[has]]
+        if known is None:
+            return before
+        learned = {
+            "mean": known.mean,
+            "slope": known.slope,
+            "offset": known.offset,
+            "slope_sd": known.slope_sd,
+            "factor": known.noise,
+            "phi": known.phi,
+            "wander": known.wander,
+            "sure": known.sure,
+            "burst": known.burst,
+            "known_ratio": known.bad_ratio,
+        }
+        partner = self.partner[has]
+        for name, values in learned.items():
+            found = values[partner]
+            before[name][has] = np.where(np.isfinite(found), found, before[name][has])
+        return before
 
     def band(self, load: float, rows: Rows) -> Band:
         """Expected values of `rows` at `load` (per unit of capacity); arrays of len(rows)."""
@@ -139,17 +202,28 @@ class Reference:
         expected = self._lookup.at(load, partner)
         rate, upper = self._lookup.rates(load, partner)
         counted = np.isfinite(rate)
+        shift = self._shift(load, rows[has])
+        centre, low, high = (
+            self._lookup.shifted(value, shift, partner)
+            for value in (expected.center, expected.low, expected.high)
+        )
+        known = self._fixed["known_ratio"][rows[has]]
         part = Band(
-            np.where(counted, rate, expected.center),
-            np.where(counted, np.clip(expected.low, 0.0, rate), expected.low),
-            np.where(counted, np.maximum(expected.high, upper), expected.high),
-            expected.location,
-            upper,
-            self._lookup.noise(load, partner),
+            np.where(counted, rate, centre),
+            np.where(counted, np.clip(expected.low, 0.0, rate), low),
+            np.where(counted, np.maximum(expected.high, upper), high),
+            expected.location + shift,
+            np.fmax(upper, known),
+            self._lookup.noise(load, partner) * self._fixed["factor"][rows[has]],
             expected.extrapolated,
         )
         band.put(has, part)
         return band
+
+    def _shift(self, load: float, rows: Rows) -> Floats:
+        """How much staging's usual residual differs from 0 at this load: float64[len(rows)]."""
+        f = self._fixed
+        return f["mean"][rows] + f["slope"][rows] * self._stretched(np.full(len(rows), load))
 
     def context(
         self,
@@ -168,8 +242,9 @@ class Reference:
         counted = (f["ratio"] == 1.0) & np.isfinite(counts)
         size = np.maximum(np.abs(f["median"]), band.noise)
         tolerate = np.where(logarithmic, np.log1p(f["relative"]), f["relative"] * size)
-        scale = np.where(logarithmic, 1.0, size)
-        allowed = transfer.ERROR_FACTOR * band.bad_ratio + transfer.ERROR_SLACK
+        known = np.isfinite(f["known_ratio"])
+        factor = np.where(known, transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
+        allowed = factor * band.bad_ratio + transfer.ERROR_SLACK
         events = np.where(counts > 0, counts, np.inf)
         arrivals = np.where(f["traffic"] == 1.0, np.maximum(band.expected * window, 1.0), np.inf)
         return Context(
@@ -180,13 +255,17 @@ class Reference:
             sampling=np.nan_to_num(f["sampling"] / events + 1 / arrivals),
             noise=band.noise,
             phi=np.nan_to_num(f["phi"]),
-            offset=f["offset"] * scale,
-            slope=transfer.SLOPE * scale,
+            wander=f["wander"],
+            sure=f["sure"],
+            offset=f["offset"],
+            slope=f["slope_sd"],
             load=self._stretched(loads),
             tolerate=tolerate + f["absolute"],
+            size=np.where(logarithmic, 1.0, size),
             sign=f["sign"],
             bad=np.where(counted, values * counts, np.nan),
             total=np.where(counted, counts, np.nan),
+            burst=f["burst"],
             bad_ratio=np.where(counted, np.minimum(allowed, 1.0), np.nan),
             answered=answered,
             usual=f["usual"] > 0,
@@ -209,7 +288,8 @@ class Reference:
         position = np.log(np.where(loads > 0, loads, np.nan))
         beyond = position - np.clip(position, bins[0], bins[-1])
         centred = position - (bins[0] + bins[-1]) / 2
-        return np.nan_to_num(centred + transfer.STRETCH * beyond)
+        centre = self._transfer.centre if self._transfer is not None else 0.0
+        return np.nan_to_num(centred + transfer.STRETCH * beyond - centre)
 
     # Effects of single rows, for findings --------------------------------------------------
 

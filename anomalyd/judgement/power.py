@@ -1,8 +1,4 @@
-"""What the run could have shown, and what would have passed: our own statistic, inverted.
-
-Both questions are answered by replaying the run's own windows through a fresh `Bank` with the
-deviation made larger or smaller, so the answer is that of the judge, not of a formula about it.
-"""
+"""What the run could have shown, and what would have passed: our own statistic, inverted."""
 
 from __future__ import annotations
 
@@ -11,56 +7,87 @@ from dataclasses import replace
 
 import numpy as np
 
+from anomalyd.detectors import share_of
 from anomalyd.detectors.base import Context, Mask
+from anomalyd.detectors.count_deviation import EXCESS, CountDeviation
+from anomalyd.detectors.level_filter import LevelFilter
+from anomalyd.detectors.mixture import HAZARD as COUNT_HAZARD
+from anomalyd.detectors.step_change import HAZARD, SIZES, StepChange
 from anomalyd.judgement.evidence import Bank
 from anomalyd.model import Floats
 
-ROTATIONS = 5
-"""The run's own noise, rotated in time, gives five runs; four must fire: power 80%."""
+POWER = 0.84
+"""Normal quantile of 80%."""
+
+COST = {
+    "step": float(np.log(1 / (share_of(StepChange) * HAZARD)) + np.log(len(SIZES)) + 0.5),
+    "count": float(
+        np.log(1 / (share_of(CountDeviation) * COUNT_HAZARD)) + np.log(len(EXCESS)) + 0.5
+    ),
+}
+"""Nats that a mixture pays for not knowing what it bets on: its share of the series' evidence, the
+onset (and those spent before it), the size."""
+
+EFFICIENCY = 0.75
+"""Of the information in a normal's mean that a bet of Student t, at a scale that covers, keeps."""
 
 STEPS = 9
 LARGEST_LOG = np.log(11.0)
 """Sizes are searched up to eleven-fold (or a ratio of 1); beyond that nothing would be learnt."""
 
-ROWS_AT_ONCE = 20_000
-
 
 def detectable(contexts: Sequence[Context], log_threshold: Floats, largest: Floats) -> Floats:
     """Smallest persistent shift, beginning a quarter into the run, that fires with 80% power.
 
-    contexts: the judged windows, each of n rows, taken to be good. largest: float64[n], the size
-    searched up to, in the residual's scale (bad ratio for counts). Returns float64[n], inf where
-    not even that fires.
+    contexts: the judged windows, each of n rows. largest: float64[n], the size searched up to, in
+    the residual's scale (bad ratio for counts). Returns float64[n], inf where not even that fires.
+
+    The judge's own filter tells what a unit step leaves of itself in every innovation, and so how
+    much information on its size the run holds; from it follow the mean and sd of the evidence at
+    every size, which a normal approximation inverts. (A test holds it to the size at which runs
+    with a step put into them do fire.)
     """
     n, windows = len(log_threshold), len(contexts)
     if n == 0 or windows < 2:
         return np.full(n, np.inf)
-    rotations = max(1, min(ROTATIONS, ROWS_AT_ONCE // n, windows))
-    copies = np.tile(np.arange(n), rotations)
-    centred = _centred(contexts)
-    noise = [
-        np.concatenate(
-            [centred[(t + r * windows // rotations) % windows] for r in range(rotations)]
-        )
-        for t in range(windows)
-    ]
-    onset = max(1, windows // 4)
-    needed = int(np.ceil(0.8 * rotations))
+    known, counted = _information(contexts, max(1, windows // 4))
+    is_count = np.isfinite(contexts[0].bad_ratio)
+    need = log_threshold + np.where(is_count, COST["count"], COST["step"])
+    reach = POWER + np.sqrt(POWER**2 + 2 * need)
+    information = np.where(is_count, counted, EFFICIENCY * known)
+    with np.errstate(divide="ignore"):
+        size = contexts[0].tolerate + reach / np.sqrt(information)
+    return np.where(size <= largest, size, np.inf)
 
-    def fires(size: Floats) -> Mask:
-        shift = np.tile(size, rotations)
-        shifted = [
-            _moved(context.take(copies), noise[t], shift if t >= onset else shift * 0)
-            for t, context in enumerate(contexts)
-        ]
-        crossed = _peak(shifted) >= np.tile(log_threshold, rotations)
-        return crossed.reshape(rotations, n).sum(axis=0) >= needed
 
-    return _smallest(fires, largest)
+def _information(contexts: Sequence[Context], onset: int) -> tuple[Floats, Floats]:
+    """What the run tells of a step at window `onset`, 1 / size²: float64[n] each, from innovations
+    of the residual and from counts."""
+    n = len(contexts[0].value)
+    ordinary = LevelFilter()
+    ordinary.resize(n)
+    response, known, counted = np.zeros((4, n)), np.zeros(n), np.zeros(n)
+    for t, context in enumerate(contexts):
+        flat = replace(context, residual=np.where(np.isfinite(context.residual), 0.0, np.nan))
+        found = ordinary.predict(flat)
+        response *= LevelFilter.decay(context)
+        if t >= onset:
+            left = 1 - (response * LevelFilter.design(context)).sum(axis=0)
+            known += np.where(found.seen, (left / found.sd) ** 2, 0.0)
+            response += np.where(found.seen, found.gains * left, 0.0)
+            counted += _of_counts(context)
+        ordinary.update(flat, found, found.seen)
+    return known, counted
+
+
+def _of_counts(context: Context) -> Floats:
+    mean = context.total * np.minimum(context.bad_ratio + context.tolerate, 1.0)
+    return np.nan_to_num(context.total**2 / np.maximum(mean + context.burst * mean**2, 1e-9))
 
 
 def passing_share(contexts: Sequence[Context], log_threshold: Floats) -> Floats:
-    """The largest share float64[n] of the deviation seen (residual, bad count) that would pass."""
+    """The largest share float64[n] of the deviation seen (residual, bad count) that would pass: the
+    run's own windows through a fresh `Bank`, with the deviation made smaller."""
     n = len(log_threshold)
 
     def fires(share: Floats) -> Mask:
@@ -79,21 +106,6 @@ def _smallest(fires: Callable[[Floats], Mask], largest: Floats, power: int = 2) 
         hit = fires(largest * middle**power)
         high, low = np.where(hit, middle, high), np.where(hit, low, middle)
     return np.where(never, np.inf, largest * high**power)
-
-
-def _centred(contexts: Sequence[Context]) -> list[Floats]:
-    residuals = np.array([context.residual for context in contexts])
-    known = np.isfinite(residuals).any(axis=0)
-    centre = np.zeros(residuals.shape[1])
-    if known.any():
-        centre[known] = np.nanmedian(residuals[:, known], axis=0)
-    return list(residuals - centre)
-
-
-def _moved(context: Context, residual: Floats, shift: Floats) -> Context:
-    direction = np.where(context.sign < 0, -1.0, 1.0)
-    bad = np.minimum(context.bad + shift * context.total, context.total)
-    return replace(context, residual=residual + direction * shift, bad=bad)
 
 
 def _peak(contexts: Sequence[Context]) -> Floats:

@@ -68,7 +68,7 @@ class Judge:
             run_id=course.run.id,
             outcome=outcome,
             reasons=tuple(reasons),
-            reference="production" if self._reference.known else "none",
+            reference=self._named_reference(),
             budget=self._settings.false_fail,
             coverage=coverage,
             findings=tuple(findings),
@@ -82,6 +82,11 @@ class Judge:
             ),
             shadow=self._settings.shadow,
         )
+
+    def _named_reference(self) -> str:
+        if not self._reference.known:
+            return "none"
+        return "accepted-runs" if self._reference.accepted_runs else "production"
 
     def _decide(
         self, course: Course, findings: Sequence[Finding], coverage: Coverage

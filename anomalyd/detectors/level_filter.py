@@ -1,0 +1,142 @@
+"""What a good run leads us to expect of each residual next: a Kalman filter per row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyd.detectors.base import Arrays, Context, Mask, RowState
+from anomalyd.model import Floats, Rows
+
+CLIP = 3.0
+"""Sds of an innovation that may move what is known of the run's offset."""
+
+WANDER_SECONDS = 500.0
+"""Part of a good run's noise is slower than one lag tells."""
+
+ORDINARY = 1.21
+"""Mean of min(z², CLIP²) for Student t with 4 degrees of freedom of scale 1 is 1.47, for a normal
+of the sd that such a scale is fitted to cover rather less: between the two."""
+
+SCALES = (0.6, 3.0)
+"""How far a run's own noise may move the variance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One window, float64[n]: the innovation (0 where not seen), its sd, and the gains of the
+    states float64[4, n]; prior: the state after the time update, and its covariance."""
+
+    innovation: Floats
+    sd: Floats
+    gains: Floats
+    seen: Mask
+    mean: Floats
+    cov: Floats
+
+
+class LevelFilter:
+    """A good run differs from production by an unknown constant o and a slope b in load, both with
+    the context's prior sds about 0, by AR(1) noise a with the context's phi and innovation scale,
+    and by a slower wander d; sampling noise v comes on top:
+
+        residual = o + b·load + a + d + v,   a' = phi·a + w,   d' = rho·d + u
+
+    o and b are integrated out, so that autocorrelation and a constant difference between the
+    environments are expected rather than evidence. What an innovation has beyond 3 sds is taken
+    for a shock of a: one absurd window would otherwise make the next ones surprising. The run's
+    own innovations correct the variance, slowly, unless `own_scale` is off.
+
+    State: mean float64[4, n] of (o, b, a, d), cov float64[4, 4, n], count and scale float64[n].
+    Reference: Harvey, "Forecasting, Structural Time Series Models and the Kalman Filter", 1989,
+    3.2; the scale as in West and Harrison, "Bayesian Forecasting and Dynamic Models", 1997, 4.5.
+    """
+
+    def __init__(self, *, own_scale: bool = True) -> None:
+        self._own_scale = own_scale
+        self.mean: Floats = np.zeros((4, 0))
+        self.cov: Floats = np.zeros((4, 4, 0))
+        self._rows = RowState(count=0, scale=1)
+
+    @property
+    def count(self) -> Floats:
+        return self._rows["count"]
+
+    def resize(self, n: int) -> None:
+        more = n - self.mean.shape[-1]
+        self.mean = np.pad(self.mean, ((0, 0), (0, more)))
+        self.cov = np.pad(self.cov, ((0, 0), (0, 0), (0, more)))
+        self._rows.resize(n)
+
+    def predict(self, context: Context) -> Prediction:
+        decay, mean, cov = self.decay(context), self.mean, self.cov
+        old = self.count > 0
+        noise = context.noise**2 * self._rows["scale"]
+        own = noise / (1 - context.phi**2)
+        wander = context.wander**2 * own
+        mean = np.where(old, mean, 0.0) * decay
+        cov = cov * decay[:, np.newaxis] * decay
+        cov[2, 2] += noise
+        cov[3, 3] += wander * (1 - decay[3] ** 2)
+        fresh = np.zeros_like(cov)
+        for i, variance in enumerate((context.offset**2, context.slope**2, own, wander)):
+            fresh[i, i] = variance
+        cov = np.where(old, cov, fresh)
+        design = self.design(context)
+        gains = (cov * design).sum(axis=1)
+        variance = (gains * design).sum(axis=0) + context.sampling
+        innovation = context.residual - (mean * design).sum(axis=0)
+        seen = np.isfinite(innovation) & (variance > 0)
+        variance = np.where(seen, variance, 1.0)
+        sd = np.sqrt(variance)
+        return Prediction(np.where(seen, innovation, 0.0), sd, gains / variance, seen, mean, cov)
+
+    def update(self, context: Context, found: Prediction, mask: Mask) -> None:
+        """Learn from rows in `mask` that were seen; for the others time passes only."""
+        learned = found.seen & mask
+        known = np.isfinite(context.noise) & (learned | (self.count > 0))
+        error = np.where(learned, found.innovation, 0.0)
+        clipped = np.clip(error, -CLIP * found.sd, CLIP * found.sd)
+        size = np.maximum(np.abs(error), CLIP * found.sd)
+        weight = np.where(learned, CLIP * found.sd / size, 0.0)
+        gains = found.gains * weight
+        mean = found.mean + gains * error
+        mean[2] += error - clipped
+        cov = found.cov - gains[:, np.newaxis] * found.gains * found.sd**2
+        np.copyto(self.mean, mean, where=known)
+        np.copyto(self.cov, cov, where=known)
+        if self._own_scale:
+            self._rescale((clipped / found.sd) ** 2, context.sure, learned)
+        self.count[:] += learned
+
+    def _rescale(self, square: Floats, sure: Floats, learned: Mask) -> None:
+        rows, n = self._rows["scale"], self.count + sure
+        moved = rows * (1 + (square / ORDINARY - 1) / n)
+        np.copyto(rows, np.clip(moved, *SCALES), where=learned)
+
+    @staticmethod
+    def design(context: Context) -> Floats:
+        """float64[4, n]: what each state adds to the residual."""
+        one = np.ones(len(context.load))
+        return np.stack([one, context.load, one, one])
+
+    @staticmethod
+    def decay(context: Context) -> Floats:
+        """float64[4, n]: what is left of each state one window on."""
+        one = np.ones(len(context.load))
+        return np.stack([one, one, context.phi, one * np.exp(-context.window / WANDER_SECONDS)])
+
+    def reset(self, rows: Rows) -> None:
+        self.mean[:, rows] = 0.0
+        self.cov[:, :, rows] = 0.0
+        self._rows.reset(rows)
+
+    def dump(self) -> dict[str, NDArray[np.generic]]:
+        return {"mean": self.mean.copy(), "cov": self.cov.copy()} | self._rows.dump()
+
+    def load(self, state: Arrays) -> None:
+        self.mean = np.array(state["mean"], dtype=np.float64)
+        self.cov = np.array(state["cov"], dtype=np.float64)
+        self._rows.load(state)

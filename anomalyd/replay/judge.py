@@ -1,0 +1,135 @@
+"""A recorded run through the ordinary pipeline, and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomalyd.baseline.lookup import Lookup
+from anomalyd.baseline.profile import Baseline
+from anomalyd.baseline.transfer import Transfer
+from anomalyd.explain.suspects import Graph
+from anomalyd.judgement import accepted
+from anomalyd.judgement.course import Course
+from anomalyd.model import LOAD_SIGNAL, Batch, Labels, Run, RunState, Verdict
+from anomalyd.pipeline import Pipeline, Settings
+from anomalyd.replay.capacity import capacity_ratio
+from anomalyd.replay.infer import Columns
+from anomalyd.replay.recording import Recording
+from anomalyd.replay.windows import Windows, gather
+from anomalyd.signals.table import SignalTable
+
+WARMUP = 60.0
+"""Seconds from the start of a run in which nothing is judged."""
+
+FIRST_WARMUP = 120.0
+"""The same while staging's capacity must be learned from the run itself."""
+
+Edges = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What runs are judged by. capacity: staging's per unit of production's."""
+
+    columns: Columns
+    baseline: Baseline
+    width: float
+    capacity: float | None
+    transfer: Transfer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A run, its verdict, the course they came from, and staging's capacity per unit of
+    production's."""
+
+    run: Run
+    verdict: Verdict
+    course: Course
+    capacity: float
+
+
+def learn(
+    columns: Columns, baseline: Baseline, width: float, runs: Sequence[Recording], edges: Edges
+) -> Reference:
+    """The reference that a baseline and accepted runs make; without any, the run to be judged
+    tells its own capacity."""
+    if not runs:
+        return Reference(columns, baseline, width, None, None)
+    windows = [gather(run, columns, width) for run in runs]
+    capacity = capacity_ratio(Lookup(baseline), columns, windows)
+    before = Reference(columns, baseline, width, capacity, None)
+    records = []
+    for one in windows:
+        pipeline = _pipeline(before, edges, 0.01, capacity)
+        records.append(_play(pipeline, before, one, WARMUP).record)
+    learned = accepted.learn(pipeline.reference, records, width)
+    return Reference(columns, baseline, width, capacity, learned)
+
+
+def judge(
+    reference: Reference, recording: Recording, edges: Edges, false_fail: float = 0.01
+) -> Judged:
+    """The verdict on a recorded run, causal: what fired, fired by what came before."""
+    windows = gather(recording, reference.columns, reference.width)
+    warmup, capacity = WARMUP, reference.capacity
+    if capacity is None:
+        warmup = FIRST_WARMUP
+        early = windows.until(windows.ends[0] + warmup)
+        capacity = capacity_ratio(Lookup(reference.baseline), reference.columns, [early])
+    pipeline = _pipeline(reference, edges, false_fail, capacity)
+    course = _play(pipeline, reference, windows, warmup)
+    end = float(windows.ends[-1])
+    run = course.run
+    finished = Run(
+        run.id, run.name, RunState.FINISHED, run.started_at, "replay",
+        active_at=run.active_at, stopped_at=end, finished_at=end,
+    )  # fmt: skip
+    verdict, _ = pipeline.finish_run(finished, end)
+    return Judged(finished, verdict, course, capacity)
+
+
+def _pipeline(reference: Reference, edges: Edges, false_fail: float, capacity: float) -> Pipeline:
+    columns, width = reference.columns, reference.width
+    table = SignalTable(columns.signals, 1 + len(columns.series))
+    pipeline = Pipeline(table, Settings(width, false_fail, capacity=capacity), Graph(edges))
+    transfer = reference.transfer or _before_any(reference, capacity)
+    table.add(LOAD_SIGNAL, Labels())
+    for one in columns.series:
+        table.add(one.signal, one.labels)
+    pipeline.use_baseline(reference.baseline, transfer)
+    return pipeline
+
+
+def _before_any(reference: Reference, capacity: float) -> Transfer:
+    """Only what capacity says: totals grow with it, at the same load per unit of it."""
+    keys = {key: i for i, key in enumerate(reference.baseline.profiles.keys)}
+    mean, unknown = np.zeros(len(keys)), np.full(len(keys), np.nan)
+    for one in reference.columns.series:
+        if one.total and one.key in keys:
+            mean[keys[one.key]] = np.log(capacity)
+    mean[~reference.baseline.profiles.logarithmic] = 0.0
+    return Transfer(0, 0.0, mean, *[unknown] * 9)
+
+
+def _play(pipeline: Pipeline, reference: Reference, windows: Windows, warmup: float) -> Course:
+    start = float(windows.ends[0]) - windows.width
+    run = Run("replay", "replay", RunState.ACTIVE, start, "replay", active_at=start + warmup)
+    pipeline.start_run(run)
+    answered = frozenset(signal.name for signal in reference.columns.signals)
+    slots = np.round((windows.ends - windows.ends[0]) / windows.width).astype(np.intp)
+    nothing = np.zeros(0)
+    for slot in range(int(slots[-1]) + 1):
+        end = float(windows.ends[0] + slot * windows.width)
+        at = np.flatnonzero(slots == slot)
+        if not at.size:
+            pipeline.process(Batch(end, nothing.astype(np.intp), nothing, nothing, answered))
+            continue
+        values = np.append(windows.load[at[0]], windows.values[at[0]])
+        counts = np.append(np.nan, windows.counts[at[0]])
+        rows = np.flatnonzero(np.isfinite(values))
+        pipeline.process(Batch(end, rows, values[rows], counts[rows], answered))
+    return pipeline.courses[run.id]

@@ -1,0 +1,109 @@
+"""Samples of a recording gathered into disjoint windows, one value per series each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomalyd.baseline.curves import row_medians
+from anomalyd.model import Floats, Kind
+from anomalyd.replay.infer import Columns, parse_header
+from anomalyd.replay.recording import Recording, RecordingError
+
+WINDOW = 15.0
+"""Seconds; longer where the samples are further apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """ends: float64[w], unix seconds, `width` apart with gaps. load: float64[w], offered load,
+    1/s. values, counts: float64[w, n] over `Columns.series`; NaN where absent or not known."""
+
+    width: float
+    ends: Floats
+    load: Floats
+    values: Floats
+    counts: Floats
+
+    def until(self, end: float) -> Windows:
+        """Those that end by then."""
+        n = int(np.searchsorted(self.ends, end + 1e-6))
+        return Windows(self.width, self.ends[:n], self.load[:n], self.values[:n], self.counts[:n])
+
+
+def width_of(step: float) -> float:
+    """The window of a run sampled every `step` seconds: whole steps, WINDOW at least."""
+    if not math.isfinite(step):
+        raise RecordingError("a recording of a single sample cannot be judged")
+    return step * math.ceil(WINDOW / step - 1e-6)
+
+
+def gather(recording: Recording, columns: Columns, width: float) -> Windows:
+    """Windows (end - width, end] of a recording; medians over their samples, means of counts.
+
+    A median withstands the one absurd sample in it. Requests behind a ratio or a latency are those
+    of the service's request rate, where the recording has it.
+    """
+    places = _places(recording)
+    start = recording.times[0] - min(recording.step, width)
+    slot = np.ceil((recording.times - start) / width - 1e-6).astype(np.intp)
+    numbers, starts = np.unique(slot, return_index=True)
+    matrix = _matrix(recording, places, [one.key for one in columns.series])
+    kinds = {signal.name: signal.kind for signal in columns.signals}
+    counted = [kinds[one.signal] is Kind.ERRORS for one in columns.series]
+    medians = _by_window(matrix, starts, mean=False)
+    means = _by_window(matrix, starts, mean=True)
+    requests = [
+        columns.requests.get(one.service, "")
+        if kinds[one.signal] in (Kind.ERRORS, Kind.LATENCY)
+        else ""
+        for one in columns.series
+    ]
+    rates = _by_window(_matrix(recording, places, requests), starts, mean=True)
+    load = _by_window(_matrix(recording, places, list(columns.load)), starts, mean=True)
+    return Windows(
+        width,
+        start + numbers * width,
+        np.where(np.isfinite(load).any(axis=1), np.nansum(load, axis=1), np.nan),
+        np.where(np.array(counted, dtype=bool), means, medians),
+        rates * width,
+    )
+
+
+def _places(recording: Recording) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for at, header in enumerate(recording.headers):
+        metric, labels = parse_header(header)
+        key = f"{metric}{labels}"
+        if key in found:
+            raise RecordingError(
+                f"columns {recording.headers[found[key]]!r} and {header!r} are the same series"
+            )
+        found[key] = at
+    return found
+
+
+def _matrix(recording: Recording, places: dict[str, int], keys: list[str]) -> Floats:
+    """float64[t, len(keys)], NaN for series that the recording does not have."""
+    out = np.full((len(recording.times), len(keys)), np.nan)
+    for at, key in enumerate(keys):
+        if key in places:
+            out[:, at] = recording.values[:, places[key]]
+    return np.where(np.isfinite(out), out, np.nan)
+
+
+def _by_window(matrix: Floats, starts: Floats, *, mean: bool) -> Floats:
+    """float64[w, n]: rows from each start to the next brought to one, absent values left out."""
+    if len(starts) == len(matrix):
+        return matrix
+    sizes = np.diff(np.append(starts, len(matrix)))
+    padded = np.full((len(starts), int(sizes.max()), matrix.shape[1]), np.nan)
+    within = np.arange(len(matrix)) - np.repeat(starts, sizes)
+    padded[np.repeat(np.arange(len(starts)), sizes), within] = matrix
+    if mean:
+        known = np.isfinite(padded).sum(axis=1)
+        return np.where(known > 0, np.nansum(padded, axis=1) / np.maximum(known, 1), np.nan)
+    turned = padded.transpose(0, 2, 1).reshape(-1, padded.shape[1])
+    return np.asarray(row_medians(turned)).reshape(len(starts), matrix.shape[1])
