@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from anomalyd.detectors.absence import Absence
 from anomalyd.detectors.base import Detector
+from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.count_deviation import CountDeviation
 from anomalyd.detectors.cusum import Cusum
 from anomalyd.detectors.ewma import Ewma
 from anomalyd.detectors.run_shift import RunShift
-from anomalyd.detectors.step_change import StepChange
 from anomalyd.detectors.trend import Trend
 
 DETECTORS: tuple[tuple[Callable[[], Detector], float], ...] = (
-    (StepChange, 0.40),
+    (BaselineDeviation, 0.40),
     (CountDeviation, 0.95),
     (RunShift, 0.25),
     (Cusum, 0.15),

@@ -1,145 +1,166 @@
-"""Is the value worse than production's at this load, given the run so far?"""
+"""Did the run become worse than it was, against what production does at this load?"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.detectors.base import Arrays, Context, Mask, Once, Returns, RowState, level_bets
-from anomalyd.detectors.mixture import TILTS, OnsetMixture
+from anomalyd.detectors.base import Arrays, Context, Mask, Once, Returns
+from anomalyd.detectors.level_filter import LevelFilter, Prediction
 from anomalyd.model import Floats, Rows
 
-READY = 2
-"""Windows of the run's own past before the first bet: its offset must be known a little."""
+OWN_PAST_SECONDS = 60.0
+"""Of a run that must have been seen before an onset in it is bet on."""
 
-CLIP = 3.0
-"""Sds of an innovation that may move what is known of the offset."""
+ONSETS = 16
+"""Onsets that are bet on at once; the one that has earned least makes room for the next."""
 
+HAZARD = 1 / 60
+SIZES = np.array([0.06, 0.12, 0.25, 0.5, 1.0, 2.0])
+"""Steps beyond the tolerated one that are bet on: of the log, or of what 100% is."""
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One window: the state after the time update, the innovation and its standard deviation, the
-    covariances of (o, b, a) with it, and the wealth of the bets; float64[n]."""
+BOTH_WAYS = np.array([0.1, 0.3, 1.0, -0.1, -0.3, -1.0])
+"""The same where worse is both."""
 
-    prior: dict[str, Floats]
-    innovation: Floats
-    sd: Floats
-    gains: tuple[Floats, Floats, Floats]
-    seen: Mask
-    bet: Mask
-    after: tuple[Floats, Floats]
+CAP = np.float32(np.exp(5.5))
+"""No single window may bring more: one absurd sample must not decide a run."""
+
+RICH = np.float32(1e30)
+
+Bets = NDArray[np.float32]
 
 
 class BaselineDeviation:
-    """One-step prediction of each residual by a Kalman filter; bets on the innovations' tails.
+    """Likelihood ratios of steps at every moment, of several sizes, against the tolerated one.
 
-    A good run differs from production by an unknown constant o and slope b in load, both with
-    prior means 0 and the sds of the context (transfer), and by AR(1) noise a with production's
-    phi and innovation scale; sampling noise comes on top:
+    A step of size δ at window k moves the innovation of window t by δ·g, where g is what is left
+    of it after the filter has learned of it in turn: 1 at k, then less. Each (k, δ) multiplies its
+    stake by f(e - (τ + δ)g) / f(e - τg), f the density of Student t with 4 degrees of freedom at
+    the innovation's sd; so autocorrelation and constant differences are in the null, and the null
+    is "a step of at most `tolerate`". The mixture over onsets (hazard 1/60 per window of what is
+    left) and sizes is a test martingale at a good run's filter, and bounded by Ville's inequality
+    over all windows (Shin, Ramdas, Rinaldo, "E-detectors", 2022, section 3).
 
-        residual = o + b·load + a + v,   a' = phi·a + w,   var w = noise²,   var v = sampling
+    A stake is cashed in, never to be bet again, when its slot is needed for a later onset.
 
-    The filter integrates o and b out, so autocorrelation and a constant difference between the
-    environments are in the null rather than evidence against it. Gaussian recursions give the
-    scale; the tail is Student t with 4 degrees of freedom, which `noise` was fitted to cover.
-    What an innovation has beyond 3 sds is taken for a shock of a, whose noise is heavy-tailed, and
-    tells the less of o and b: one absurd window would otherwise make the next ones surprising.
-
-    State: count of windows seen; means o b a and covariances; carry, how much of the last seen
-    a is still foretold, float64[n] each; the mixture's, of 2·tilts bets. Reference: Harvey,
-    "Forecasting, Structural Time Series Models and the Kalman Filter", 1989, 3.2.
+    State, besides the filter's: response float32[4, onsets, n], what the filter's means have
+    learned of a unit step; wealth float32[sizes, onsets, n]; cash, unspent float64[n].
     """
 
     name = "baseline_deviation"
     returns = Returns.SEQUENTIAL
 
     def __init__(self) -> None:
-        self._state = RowState(count=0, o=0, b=0, a=0, oo=0, ob=0, oa=0, bb=0, ba=0, aa=0, carry=1)
-        self._mixture = OnsetMixture(2 * len(TILTS))
-        self._step = Once(self._predict)
+        self._filter = LevelFilter()
+        self._response: Bets = np.zeros((4, ONSETS, 0), dtype=np.float32)
+        self._wealth: Bets = np.zeros((len(SIZES), ONSETS, 0), dtype=np.float32)
+        self._cash: Floats = np.zeros(0)
+        self._unspent: Floats = np.ones(0)
+        self._step = Once(self._work_out)
 
     def resize(self, n: int) -> None:
-        self._state.resize(n)
-        self._mixture.resize(n)
+        more = n - len(self._cash)
+        self._filter.resize(n)
+        self._response = np.pad(self._response, ((0, 0), (0, 0), (0, more)))
+        self._wealth = np.pad(self._wealth, ((0, 0), (0, 0), (0, more)))
+        self._cash = np.pad(self._cash, (0, more))
+        self._unspent = np.pad(self._unspent, (0, more), constant_values=1.0)
         self._step.forget()
 
     def score(self, context: Context) -> Floats:
-        step = self._step(context)
-        value = self._mixture.log_value_after(step.after, step.bet)
-        return np.where(np.isfinite(context.noise), value, np.nan)
+        _, bet, _, wealth, cash, unspent = self._step(context)
+        held = np.where(bet, wealth.sum(axis=(0, 1), dtype=np.float64), self._held())
+        rest = np.where(bet, cash + unspent, self._cash + self._unspent)
+        return np.where(np.isfinite(context.noise), np.log(held + rest), np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:
-        """Rows without a value, or outside `mask`, keep o and b; their a decays by phi."""
-        s, step = self._state, self._step(context)
-        self._mixture.commit(step.after, step.bet & mask)
-        seen = step.seen & mask
-        known = np.isfinite(context.noise) & (seen | (s["count"] > 0))
-        for name, value in step.prior.items():
-            np.copyto(s[name], value, where=known)
-        s["count"][:] += seen
-        np.copyto(s["carry"], np.where(seen, 1.0, s["carry"] * context.phi), where=known)
-        self._update(step, seen)
+        """Rows without a value, or outside `mask`, are not bet on; time passes for them."""
+        found, bet, response, wealth, cash, unspent = self._step(context)
+        betting = bet & mask
+        np.copyto(self._wealth, wealth, where=betting)
+        np.copyto(self._cash, cash, where=betting)
+        np.copyto(self._unspent, unspent, where=betting)
+        learned = found.seen & mask
+        decay = LevelFilter.decay(context).astype(np.float32)[:, np.newaxis]
+        np.copyto(self._response, np.where(betting, response, self._response * decay))
+        self._absorb(context, found, learned)
+        self._filter.update(context, found, mask)
         self._step.forget()
 
-    def _update(self, step: _Step, seen: Mask) -> None:
-        s = self._state
-        error = np.where(seen, step.innovation, 0.0)
-        clipped = np.clip(error, -CLIP * step.sd, CLIP * step.sd)
-        weight = np.where(seen, CLIP * step.sd, 0.0) / np.maximum(np.abs(error), CLIP * step.sd)
-        precision = weight / step.sd**2
-        ho, hb, ha = (np.where(seen, gain, 0.0) for gain in step.gains)
-        go, gb, ga = ho * precision, hb * precision, ha * precision
-        s["o"][:] += go * error
-        s["b"][:] += gb * error
-        s["a"][:] += ga * error + (error - clipped)
-        for name, left, right in (
-            ("oo", go, ho), ("ob", go, hb), ("oa", go, ha),
-            ("bb", gb, hb), ("ba", gb, ha), ("aa", ga, ha),
-        ):  # fmt: skip
-            s[name][:] -= left * right
+    def _absorb(self, context: Context, found: Prediction, learned: Mask) -> None:
+        """What the filter learns of a unit step at this window, of every onset there was."""
+        design = LevelFilter.design(context).astype(np.float32)[:, np.newaxis]
+        left = np.where(learned, 1 - (self._response * design).sum(axis=0), np.float32(0.0))
+        begun = self._wealth.any(axis=0)
+        gains = np.where(learned, found.gains, 0.0).astype(np.float32)[:, np.newaxis]
+        self._response += gains * np.where(begun, left, np.float32(0.0))
+
+    def _work_out(self, context: Context) -> tuple[Prediction, Mask, Bets, Bets, Floats, Floats]:
+        """The prediction, rows that bet, responses foretold, and what the bets come to."""
+        found = self._filter.predict(context)
+        past = max(2, int(np.ceil(OWN_PAST_SECONDS / context.window)))
+        bet = found.seen & (self._filter.count >= past)
+        decay = LevelFilter.decay(context).astype(np.float32)[:, np.newaxis]
+        response = self._response * decay
+        wealth, cash, unspent = self._wealth.copy(), self._cash.copy(), self._unspent.copy()
+        self._begin(response, wealth, cash, unspent, np.flatnonzero(bet))
+        design = LevelFilter.design(context).astype(np.float32)[:, np.newaxis]
+        left = 1 - (response * design).sum(axis=0)
+        sd = found.sd.astype(np.float32)
+        e, left = (found.innovation / found.sd).astype(np.float32), left / sd
+        sizes, tolerated = _sizes(context)
+        for size, allowed, stake in zip(sizes, tolerated, wealth, strict=True):
+            under = e - allowed * left
+            over = under - size * left
+            ratio = (4 + under * under) / (4 + over * over)
+            stake *= np.minimum(ratio * ratio * np.sqrt(ratio), CAP)
+            np.minimum(stake, RICH, out=stake)
+        return found, bet, response, wealth, cash, unspent
+
+    @staticmethod
+    def _begin(response: Bets, wealth: Bets, cash: Floats, unspent: Floats, rows: Rows) -> None:
+        """Stake on this window as the onset, in the slot that holds least."""
+        slot = wealth[:, :, rows].sum(axis=0).argmin(axis=0)
+        cash[rows] += wealth[:, slot, rows].sum(axis=0)
+        stake = unspent[rows] * HAZARD
+        unspent[rows] -= stake
+        wealth[:, slot, rows] = stake / len(wealth)
+        response[:, slot, rows] = 0.0
+
+    def _held(self) -> Floats:
+        return self._wealth.sum(axis=(0, 1), dtype=np.float64)
 
     def forget_evidence(self, rows: Rows) -> None:
         """Bet anew; what the filter learned of the run stays."""
-        self._mixture.reset(rows)
+        self._response[:, :, rows] = 0.0
+        self._wealth[:, :, rows] = 0.0
+        self._cash[rows], self._unspent[rows] = 0.0, 1.0
         self._step.forget()
 
     def reset(self, rows: Rows) -> None:
-        self._state.reset(rows)
+        self._filter.reset(rows)
         self.forget_evidence(rows)
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
-        return self._state.dump() | self._mixture.dump()
+        mine = {
+            "response": self._response, "wealth": self._wealth,
+            "cash": self._cash, "unspent": self._unspent,
+        }  # fmt: skip
+        return {name: array.copy() for name, array in mine.items()} | self._filter.dump()
 
     def load(self, state: Arrays) -> None:
-        self._state.load(state)
-        self._mixture.load(state)
+        self._response = np.array(state["response"], dtype=np.float32)
+        self._wealth = np.array(state["wealth"], dtype=np.float32)
+        self._cash = np.array(state["cash"], dtype=np.float64)
+        self._unspent = np.array(state["unspent"], dtype=np.float64)
+        self._filter.load(state)
         self._step.forget()
 
-    def _prior(self, context: Context) -> dict[str, Floats]:
-        """State after the time update; rows that saw nothing yet get the prior of a run."""
-        s, phi, old = self._state, context.phi, self._state["count"] > 0
-        process = context.noise**2
-        return {
-            "a": s["a"] * phi,
-            "oo": np.where(old, s["oo"], context.offset**2),
-            "oa": s["oa"] * phi,
-            "bb": np.where(old, s["bb"], context.slope**2),
-            "ba": s["ba"] * phi,
-            "aa": np.where(old, s["aa"] * phi * phi + process, process / (1 - phi * phi)),
-        }
 
-    def _predict(self, context: Context) -> _Step:
-        s, prior, load = self._state, self._prior(context), context.load
-        innovation = context.residual - (s["o"] + s["b"] * load + prior["a"])
-        go = prior["oo"] + s["ob"] * load + prior["oa"]
-        gb = s["ob"] + prior["bb"] * load + prior["ba"]
-        ga = prior["oa"] + prior["ba"] * load + prior["aa"]
-        variance = go + gb * load + ga + context.sampling
-        seen = np.isfinite(innovation) & (variance > 0)
-        innovation = np.where(seen, innovation, 0.0)
-        sd = np.sqrt(np.where(seen, variance, 1.0))
-        bets = level_bets(innovation, sd, context, 1 - context.phi * s["carry"])
-        bet = seen & (s["count"] >= READY)
-        return _Step(prior, innovation, sd, (go, gb, ga), seen, bet, self._mixture.after(bets))
+def _sizes(context: Context) -> tuple[Bets, Bets]:
+    """(steps bet on beyond what is tolerated, what is tolerated that way): float32[sizes, n]."""
+    both = context.sign == 0
+    up = np.where(context.sign < 0, -1.0, 1.0)
+    plain = np.where(both, BOTH_WAYS[:, np.newaxis], SIZES[:, np.newaxis] * up)
+    sizes = plain * context.size
+    return sizes.astype(np.float32), (np.sign(sizes) * context.tolerate).astype(np.float32)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from anomalyd.detectors import DETECTORS
 from anomalyd.detectors.base import Arrays, Context, Detector, Mask, Once, Returns
+from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.mixture import TILTS, OnsetMixture, bets_on_p
 from anomalyd.detectors.run_shift import RunShift
-from anomalyd.detectors.step_change import StepChange
 from anomalyd.detectors.trend import Trend
 from anomalyd.model import Floats, Rows
 
@@ -179,7 +179,7 @@ class _Block:
 
     def forget_evidence(self, rows: Rows) -> None:
         for detector in self.detectors:
-            if isinstance(detector, StepChange):
+            if isinstance(detector, BaselineDeviation):
                 detector.forget_evidence(rows)
             elif detector.returns is Returns.SEQUENTIAL:
                 detector.reset(rows)

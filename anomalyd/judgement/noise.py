@@ -23,7 +23,8 @@ LEAST_WINDOWS = 30
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """float64[n], NaN where not known: scale of innovations over production's, phi, wander, windows."""
+    """float64[n], NaN where not known: scale of innovations over production's, phi, wander, and
+    how many windows these rest on."""
 
     scale: Floats
     phi: Floats

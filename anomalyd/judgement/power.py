@@ -9,10 +9,10 @@ import numpy as np
 
 from anomalyd.detectors import share_of
 from anomalyd.detectors.base import Context, Mask
+from anomalyd.detectors.baseline_deviation import HAZARD, SIZES, BaselineDeviation
 from anomalyd.detectors.count_deviation import EXCESS, CountDeviation
 from anomalyd.detectors.level_filter import LevelFilter
 from anomalyd.detectors.mixture import HAZARD as COUNT_HAZARD
-from anomalyd.detectors.step_change import HAZARD, SIZES, StepChange
 from anomalyd.judgement.evidence import Bank
 from anomalyd.model import Floats
 
@@ -20,7 +20,7 @@ POWER = 0.84
 """Normal quantile of 80%."""
 
 COST = {
-    "step": float(np.log(1 / (share_of(StepChange) * HAZARD)) + np.log(len(SIZES)) + 0.5),
+    "step": float(np.log(1 / (share_of(BaselineDeviation) * HAZARD)) + np.log(len(SIZES)) + 0.5),
     "count": float(
         np.log(1 / (share_of(CountDeviation) * COUNT_HAZARD)) + np.log(len(EXCESS)) + 0.5
     ),

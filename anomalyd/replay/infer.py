@@ -107,8 +107,11 @@ def columns(
     overrides: Overrides | None = None,
     load: Sequence[str] = (),
 ) -> Columns:
-    """Signals of the headers of all recordings of one system. overrides: by metric name, any of
-    kind, worse, unit, tolerate. load: keys of the offered load, where a baseline says so. Raises RecordingError for a header that is no series."""
+    """Signals of the headers of all recordings of one system.
+
+    overrides: by metric name, any of kind, worse, unit, tolerate. load: keys of the offered load,
+    where a baseline says so. Raises RecordingError for a header that is no series.
+    """
     signals: dict[str, Signal] = {}
     series: dict[str, Series] = {}
     for header in headers:
