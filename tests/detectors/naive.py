@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from anomalyd.detectors import baseline_deviation, count_deviation, level_filter
 from anomalyd.detectors.base import Context, Detector
 
 TILTS = (0.5, 1.0, 2.0, 3.0)
@@ -76,56 +78,142 @@ def level(innovation: float, sd: float, w: dict[str, Any], unseen: float):
     return bets(unseen * w["tolerate"]), bets(w["tolerate"])
 
 
-class KalmanTwin:
-    """State (o, b, a) with numpy matrices; F, Q, H, R as in Harvey 1989, 3.2."""
+class FilterTwin:
+    """State (o, b, a, d) with numpy matrices; F, Q, H, R as in Harvey 1989, 3.2."""
 
     def __init__(self) -> None:
         self.x: np.ndarray | None = None
-        self.seen, self.carry, self.onsets = 0, 1.0, Onsets()
+        self.seen, self.scale = 0, 1.0
+
+    def transition(self, w):
+        slow = math.exp(-w["window"] / level_filter.WANDER_SECONDS)
+        return np.diag([1.0, 1.0, w["phi"], slow])
 
     def ahead(self, w):
-        f = np.diag([1.0, 1.0, w["phi"]])
-        q = np.diag([0.0, 0.0, w["noise"] ** 2])
+        f = self.transition(w)
+        variance = self.scale * w["noise"] ** 2
+        own = variance / (1 - w["phi"] ** 2)
+        slow = w["wander"] ** 2 * own
         if self.x is None:
-            stationary = w["noise"] ** 2 / (1 - w["phi"] ** 2)
-            return np.zeros(3), np.diag([w["offset"] ** 2, w["slope"] ** 2, stationary])
+            return np.zeros(4), np.diag([w["offset"] ** 2, w["slope"] ** 2, own, slow])
+        q = np.diag([0.0, 0.0, variance, slow * (1 - f[3, 3] ** 2)])
         return f @ self.x, f @ self.p @ f.T + q
 
-    def bet(self, w):
+    def design(self, w):
+        return np.array([1.0, w["load"], 1.0, 1.0])
+
+    def foretell(self, w):
+        """Innovation, its sd, gain; NaN where there is no residual."""
         x, p = self.ahead(w)
-        h = np.array([1.0, w["load"], 1.0])
-        error, variance = w["residual"] - h @ x, h @ p @ h + w["sampling"]
-        return x, p, h, error, variance
+        h = self.design(w)
+        variance = h @ p @ h + w["sampling"]
+        return w["residual"] - h @ x, math.sqrt(variance), p @ h / variance
+
+    def learn(self, w, mask):
+        if not (mask and math.isfinite(w["residual"])):
+            if self.x is not None:
+                self.x, self.p = self.ahead(w)
+            return
+        error, sd, gain = self.foretell(w)
+        self.x, self.p = self.ahead(w)
+        most = level_filter.CLIP * sd
+        clipped = max(-most, min(most, error))
+        weight = min(1.0, most / abs(error)) if error else 1.0
+        self.x = self.x + weight * gain * error + np.array([0, 0, error - clipped, 0])
+        self.p = self.p - weight * np.outer(gain, gain) * sd**2
+        surprise = (clipped / sd) ** 2 / level_filter.ORDINARY - 1
+        self.scale *= 1 + surprise / (self.seen + w["sure"])
+        self.scale = max(level_filter.SCALES[0], min(level_filter.SCALES[1], self.scale))
+        self.seen += 1
+
+
+class Onset:
+    """Stakes on steps that began at one window, and what the filter has learned of a unit step."""
+
+    def __init__(self, stake: float, bets: int) -> None:
+        self.wealth = [stake / bets] * bets
+        self.response = np.zeros(4)
+
+    @property
+    def total(self) -> float:
+        return sum(self.wealth)
+
+
+class StepsTwin:
+    """Likelihood ratios of Student t densities, one object per onset that is bet on."""
+
+    def __init__(self) -> None:
+        self.filter = FilterTwin()
+        self.forget_evidence()
+
+    def forget_evidence(self):
+        self.slots: list[Onset] = []
+        self.cash, self.unspent = 0.0, 1.0
+
+    def steps(self, w):
+        """(size beyond what is tolerated, what is tolerated) with their signs."""
+        if w["sign"] == 0:
+            sizes = baseline_deviation.BOTH_WAYS.tolist()
+        else:
+            sizes = [w["sign"] * size for size in baseline_deviation.SIZES]
+        return [(s * w["size"], math.copysign(w["tolerate"], s)) for s in sizes]
+
+    def bets(self, w):
+        past = max(2, math.ceil(baseline_deviation.OWN_PAST_SECONDS / w["window"]))
+        return math.isfinite(w["residual"]) and self.filter.seen >= past
+
+    def after(self, w):
+        """Onsets, cash and unspent mass once this window is bet on."""
+        error, sd, _ = self.filter.foretell(w)
+        slots, cash = copy.deepcopy(self.slots), self.cash
+        stake = self.unspent * baseline_deviation.HAZARD
+        steps = self.steps(w)
+        new = Onset(stake, len(steps))
+        f, h = self.filter.transition(w), self.filter.design(w)
+        for onset in slots:
+            onset.response = f @ onset.response
+        if len(slots) < baseline_deviation.ONSETS:
+            slots.append(new)
+        else:
+            poorest = min(range(len(slots)), key=lambda i: slots[i].total)
+            cash += slots[poorest].total
+            slots[poorest] = new
+        for onset in slots:
+            left = 1 - h @ onset.response
+            for j, (size, tolerated) in enumerate(steps):
+                null = density4((error - tolerated * left) / sd)
+                other = density4((error - (tolerated + size) * left) / sd)
+                grown = onset.wealth[j] * min(other / null, float(baseline_deviation.CAP))
+                onset.wealth[j] = min(grown, float(baseline_deviation.RICH))
+        return slots, cash, self.unspent - stake
 
     def score(self, w):
         if math.isnan(w["noise"]):
             return math.nan
-        if math.isnan(w["residual"]) or self.seen < 2:
-            return self.onsets.value()
-        _, _, _, error, variance = self.bet(w)
-        return self.onsets.value(level(error, math.sqrt(variance), w, 1 - w["phi"] * self.carry))
+        slots, cash, unspent = self.slots, self.cash, self.unspent
+        if self.bets(w):
+            slots, cash, unspent = self.after(w)
+        return math.log(sum(onset.total for onset in slots) + cash + unspent)
 
     def learn(self, w, mask):
         if math.isnan(w["noise"]):
             return
-        seen = mask and not math.isnan(w["residual"])
-        if not seen:
-            if self.x is not None:
-                self.x, self.p = self.ahead(w)
-                self.carry *= w["phi"]
-            return
-        x, p, h, error, variance = self.bet(w)
-        sd = math.sqrt(variance)
-        if self.seen >= 2:
-            self.onsets.windows.append(level(error, sd, w, 1 - w["phi"] * self.carry))
-        weight = min(1.0, 3 * sd / abs(error)) if error else 1.0
-        gain = p @ h * weight / variance
-        self.x = x + gain * error + np.array([0, 0, error - np.clip(error, -3 * sd, 3 * sd)])
-        self.p = p - np.outer(gain, h @ p)
-        self.seen, self.carry = self.seen + 1, 1.0
+        if mask and self.bets(w):
+            self.slots, self.cash, self.unspent = self.after(w)
+        else:
+            for onset in self.slots:
+                onset.response = self.filter.transition(w) @ onset.response
+        if mask and math.isfinite(w["residual"]):
+            _, _, gain = self.filter.foretell(w)
+            for onset in self.slots:
+                left = 1 - self.filter.design(w) @ onset.response
+                onset.response = onset.response + gain * left
+        self.filter.learn(w, mask)
 
-    def forget_evidence(self):
-        self.onsets = Onsets()
+
+def density4(t: float) -> float:
+    """Student t with 4 degrees of freedom."""
+    return 0.375 * (1 + t * t / 4) ** -2.5
 
 
 class CusumTwin:
@@ -203,9 +291,11 @@ class CountTwin:
         ratio = min(w["bad_ratio"] + w["tolerate"], 1.0)
         null = w["total"] * ratio
         factors = []
-        for excess in (0.005, 0.02, 0.08, 0.3):
+        size = 1 / w["burst"]
+        for excess in count_deviation.EXCESS.tolist():
             other = w["total"] * min(ratio + excess, 1.0)
-            log = negative_binomial(w["bad"], other) - negative_binomial(w["bad"], null)
+            log = negative_binomial(w["bad"], other, size)
+            log -= negative_binomial(w["bad"], null, size)
             factors.append(math.exp(min(log, 5.5)))
         return factors, factors
 
@@ -220,7 +310,7 @@ class CountTwin:
             self.onsets.windows.append(bets)
 
 
-def negative_binomial(k: float, mean: float, size: float = 5.0) -> float:
+def negative_binomial(k: float, mean: float, size: float) -> float:
     """Log probability of k with this mean and size, gamma functions and all."""
     return (
         math.lgamma(k + size) - math.lgamma(size) - math.lgamma(k + 1)
