@@ -12,7 +12,6 @@ from anomalyd.detectors.baseline_deviation import ONSETS, OWN_PAST_SECONDS, Base
 from tests.detectors.naive import StepsTwin, compare
 from tests.detectors.windows import first_above, noisy, streams, window
 
-
 FLOAT32 = 2e-4
 """Wealth and responses are float32, some forty products long."""
 
