@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from anomalyd import __version__
-from anomalyd.commands import shell
+from anomalyd.commands import offline, shell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -115,7 +115,7 @@ def baseline_fit(
 ) -> None:
     """Read production's history politely and fit its profiles; an interrupted fit resumes."""
     if recording is not None:
-        _fit_recording(recording, output, window, as_json)
+        offline.fit_recording(recording, output, window, as_json)
         return
     if from_stdin:
         overrides = tuple(json.load(sys.stdin))
@@ -127,20 +127,6 @@ def baseline_fit(
         shell.answer(data, fitting.render_estimate(data), as_json)
         return
     data = shell.run(fitting.fit(config))
-    shell.answer(data, f"baseline of {data['series']} signal series in {data['path']}", as_json)
-
-
-def _fit_recording(path: Path, output: Path | None, window: str | None, as_json: bool) -> None:
-    from anomalyd.commands import replaying
-    from anomalyd.units import parse_duration
-
-    if output is None:
-        shell.fail("--from needs --output: where the baseline goes")
-    try:
-        width = parse_duration(window) if window is not None else None
-        data = replaying.fit(path, output, width)
-    except replaying.ERRORS as error:
-        shell.fail(error)
     shell.answer(data, f"baseline of {data['series']} signal series in {data['path']}", as_json)
 
 
@@ -209,38 +195,7 @@ def watch(path: Path, overrides: tuple[str, ...], **options: Any) -> None:
     raise SystemExit(shell.run(watching.run(config, path, overrides, options, os.environ)))
 
 
-@main.command()
-@click.option("--production", type=_FILE, help="Production's history: wide CSV.")
-@click.option("--baseline", type=_FILE, help="Instead: what `baseline fit --from` made of it.")
-@click.option("--staging", type=_FILE, required=True, help="The run to be judged: wide CSV.")
-@click.option("--accepted", type=_FILE, multiple=True, help="A run known to be good; repeat.")
-@click.option("--edges", type=_FILE, help="Who calls whom: CSV with columns caller,callee.")
-@click.option(
-    "--signal",
-    "signals",
-    multiple=True,
-    metavar="NAME:KEY=VALUE,…",
-    help="Correct what a metric's name suggests: kind, worse, unit, tolerate.",
-)
-@click.option("--false-fail", default="1%", show_default=True, help="Chance that a good run fails.")
-@shell.json_option
-def replay(false_fail: str, as_json: bool, **paths: Any) -> None:
-    """Judge a recorded run offline; exit with the verdict's code.
-
-    Example: anomalyd replay --production prod.csv --staging run.csv --accepted good1.csv. A wide
-    CSV has a column time (unix seconds or ISO 8601) and one per series, named in Prometheus
-    notation: latency_p95_seconds{service="cart"}.
-    """
-    from anomalyd.commands import replaying
-    from anomalyd.replay import document
-    from anomalyd.units import parse_share
-
-    try:
-        found = replaying.replay(replaying.Inputs(**paths), parse_share(false_fail))
-    except replaying.ERRORS as error:
-        shell.fail(error)
-    shell.answer(found, document.render(found), as_json)
-    raise SystemExit(found["exit_code"])
+main.add_command(offline.replay)
 
 
 @main.group()

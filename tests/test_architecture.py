@@ -41,6 +41,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "baseline": {"query", "signals"},
     "judgement": {"baseline", "detectors", "explain", "signals"},
     "pipeline": CORE,
+    "replay": CORE | {"pipeline"},  # the same judge over recordings
     # talks to the world
     "sources": {"address", "config", "http", "query", "signals"},
     "sinks": {"config", "http"},
