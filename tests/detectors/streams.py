@@ -16,6 +16,7 @@ from anomalyd.baseline import transfer
 from anomalyd.baseline.fit import FitInput, fit
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.detectors.base import Context
+from anomalyd.detectors.level_filter import WANDER_SECONDS
 from anomalyd.judgement.context import Reference
 from anomalyd.model import Change, Floats, Kind, Labels, PromQL, Ratio, Selector, Signal
 from anomalyd.signals.table import SignalTable
@@ -138,6 +139,16 @@ class Staging:
             self.values = (
                 self.values + offset * centre if world.linear else self.values * np.exp(offset)
             )
+
+    def wander(self, share: float) -> Staging:
+        """Every run drifts besides, slowly, with this share of the sd that its values have."""
+        rng = np.random.default_rng(7)
+        y = self.values if self.world.linear else np.log(self.values)
+        sd = share * np.median(y.std(axis=0))
+        rho = np.exp(-WINDOW / WANDER_SECONDS)
+        slow = autoregressive(rho, normal)(rng, self.windows, self.rows) * np.sqrt(1 - rho**2)
+        self.values = y + sd * slow if self.world.linear else np.exp(y + sd * slow)
+        return self
 
     def windows_of(self, change_at: int | None = None) -> Iterator[Context]:
         """Contexts of the run; from `change_at` on worse by exactly `tolerate`."""

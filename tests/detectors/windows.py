@@ -36,7 +36,9 @@ def window(n: int, t: int = 0, **arrays: object) -> Context:
         total=nan,
         bad_ratio=nan,
         burst=np.full(n, 0.1),
+        brief=np.full(n, 5.5),
         answered=np.ones(n, dtype=bool),
+        few=np.zeros(n, dtype=bool),
         usual=np.ones(n, dtype=bool),
         gap=np.zeros(n),
     )
