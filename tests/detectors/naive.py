@@ -69,11 +69,13 @@ class Onsets:
 
 
 def level(innovation: float, sd: float, w: dict[str, Any], unseen: float):
-    """Bets up, then down (the same again where only one way is worse)."""
+    """Bets up, then down (the same again where only one way is worse), none beyond `brief`."""
+    most = math.exp(w["brief"])
     sides = {1.0: (1, 1), -1.0: (-1, -1), 0.0: (1, -1)}[w["sign"]]
 
     def bets(tolerated: float) -> list[float]:
-        return [f for s in sides for f in tilted(student4((s * innovation - tolerated) / sd))]
+        p = [student4((s * innovation - tolerated) / sd) for s in sides]
+        return [min(factor, most) for one in p for factor in tilted(one)]
 
     return bets(unseen * w["tolerate"]), bets(w["tolerate"])
 
@@ -183,7 +185,7 @@ class StepsTwin:
             for j, (size, tolerated) in enumerate(steps):
                 null = density4((error - tolerated * left) / sd)
                 other = density4((error - (tolerated + size) * left) / sd)
-                grown = onset.wealth[j] * min(other / null, float(baseline_deviation.CAP))
+                grown = onset.wealth[j] * min(other / null, math.exp(w["brief"]))
                 onset.wealth[j] = min(grown, float(baseline_deviation.RICH))
         return slots, cash, self.unspent - stake
 
@@ -368,11 +370,15 @@ class RunShiftTwin:
 
     def bet(self, w):
         k = len(self.seen)
-        middle = float(np.median([residual for residual, _ in self.seen]))
+        values = [residual for residual, _ in self.seen]
+        halves = [float(np.median(values[: k // 2])), float(np.median(values[k // 2 :]))]
         load = float(np.mean([load for _, load in self.seen]))
         of_median = ((w["noise"] / (1 - w["phi"])) ** 2 * math.pi / 2 + w["sampling"]) / k
         sd = math.sqrt(w["offset"] ** 2 + (w["slope"] * load) ** 2 + of_median)
-        worse = abs(middle) if w["sign"] == 0 else w["sign"] * middle
+        worse = min(w["sign"] * half for half in halves)
+        if w["sign"] == 0:
+            alike = (min(halves) > 0) or (max(halves) < 0)
+            worse = min(abs(half) for half in halves) if alike else 0.0
         z = (worse - w["tolerate"]) / sd
         mean = sum(math.exp(t * z - t * t / 2) for t in (1, 2, 3, 4, 6)) / 5
         return math.log(mean / 2 if w["sign"] == 0 else mean)

@@ -83,6 +83,7 @@ def stream(seed: int, windows: int, n: int) -> Stream:
     sampling = rng.choice([0.0, 1e-3], n)
     wander, sure = rng.choice([0.0, 0.4, 0.9], n), rng.choice([24.0, 400.0], n)
     size, burst = rng.choice([0.5, 1.0, 4.0], n), rng.choice([0.01, 0.2], n)
+    brief = rng.choice([2.5, 5.5], n)
     counts = rng.random(n) < 0.3
     stranger = rng.random(n) < 0.15
     usual, gap = rng.random(n) < 0.8, rng.choice([0.0, 1.0, 2.5], n)
@@ -105,7 +106,7 @@ def stream(seed: int, windows: int, n: int) -> Stream:
             noise=np.where(stranger, np.nan, noise),
             sampling=sampling * rng.choice([0.5, 1.0], n),
             phi=phi, offset=offset, slope=slope, tolerate=tolerate, sign=sign,
-            wander=wander, sure=sure, size=size, burst=burst,
+            wander=wander, sure=sure, size=size, burst=burst, brief=brief,
             load=rng.normal(size=n) * 0.3,
             bad=np.where(known, bad, np.nan),
             total=np.where(known, total, np.nan),
