@@ -102,12 +102,17 @@ class Pipeline:
         self.bank.forget_evidence(changed.resolved)
         return self.incidents.get(touched)
 
-    def use_baseline(self, baseline: Baseline | None, transfer: Transfer | None = None) -> None:
-        """Judge by `baseline`, and what accepted runs taught, from the next window on."""
+    def use_baseline(
+        self, baseline: Baseline | None, transfer: Transfer | None = None, smear: int = 1
+    ) -> None:
+        """Judge by `baseline`, and what accepted runs taught, from the next window on.
+
+        smear: over how many windows the values of one moment are spread.
+        """
         lookup = Lookup(baseline) if baseline is not None else None
         settings = self.settings
         self.reference = Reference(
-            self.table, lookup, settings.run_label, settings.totals, transfer
+            self.table, lookup, settings.run_label, settings.totals, transfer, smear
         )
         self._share_out()
 
@@ -197,7 +202,9 @@ class Pipeline:
         judged, watched = np.zeros((2, len(self.table)), dtype=bool)
         for course in self._under_way():
             load = loads.get(course.run.selector, np.nan) if self.board.has_load else None
-            of_values, of_absences = course.watch(self.board, context.time, context.window, load)
+            of_values, of_absences = course.watch(
+                self.board, context.time, context.window, load, self.reference.smear
+            )
             judged[course.deciding] |= of_values
             watched[course.deciding] |= of_absences
         return judged, watched

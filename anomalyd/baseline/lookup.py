@@ -74,6 +74,12 @@ class Lookup:
         self.conditioned = bool(baseline.meta.get("conditioned", True))
         self._range = self._seen_range(baseline, stretch)
 
+    @property
+    def most_load(self) -> float:
+        """The largest load per unit of capacity that production was seen at; inf if unknown."""
+        known = self.baseline.meta.get("load_range")
+        return float(known[1]) if known is not None else math.inf
+
     def match(self, keys: Sequence[str]) -> Rows:
         """Row of the profile of each key, -1 where production has no such series: intp[n]."""
         found = [self._rows.get(key, -1) for key in keys]

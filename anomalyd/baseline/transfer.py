@@ -45,6 +45,7 @@ class Transfer:
     """Learned from `runs` accepted runs; float64[p] over the baseline's profiles, NaN where those
     runs did not show a series.
 
+    most_load: largest load per unit of capacity that they were judged at.
     mean: of the residual, at the log load `centre` (of `Context.load`); slope: its change per unit
     of load; offset, slope_sd: sds of what a new run differs from both by; all in the residual's
     scale. noise: scale of innovations over production's; phi: their autocorrelation; wander: sd of
@@ -54,6 +55,7 @@ class Transfer:
 
     runs: int
     centre: float
+    most_load: float
     mean: Floats
     slope: Floats
     offset: Floats

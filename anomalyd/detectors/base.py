@@ -46,8 +46,9 @@ class Context:
     does not matter, and size: what 100% is, in the residual's scale. sign: +1 where worse is up, -1
     down, 0 both. bad, total: counts behind an error ratio, NaN elsewhere; bad_ratio: the ratio that
     production shows, with its upper uncertainty; burst: relative variance of the bad count's mean
-    from window to window. answered: the row's signal was evaluated. usual: production has the row
-    nearly always, and its longest gap in windows is `gap`.
+    from window to window. brief: most log evidence that one window may bring. answered: the row's
+    signal was evaluated. few: the window holds too few requests for the size of its value to mean
+    anything. usual: production has the row nearly always, and its longest gap in windows is `gap`.
     """
 
     time: float
@@ -69,7 +70,9 @@ class Context:
     total: Floats
     bad_ratio: Floats
     burst: Floats
+    brief: Floats
     answered: Mask
+    few: Mask
     usual: Mask
     gap: Floats
 

@@ -16,14 +16,14 @@ ONSETS = 16
 """Onsets that are bet on at once; the one that has earned least makes room for the next."""
 
 HAZARD = 1 / 60
-SIZES = np.array([0.06, 0.12, 0.25, 0.5, 1.0, 2.0])
+SIZES = np.array([0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 0.7])
 """Steps beyond the tolerated one that are bet on: of the log, or of what 100% is."""
 
-BOTH_WAYS = np.array([0.1, 0.3, 1.0, -0.1, -0.3, -1.0])
+BOTH_WAYS = np.array([0.1, 0.3, 1.0, -0.1, -0.3, -1.0, 0.7])
 """The same where worse is both."""
 
-CAP = np.float32(np.exp(5.5))
-"""No single window may bring more: one absurd sample must not decide a run."""
+SHARES = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, np.float32(0.2))
+"""In how many of the windows from the onset on each step is there: the last comes and goes."""
 
 RICH = np.float32(1e30)
 
@@ -109,11 +109,15 @@ class BaselineDeviation:
         sd = found.sd.astype(np.float32)
         e, left = (found.innovation / found.sd).astype(np.float32), left / sd
         sizes, tolerated = _sizes(context)
-        for size, allowed, stake in zip(sizes, tolerated, wealth, strict=True):
+        most = np.exp(context.brief).astype(np.float32)
+        for size, allowed, share, stake in zip(sizes, tolerated, SHARES, wealth, strict=True):
             under = e - allowed * left
             over = under - size * left
             ratio = (4 + under * under) / (4 + over * over)
-            stake *= np.minimum(ratio * ratio * np.sqrt(ratio), CAP)
+            ratio *= ratio * np.sqrt(ratio)
+            if share < 1:
+                ratio = share * ratio + (1 - share)
+            stake *= np.minimum(ratio, most)
             np.minimum(stake, RICH, out=stake)
         return found, bet, response, wealth, cash, unspent
 

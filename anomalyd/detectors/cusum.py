@@ -95,7 +95,7 @@ class Cusum:
         scale = np.sqrt(np.where(bet, variance + of_level, 1.0))
         innovation = np.where(bet, white - past["level"], 0.0)
         bets = level_bets(innovation, scale, context, 1 - phi)
-        return _Step(white, variance, seen, bet, self._mixture.after(bets))
+        return _Step(white, variance, seen, bet, self._mixture.after(bets, np.exp(context.brief)))
 
     def reset(self, rows: Rows) -> None:
         self._past.reset(rows)

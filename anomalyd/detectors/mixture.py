@@ -48,20 +48,21 @@ class OnsetMixture:
         """bool[n]: rows that have bet."""
         return self.unspent < 1.0
 
-    def after(self, factors: Bets) -> tuple[Floats, Floats]:
+    def after(self, factors: Bets, most: Floats | None = None) -> tuple[Floats, Floats]:
         """(wealth, unspent) once every row has bet one window; the state stays as it is.
 
         factors: float64[bets, n], what a stake is multiplied by whose onset lies before this
         window, and what one that takes this window for the onset is. They are capped, and used
-        up. What is returned holds until the next call.
+        up; most: float64[n], the cap where not `CAP`. What is returned holds until the next call.
         """
         going_on, beginning = factors
         mass = self.unspent * np.where(self.begun, HAZARD, AT_START)
         wealth = self._next
-        np.minimum(going_on, CAP, out=going_on)
+        cap = CAP if most is None else most
+        np.minimum(going_on, cap, out=going_on)
         np.multiply(self.wealth, going_on, out=wealth)
         if beginning is not going_on:
-            np.minimum(beginning, CAP, out=beginning)
+            np.minimum(beginning, cap, out=beginning)
         np.multiply(beginning, mass, out=beginning)
         wealth += beginning
         return np.minimum(wealth, RICH, out=wealth), self.unspent - mass

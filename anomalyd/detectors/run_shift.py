@@ -61,12 +61,16 @@ class RunShift:
 
     def _bet(self, context: Context, rows: Rows, look: int) -> Floats:
         c = context
-        median = np.median(self._residuals[:look, rows], axis=0)
+        first, second = (
+            np.median(half, axis=0) for half in np.split(self._residuals[:look, rows], 2)
+        )
         load = self._loads[:look, rows].mean(axis=0, dtype=np.float64)
         long_run = (c.noise[rows] / (1 - c.phi[rows])) ** 2 * np.pi / 2 + c.sampling[rows]
         variance = c.offset[rows] ** 2 + (c.slope[rows] * load) ** 2 + long_run / look
         two_sided = c.sign[rows] == 0
-        worse = np.where(two_sided, np.abs(median), median * c.sign[rows]) - c.tolerate[rows]
+        same = np.minimum(np.abs(first), np.abs(second)) * (first * second > 0)
+        one_way = np.minimum(first * c.sign[rows], second * c.sign[rows])
+        worse = np.where(two_sided, same, one_way) - c.tolerate[rows]
         z = worse / np.sqrt(variance)
         tilts = TILTS[:, np.newaxis]
         bets = np.logaddexp.reduce(tilts * z - tilts * tilts / 2, axis=0) - np.log(len(TILTS))

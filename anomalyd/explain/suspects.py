@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from anomalyd.model import Anomaly, Kind, Suspect
@@ -90,11 +91,13 @@ def suspects(anomalies: Sequence[Anomaly], graph: Graph) -> tuple[Suspect, ...]:
 
 
 class _Mode(StrEnum):
-    """Why blame moves on: what a callee did is felt, a caller calls too much, or it is its own."""
+    """Why blame moves on: what a callee did is felt, a caller calls too much, or too little, or it
+    is a service's own."""
 
     FELT = "felt"
     BUSY = "busy"
     OWN = "own"
+    LESS = "less"
 
 
 class _Trail:
@@ -106,15 +109,31 @@ class _Trail:
         found = [a for anomalies in by_service.values() for a in anomalies]
         self._gone = {a.service for a in found if a.detector == ABSENCE}
         self._troubled = {a.service for a in found if a.kind in UPWARD} | self._gone
-        self.busier = {a.service for a in found if a.kind is Kind.TRAFFIC and a.effect > 0}
+        self._failing = _onsets(a for a in found if a.kind is Kind.ERRORS)
+        self._lighter = {a.service for a in found if a.kind is Kind.TRAFFIC and a.effect < 0}
+        called_more = _onsets(a for a in found if a.kind is Kind.TRAFFIC and a.effect > 0)
+        self.busier = {s for s, at in called_more.items() if not self._retried(s, at)}
+
+    def _retried(self, service: str, called_more_since: float) -> bool:
+        """Whether it was failing by the time it was called more: its callers try again."""
+        return self._failing.get(service, math.inf) <= called_more_since
 
     def mode(self, anomaly: Anomaly) -> _Mode:
         if anomaly.detector == ABSENCE:
             return _Mode.OWN
+        if anomaly.kind is Kind.TRAFFIC and anomaly.effect < 0:
+            return _Mode.LESS
+        if anomaly.kind is Kind.OTHER and self._retries(anomaly):
+            return _Mode.FELT
         if anomaly.service in self.busier and anomaly.kind in THROUGHPUT:
             return _Mode.BUSY
         felt = anomaly.kind in UPWARD or anomaly.kind is Kind.TRAFFIC
         return _Mode.FELT if felt else _Mode.OWN
+
+    def _retries(self, anomaly: Anomaly) -> bool:
+        """Whether something it calls was failing by the time this began."""
+        callees = self._graph.callees.get(anomaly.service, ())
+        return any(self._retried(callee, anomaly.started_at) for callee in callees)
 
     def rests(self, service: str, mode: _Mode) -> list[str]:
         """Services, sorted, at which blame that starts here comes to rest."""
@@ -135,6 +154,10 @@ class _Trail:
             return [(c, _Mode.BUSY if c in self.busier else _Mode.OWN) for c in shown]
         if mode is _Mode.OWN or service in self._gone:
             return []
+        if mode is _Mode.LESS:
+            callers = self._graph.callers.get(service, ())
+            lighter = [(c, _Mode.LESS) for c in callers if c in self._lighter]
+            return lighter or [(c, _Mode.FELT) for c in callers if c in self._troubled]
         if service not in self._troubled:
             near = self._graph.callers.get(service, ())
             return [(c, _Mode.FELT) for c in near if c in self._troubled]
@@ -155,6 +178,14 @@ class _Trail:
             else:
                 todo += self._graph.callees.get(callee, ())
         return found
+
+
+def _onsets(anomalies: Iterable[Anomaly]) -> dict[str, float]:
+    """When each service's first of them began."""
+    first: dict[str, float] = {}
+    for anomaly in anomalies:
+        first[anomaly.service] = min(anomaly.started_at, first.get(anomaly.service, math.inf))
+    return first
 
 
 def _strength(anomaly: Anomaly) -> float:

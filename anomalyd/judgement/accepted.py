@@ -92,7 +92,13 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
     spread = {name: np.full(n, np.nan) for name in learned}
     for name, values in learned.items():
         spread[name][partner] = values
-    return Transfer(runs=len(parts), centre=centre, **spread)
+    most = max(
+        load
+        for record in records
+        for load, judged in zip(record.loads, record.judged, strict=True)
+        if judged
+    )
+    return Transfer(runs=len(parts), centre=centre, most_load=most, **spread)
 
 
 def _contexts(reference: Reference, record: Record, rows: Rows, window: float) -> list[Context]:

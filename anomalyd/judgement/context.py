@@ -15,6 +15,24 @@ from anomalyd.model import Floats, Gauge, Kind, Labels, Rate, Ratio, Rows, Signa
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SignalTable
 
+FAR = 1.5
+"""Times the largest load known, beyond which to expect anything is a guess."""
+
+FEW = 15.0
+"""Requests in a window below which rates, and latencies, are not judged by their size."""
+
+FEW_HELD = 2.0
+"""Of what is under way at once: below it a number is mostly chance."""
+
+BLIPS = frozenset({Kind.LATENCY, Kind.SATURATION})
+"""Kinds that are briefly far off when nothing is wrong: a pause, a neighbour, a lost connection."""
+
+BLIP_SECONDS, BLIP_MAY_BRING = 40.0, 15.5
+"""A blip of that length passes; in nats, about what it takes a series of a run to fire."""
+
+MOST_PER_WINDOW = 5.5
+"""No single window may bring more: one absurd sample must not decide a run."""
+
 SIGN = {Worse.UP: 1.0, Worse.DOWN: -1.0, Worse.BOTH: 0.0}
 
 
@@ -58,7 +76,9 @@ class Reference:
         run_label: str | None,
         totals: bool = True,
         transfer: Transfer | None = None,
+        smear: int = 1,
     ) -> None:
+        self.smear = smear
         self._table, self._lookup, self._run_label = table, lookup, run_label
         self._transfer = transfer
         self._skipped = frozenset(
@@ -128,6 +148,9 @@ class Reference:
             "absolute": [s.tolerate.absolute for s in signals],
             "ratio": [isinstance(s.definition, Ratio) for s in signals],
             "traffic": [s.kind is Kind.TRAFFIC for s in signals],
+            "rate": [isinstance(s.definition, Rate) for s in signals],
+            "held": [_is_total(s) and s.kind is Kind.SATURATION for s in signals],
+            "blips": [s.kind in BLIPS for s in signals],
         }
         fixed = {k: np.array(v, dtype=np.float64)[index] for k, v in of_signal.items() if signals}
         has = self.partner >= 0
@@ -192,6 +215,19 @@ class Reference:
             before[name][has] = np.where(np.isfinite(found), found, before[name][has])
         return before
 
+    def far_beyond(self, load: float) -> bool:
+        """Whether a load is so far beyond what production and accepted runs were seen at that what
+        to expect there is a guess."""
+        return bool(
+            self._lookup is not None
+            and np.isfinite(load)
+            and load > FAR * max(self._lookup.most_load, self._accepted_load)
+        )
+
+    @property
+    def _accepted_load(self) -> float:
+        return self._transfer.most_load if self._transfer is not None else 0.0
+
     def band(self, load: float, rows: Rows) -> Band:
         """Expected values of `rows` at `load` (per unit of capacity); arrays of len(rows)."""
         band = Band.unknown(len(rows))
@@ -246,12 +282,16 @@ class Reference:
         factor = np.where(known, transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
         allowed = factor * band.bad_ratio + transfer.ERROR_SLACK
         events = np.where(counts > 0, counts, np.inf)
-        arrivals = np.where(f["traffic"] == 1.0, np.maximum(band.expected * window, 1.0), np.inf)
+        span = self.smear * window
+        rate = f["rate"] == 1.0
+        arrivals = np.where(rate, np.maximum(band.expected * span, 1.0), np.inf)
+        few = np.where(rate, band.expected, counts / window) * span < FEW
+        few |= (f["held"] == 1.0) & (band.expected < FEW_HELD)
         return Context(
             time=time,
             window=window,
             value=values,
-            residual=np.where(counted, np.nan, self._residual(values, band, rows)),
+            residual=np.where(counted | few, np.nan, self._residual(values, band, rows)),
             sampling=np.nan_to_num(f["sampling"] / events + 1 / arrivals),
             noise=band.noise,
             phi=np.nan_to_num(f["phi"]),
@@ -266,11 +306,18 @@ class Reference:
             bad=np.where(counted, values * counts, np.nan),
             total=np.where(counted, counts, np.nan),
             burst=f["burst"],
+            brief=np.where(f["blips"] == 1.0, self._brief(window), MOST_PER_WINDOW),
             bad_ratio=np.where(counted, np.minimum(allowed, 1.0), np.nan),
             answered=answered,
+            few=few,
             usual=f["usual"] > 0,
             gap=f["gap"],
         )
+
+    def _brief(self, window: float) -> float:
+        """What one window may bring, so that a blip alone does not decide."""
+        windows = (BLIP_SECONDS + self.smear * window) / window + 0.7
+        return float(min(MOST_PER_WINDOW, BLIP_MAY_BRING / windows))
 
     def _residual(self, values: Floats, band: Band, rows: Rows) -> Floats:
         residual = np.full(len(rows), np.nan)

@@ -31,7 +31,7 @@ class Course:
         return self.run.state is not RunState.FINISHED
 
     def watch(
-        self, board: Board, time: float, window: float, load: float | None
+        self, board: Board, time: float, window: float, load: float | None, smear: int = 1
     ) -> tuple[bool, bool]:
         """Record one window; whether its values may be judged, and whether its absences may.
 
@@ -42,7 +42,7 @@ class Course:
         if active:
             self.integrity.missed(self._seen_until(time - window), time - window)
         self.record.add(time, np.nan if load is None else load, board.observed, board.counts)
-        judged = active and (load is None or may_judge(self.record.loads, window))
+        judged = active and (load is None or may_judge(self.record.loads, window, smear))
         self.record.judged.append(judged)
         if active:
             present = int(np.isfinite(board.observed[self.rows]).sum())

@@ -155,7 +155,7 @@ class _Block:
                 ruled |= score > 0
                 continue
             if detector.returns is Returns.PREDICTIVE:
-                score = self._accumulate(detector.name, score, judged)
+                score = self._accumulate(detector.name, score, judged, context.brief)
             held = share * np.exp(np.minimum(np.where(np.isnan(score), 0.0, score), MOST))
             total += held - share
             better = held > best
@@ -163,10 +163,10 @@ class _Block:
             np.maximum(best, held, out=best)
         return np.log(np.maximum(total, LEAST)), leader, ruled
 
-    def _accumulate(self, name: str, p: Floats, judged: Mask) -> Floats:
+    def _accumulate(self, name: str, p: Floats, judged: Mask, brief: Floats) -> Floats:
         mixture, ready = self._mixtures[name], np.isfinite(p)
         bets = bets_on_p(np.where(ready, p, 1.0))
-        mixture.commit(mixture.after((bets, bets)), ready & judged)
+        mixture.commit(mixture.after((bets, bets), np.exp(brief)), ready & judged)
         return mixture.log_value()
 
     def learn(self, context: Context, mask: Mask, watched: Mask) -> None:

@@ -78,12 +78,15 @@ class Findings:
         scale = self._reference.largest(rows, power.LARGEST_LOG)
         mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, scale)
         fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
+        few = np.mean([c.few for c in contexts], axis=0) if contexts else np.zeros(len(rows))
         share = np.full(len(rows), np.nan)
         if fired.any() and contexts:
             taken = [c.take(np.flatnonzero(fired)) for c in contexts]
             share[fired] = power.passing_share(taken, threshold[fired])
         return [
-            self._finding(course, anomalies, int(row), i, values, bands, mde[i], share[i])
+            self._finding(
+                course, anomalies, int(row), i, values, bands, mde[i], share[i], bool(few[i] > 0.5)
+            )
             for i, row in enumerate(rows)
         ]
 
@@ -121,6 +124,7 @@ class Findings:
         bands: Sequence[Band],
         shift: float,
         share: float,
+        sparse: bool,
     ) -> Finding:
         signal = self._table.signals[self._table.signal_index[row]]
         absolute = bool(signal.tolerate.absolute)
@@ -145,6 +149,8 @@ class Findings:
         state, note = "ok", ""
         if anomaly is not None:
             state = "fired"
+        elif sparse and not mde <= detect:
+            state, note = "sparse", "too few requests for the size of its values to mean anything"
         elif self._worse(signal, effect) >= detect:
             state = "weak"
             note = f"{format_effect(effect, absolute)} against production over the whole run; " + (
@@ -221,7 +227,7 @@ def coverage_of(findings: Sequence[Finding]) -> Coverage:
     def named(state: str) -> tuple[str, ...]:
         return tuple(sorted(f.series for f in findings if f.state == state))
 
-    of_production = [f for f in findings if f.state not in ("unmatched", "silenced")]
+    of_production = [f for f in findings if f.state not in ("unmatched", "silenced", "sparse")]
     judged = [f for f in of_production if f.windows > 0 or f.state == "fired"]
     return Coverage(
         production_series=len(of_production),

@@ -14,15 +14,16 @@ MOVING = 0.3
 """Log change of load between windows above which windowed rates lag what they measure."""
 
 
-def may_judge(loads: Sequence[float], window: float) -> bool:
-    """Whether the latest window's load lets signals be compared: known, not idle, not jumping."""
+def may_judge(loads: Sequence[float], window: float, smear: int = 1) -> bool:
+    """Whether the latest window's load lets signals be compared: known, not idle, not jumping over
+    the windows that its values are spread over."""
     load = loads[-1]
     if not math.isfinite(load) or load <= 0 or load < IDLE * _usual(loads):
         return False
-    before = loads[-2] if len(loads) > 1 else load
-    if not math.isfinite(before) or before <= 0:
+    before = loads[-1 - smear : -1] or [load]
+    if not all(math.isfinite(one) and one > 0 for one in before):
         return False
-    return abs(math.log(load / before)) <= _moves(load, window)
+    return all(abs(math.log(load / one)) <= _moves(load, window) for one in before)
 
 
 def idle(loads: Sequence[float]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,9 +13,10 @@ from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
 from anomalyd.judgement.findings import Findings, coverage_of
+from anomalyd.judgement.generator import breakdown
 from anomalyd.judgement.phases import phases
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Coverage, Finding, Incident, Outcome, Verdict
+from anomalyd.model import Coverage, Finding, Incident, Integrity, Outcome, Verdict
 from anomalyd.signals.table import SignalTable
 from anomalyd.units import format_duration
 
@@ -91,11 +93,15 @@ class Judge:
     def _decide(
         self, course: Course, findings: Sequence[Finding], coverage: Coverage
     ) -> tuple[Outcome, list[str]]:
-        """Precedence: a fail decided by what was seen > invalid > inconclusive > pass."""
+        """Precedence: a fail decided before the test broke > invalid > inconclusive > pass."""
         fired = sorted((f for f in findings if f.state == "fired"), key=lambda f: -f.evidence)
-        if fired:
+        broke = self._breakdown(course)
+        first = min((a.fired_at for a in course.anomalies.values()), default=math.inf)
+        if fired and (broke is None or first <= broke.start):
             return Outcome.FAIL, [wording.reason(finding) for finding in fired[:REASONS]]
         broken = [e for e in course.integrity.entries() if e.breaks_run]
+        if broke is not None:
+            return Outcome.INVALID, [broke.detail]
         if broken:
             return Outcome.INVALID, [f"telemetry was broken: {entry.detail}" for entry in broken]
         doubts = self._doubts(course, findings, coverage)
@@ -105,6 +111,10 @@ class Judge:
             f"{coverage.judged} signal series of {coverage.production_series} in production were "
             f"judged over {sum(course.record.judged)} windows; none was worse than tolerated"
         ]
+
+    def _breakdown(self, course: Course) -> Integrity | None:
+        since = course.run.active_at if course.run.active_at is not None else math.inf
+        return breakdown(course.record, since, self._settings.window)
 
     def _outages(self, course: Course) -> list[str]:
         """Telemetry that was away for a while: what it would have shown, nobody knows."""
@@ -132,11 +142,10 @@ class Judge:
                 f"only {judged} of {looked_at} windows could be judged; in the others the load "
                 "idled, jumped or was not known"
             )
-        beyond = sum(f.extrapolated and f.state == "ok" for f in findings)
-        if beyond > (1 - self._settings.coverage) * coverage.production_series:
+        if self._far_beyond(course):
             doubts.append(
-                f"{beyond} series were judged beyond the load that production was seen at, which "
-                "can fail a run but not pass it; test at a load that production knows"
+                "the load was far beyond any that production, or an accepted run, was seen at, "
+                "which can fail a run but not pass it; test at a load that they know"
             )
         if coverage.ratio < self._settings.coverage:
             doubts.append(
@@ -155,6 +164,12 @@ class Judge:
             doubts.append(f"nothing could be shown of {', '.join(blind)}")
         return doubts[:REASONS]
 
+    def _far_beyond(self, course: Course) -> bool:
+        record = course.record
+        loads = [load for load, judged in zip(record.loads, record.judged, strict=True) if judged]
+        far = sum(self._reference.far_beyond(load) for load in loads)
+        return 2 * far > len(loads)
+
     def _strange_services(self, findings: Sequence[Finding]) -> list[str]:
         """Of the system that the user described, yet without a single series in production."""
         unmatched = {f.service for f in findings if f.state == "unmatched"}
@@ -166,7 +181,7 @@ def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:
     """What production always has of a service, of one kind, and staging hardly showed."""
     best: dict[tuple[str, str], int] = {}
     for finding in findings:
-        if finding.service and finding.state not in ("unmatched", "silenced"):
+        if finding.service and finding.state not in ("unmatched", "silenced", "sparse"):
             key = (finding.service, finding.kind.value)
             best[key] = max(best.get(key, 0), finding.windows)
     return [
@@ -177,6 +192,10 @@ def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:
 
 
 def _blind_services(findings: Sequence[Finding]) -> list[str]:
-    known = {f.service for f in findings if f.service and f.state not in ("unmatched", "silenced")}
+    known = {
+        f.service
+        for f in findings
+        if f.service and f.state not in ("unmatched", "silenced", "sparse")
+    }
     shown = {f.service for f in findings if f.state in ("ok", "fired")}
     return sorted(known - shown)

@@ -19,6 +19,10 @@ GRID = np.linspace(np.log(0.05), np.log(8.0), 180)
 
 MOST_WINDOWS = 60
 
+UNLIKELY = 0.02
+"""Misfit that a ratio e-fold away from 1 must make up for: where cpu hardly moves with load, all
+ratios fit alike."""
+
 
 def capacity_ratio(lookup: Lookup, columns: Columns, runs: Sequence[Windows]) -> float:
     """The ratio κ at which staging's cpu at load L looks most like production's at L / κ.
@@ -40,7 +44,8 @@ def capacity_ratio(lookup: Lookup, columns: Columns, runs: Sequence[Windows]) ->
     if not known.size:
         return 1.0
     seen = np.stack([lookup.transform(values[t], rows) for t in known])
-    cost = [_misfit(lookup, loads[known] / np.exp(log), seen, rows) for log in GRID]
+    misfit = [_misfit(lookup, loads[known] / np.exp(log), seen, rows) for log in GRID]
+    cost = np.array(misfit) + UNLIKELY * GRID**2
     return float(np.exp(GRID[int(np.argmin(cost))]))
 
 

@@ -49,7 +49,7 @@ def _rule(words: str, kind: Kind, worse: Worse, unit: str = "", total: bool = Fa
 
 RULES: tuple[_Rule, ...] = (
     _rule("load|offered_load|offered_rate", Kind.TRAFFIC, Worse.BOTH, "req/s", total=True),
-    _rule("calls_per_request|fanout|fan_out|retries?(?:_.*)?", Kind.TRAFFIC, Worse.UP),
+    _rule("calls_per_request|fanout|fan_out|retries?(?:_.*)?", Kind.OTHER, Worse.UP),
     _rule("(?:error|errors|failure|failures|failed)_(?:ratio|rate|share|fraction)|(?:error|failure)s?",
           Kind.ERRORS, Worse.UP),
     _rule("latency|duration|response_time|own_time|wait_time", Kind.LATENCY, Worse.UP, "s"),
@@ -146,6 +146,11 @@ def parse_header(header: str) -> tuple[str, Labels]:
     return selector.metric, Labels.of(pairs)
 
 
+def key_of(header: str) -> str:
+    metric, labels = parse_header(header)
+    return f"{metric}{labels}"
+
+
 def _signal(metric: str, rule: _Rule | None, own: Mapping[str, str]) -> Signal:
     kind = Kind(own["kind"]) if "kind" in own else (rule.kind if rule else Kind.OTHER)
     worse = Worse(own["worse"]) if "worse" in own else (rule.worse if rule else Worse.BOTH)
@@ -163,9 +168,10 @@ def _definition(metric: str, kind: Kind, rule: _Rule | None) -> Definition:
         return Ratio(selector, selector)
     if kind is Kind.LATENCY:
         return HistogramQuantile(selector, 0.5 if "50" in metric else 0.95)
-    if kind is Kind.TRAFFIC and rule is not None and rule.total:
+    total = rule is not None and rule.total
+    if kind is Kind.TRAFFIC and total:
         return Rate(selector)
-    return Gauge(selector)
+    return Gauge(selector, "sum" if total else "avg")
 
 
 def _load(traffic: Sequence[Series], edges: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -13,19 +13,25 @@ from anomalyd.baseline.transfer import Transfer
 from anomalyd.explain.suspects import Graph
 from anomalyd.judgement import accepted
 from anomalyd.judgement.course import Course
-from anomalyd.model import LOAD_SIGNAL, Batch, Labels, Run, RunState, Verdict
+from anomalyd.model import LOAD_SIGNAL, Batch, Kind, Labels, Run, RunState, Verdict
 from anomalyd.pipeline import Pipeline, Settings
 from anomalyd.replay.capacity import capacity_ratio
-from anomalyd.replay.infer import Columns
+from anomalyd.replay.infer import Columns, key_of
 from anomalyd.replay.recording import Recording
+from anomalyd.replay.smear import averaged_over
 from anomalyd.replay.windows import Windows, gather
 from anomalyd.signals.table import SignalTable
 
 WARMUP = 60.0
 """Seconds from the start of a run in which nothing is judged."""
 
-FIRST_WARMUP = 120.0
-"""The same while staging's capacity must be learned from the run itself."""
+MOVED_BY_CHANCE = (Kind.LATENCY, Kind.ERRORS)
+SETTLED, SETTLED_SECONDS = 0.15, 75.0
+"""Log load that has moved by less than this for so long is no ramp any more."""
+
+FIRST_WARMUPS = (120.0, 300.0)
+"""The same while staging's capacity must be learned from the run itself: until its ramp is over, in
+these bounds."""
 
 Edges = Mapping[str, Sequence[str]]
 
@@ -39,6 +45,7 @@ class Reference:
     width: float
     capacity: float | None
     transfer: Transfer | None
+    smear: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +65,17 @@ def learn(
     """The reference that a baseline and accepted runs make; without any, the run to be judged
     tells its own capacity."""
     if not runs:
-        return Reference(columns, baseline, width, None, None)
+        return Reference(columns, baseline, width, None, None, None)
     windows = [gather(run, columns, width) for run in runs]
     capacity = capacity_ratio(Lookup(baseline), columns, windows)
-    before = Reference(columns, baseline, width, capacity, None)
+    smear = _smear(runs, columns, width)
+    before = Reference(columns, baseline, width, capacity, None, smear)
     records = []
     for one in windows:
-        pipeline = _pipeline(before, edges, 0.01, capacity)
+        pipeline = _pipeline(before, edges, 0.01, capacity, smear)
         records.append(_play(pipeline, before, one, WARMUP).record)
     learned = accepted.learn(pipeline.reference, records, width)
-    return Reference(columns, baseline, width, capacity, learned)
+    return Reference(columns, baseline, width, capacity, learned, smear)
 
 
 def judge(
@@ -77,10 +85,10 @@ def judge(
     windows = gather(recording, reference.columns, reference.width)
     warmup, capacity = WARMUP, reference.capacity
     if capacity is None:
-        warmup = FIRST_WARMUP
-        early = windows.until(windows.ends[0] + warmup)
+        warmup, early = _until_settled(windows)
         capacity = capacity_ratio(Lookup(reference.baseline), reference.columns, [early])
-    pipeline = _pipeline(reference, edges, false_fail, capacity)
+    smear = reference.smear or _smear([recording], reference.columns, reference.width)
+    pipeline = _pipeline(reference, edges, false_fail, capacity, smear)
     course = _play(pipeline, reference, windows, warmup)
     end = float(windows.ends[-1])
     run = course.run
@@ -92,7 +100,31 @@ def judge(
     return Judged(finished, verdict, course, capacity)
 
 
-def _pipeline(reference: Reference, edges: Edges, false_fail: float, capacity: float) -> Pipeline:
+def _smear(runs: Sequence[Recording], columns: Columns, width: float) -> int:
+    """Over how many windows the values of one moment are spread."""
+    kinds = {signal.name: signal.kind for signal in columns.signals}
+    noisy = {one.key for one in columns.series if kinds[one.signal] in MOVED_BY_CHANCE}
+    headers = [h for run in runs for h in run.headers if key_of(h) in noisy]
+    return max(1, round(averaged_over(runs, headers) / width))
+
+
+def _until_settled(windows: Windows) -> tuple[float, Windows]:
+    """Seconds until the load has ceased to rise, and the windows of that last stretch."""
+    least, most = FIRST_WARMUPS
+    start = float(windows.ends[0]) - windows.width
+    held = round(SETTLED_SECONDS / windows.width)
+    load = np.log(np.where(windows.load > 0, windows.load, np.nan))
+    for last in range(held, len(load)):
+        after = float(windows.ends[last]) - start
+        stretch = load[last - held : last + 1]
+        if after >= most or (after >= least and np.ptp(stretch) < SETTLED):
+            return after, windows.taken(slice(last - held, last + 1))
+    return most, windows
+
+
+def _pipeline(
+    reference: Reference, edges: Edges, false_fail: float, capacity: float, smear: int
+) -> Pipeline:
     columns, width = reference.columns, reference.width
     table = SignalTable(columns.signals, 1 + len(columns.series))
     pipeline = Pipeline(table, Settings(width, false_fail, capacity=capacity), Graph(edges))
@@ -100,7 +132,7 @@ def _pipeline(reference: Reference, edges: Edges, false_fail: float, capacity: f
     table.add(LOAD_SIGNAL, Labels())
     for one in columns.series:
         table.add(one.signal, one.labels)
-    pipeline.use_baseline(reference.baseline, transfer)
+    pipeline.use_baseline(reference.baseline, transfer, smear)
     return pipeline
 
 
@@ -112,7 +144,7 @@ def _before_any(reference: Reference, capacity: float) -> Transfer:
         if one.total and one.key in keys:
             mean[keys[one.key]] = np.log(capacity)
     mean[~reference.baseline.profiles.logarithmic] = 0.0
-    return Transfer(0, 0.0, mean, *[unknown] * 9)
+    return Transfer(0, 0.0, 0.0, mean, *[unknown] * 9)
 
 
 def _play(pipeline: Pipeline, reference: Reference, windows: Windows, warmup: float) -> Course:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from anomalyd.baseline.fit import FitInput, fit
 from anomalyd.baseline.profile import Baseline
 from anomalyd.model import LOAD_SIGNAL
@@ -18,7 +20,8 @@ def fit_production(recording: Recording, columns: Columns, width: float) -> Base
     step = recording.step
     if not math.isfinite(step):
         raise RecordingError("production's recording is too short to learn from")
-    windows = gather(recording, columns, max(width, step))
+    windows = gather(recording, columns, max(width, step), counted=width)
+    answered = np.isfinite(windows.values).any(axis=1)
     inputs = []
     for signal in columns.signals:
         at = [i for i, one in enumerate(columns.series) if one.signal == signal.name]
@@ -30,6 +33,7 @@ def fit_production(recording: Recording, columns: Columns, width: float) -> Base
                 [columns.series[i].key for i in at],
                 windows.values[:, at].T,
                 windows.counts[:, at].T,
+                answered,
             )
         )
     meta = {"queries": {}, "source": {"recording": list(columns.load)}}

@@ -27,10 +27,10 @@ class Windows:
     values: Floats
     counts: Floats
 
-    def until(self, end: float) -> Windows:
-        """Those that end by then."""
-        n = int(np.searchsorted(self.ends, end + 1e-6))
-        return Windows(self.width, self.ends[:n], self.load[:n], self.values[:n], self.counts[:n])
+    def taken(self, which: slice) -> Windows:
+        return Windows(
+            self.width, self.ends[which], self.load[which], self.values[which], self.counts[which]
+        )
 
 
 def width_of(step: float) -> float:
@@ -40,11 +40,14 @@ def width_of(step: float) -> float:
     return step * math.ceil(WINDOW / step - 1e-6)
 
 
-def gather(recording: Recording, columns: Columns, width: float) -> Windows:
-    """Windows (end - width, end] of a recording; medians over their samples, means of counts.
+def gather(
+    recording: Recording, columns: Columns, width: float, counted: float | None = None
+) -> Windows:
+    """Windows (end - width, end] of a recording; medians over their samples, means of ratios.
 
     A median withstands the one absurd sample in it. Requests behind a ratio or a latency are those
-    of the service's request rate, where the recording has it.
+    of the service's request rate, where the recording has it, in `counted` seconds (None: `width`):
+    over what time a sample was taken is not known, only that it is the same in all recordings.
     """
     places = _places(recording)
     start = recording.times[0] - min(recording.step, width)
@@ -52,7 +55,7 @@ def gather(recording: Recording, columns: Columns, width: float) -> Windows:
     numbers, starts = np.unique(slot, return_index=True)
     matrix = _matrix(recording, places, [one.key for one in columns.series])
     kinds = {signal.name: signal.kind for signal in columns.signals}
-    counted = [kinds[one.signal] is Kind.ERRORS for one in columns.series]
+    ratios = [kinds[one.signal] is Kind.ERRORS for one in columns.series]
     medians = _by_window(matrix, starts, mean=False)
     means = _by_window(matrix, starts, mean=True)
     requests = [
@@ -67,8 +70,8 @@ def gather(recording: Recording, columns: Columns, width: float) -> Windows:
         width,
         start + numbers * width,
         np.where(np.isfinite(load).any(axis=1), np.nansum(load, axis=1), np.nan),
-        np.where(np.array(counted, dtype=bool), means, medians),
-        rates * width,
+        np.where(np.array(ratios, dtype=bool), means, medians),
+        rates * (width if counted is None else counted),
     )
 
 
