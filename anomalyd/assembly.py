@@ -126,6 +126,7 @@ def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:
         totals=_same_capacity(config),
         run_label=config.runs.label,
         shadow=judgement.shadow,
+        blip=judgement.ignore_shorter,
     )
     built = Pipeline(table, settings, Graph(config.graph))
     built.silences = silences(config)

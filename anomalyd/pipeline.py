@@ -37,7 +37,8 @@ from anomalyd.signals.table import SignalTable
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the pipeline needs to know of the configuration; times in seconds. totals: both
-    environments have the same capacity, so that their rates and sums can be compared."""
+    environments have the same capacity, so that their rates and sums can be compared. blip: deviations of
+    latency and saturation that are no longer than this pass."""
 
     window: float
     false_fail: float = 0.01
@@ -48,6 +49,7 @@ class Settings:
     totals: bool = True
     run_label: str | None = None
     shadow: bool = False
+    blip: float = 40.0
 
 
 class Pipeline:
@@ -89,6 +91,7 @@ class Pipeline:
             self.band,
             self.board.answered(),
             np.arange(len(self.table)),
+            ~self.board.silent(),
         )
         judged, watched = self._judged(context, loads)
         scores = self.bank.score(context, judged, watched)
@@ -112,7 +115,7 @@ class Pipeline:
         lookup = Lookup(baseline) if baseline is not None else None
         settings = self.settings
         self.reference = Reference(
-            self.table, lookup, settings.run_label, settings.totals, transfer, smear
+            self.table, lookup, settings.run_label, settings.totals, transfer, smear, settings.blip
         )
         self._share_out()
 

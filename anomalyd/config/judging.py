@@ -30,6 +30,7 @@ class Judgement(Section):
     settle: Duration = Field(30.0, ge=0)
     keep_firing_for: Duration = Field(60.0, ge=0)
     coverage: Share = Field(0.8, ge=0, le=1)
+    ignore_shorter: Duration = Field(40.0, ge=0)
     close_incident_after: Duration = Field(60.0, ge=0)
     shadow: bool = False
 

@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState
 from anomalyd.model import Floats, Rows
 
-PATIENCE = 3.0
+PATIENCE = 4.0
+"""Windows for which a service may be silent."""
+
+LONE_PATIENCE = 14.0
+"""The same of one series of a service whose others go on: more often lost than gone."""
 
 
 class Absence:
-    """1 once a usual row that was seen in this run stayed away for max(3, 2·gap + 1) windows.
+    """1 once a usual row that was seen in this run stayed away for max(patience, 2·gap + 1) windows.
 
     `usual` and `gap` come from production: the row is there nearly always, and its longest gap
     is `gap` windows. Windows in which the row's signal could not be evaluated do not count, so
@@ -34,7 +38,8 @@ class Absence:
     def score(self, context: Context) -> Floats:
         absent = np.isnan(context.value) & context.answered
         missed = np.where(absent, self._state["missed"] + 1, 0)
-        enough = missed >= np.maximum(PATIENCE, 2 * context.gap + 1)
+        patience = np.where(context.lone, LONE_PATIENCE, PATIENCE)
+        enough = missed >= np.maximum(patience, 2 * context.gap + 1)
         fired = enough & context.usual & (self._state["seen"] > 0)
         return np.where(context.answered, fired.astype(np.float64), np.nan)
 

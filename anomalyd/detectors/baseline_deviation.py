@@ -9,8 +9,9 @@ from anomalyd.detectors.base import Arrays, Context, Mask, Once, Returns
 from anomalyd.detectors.level_filter import LevelFilter, Prediction
 from anomalyd.model import Floats, Rows
 
-OWN_PAST_SECONDS = 60.0
-"""Of a run that must have been seen before an onset in it is bet on."""
+OWN_PAST, LEAST_PAST, MOST_PAST = 60.0, 2, 4
+"""Seconds of a run, in windows within these bounds, that must have been seen before an onset in it
+is bet on."""
 
 ONSETS = 16
 """Onsets that are bet on at once; the one that has earned least makes room for the next."""
@@ -98,7 +99,7 @@ class BaselineDeviation:
     def _work_out(self, context: Context) -> tuple[Prediction, Mask, Bets, Bets, Floats, Floats]:
         """The prediction, rows that bet, responses foretold, and what the bets come to."""
         found = self._filter.predict(context)
-        past = max(2, int(np.ceil(OWN_PAST_SECONDS / context.window)))
+        past = min(max(LEAST_PAST, int(np.ceil(OWN_PAST / context.window))), MOST_PAST)
         bet = found.seen & (self._filter.count >= past)
         decay = LevelFilter.decay(context).astype(np.float32)[:, np.newaxis]
         response = self._response * decay

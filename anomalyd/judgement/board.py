@@ -31,6 +31,8 @@ class Board:
         self._steady = np.array(steady, dtype=bool)
         self._services: dict[str, int] = {}
         self._service: Rows = np.zeros(0, dtype=np.intp)
+        self._named: Mask = np.zeros(0, dtype=bool)
+        self._known_services: Rows = np.zeros(0, dtype=np.intp)
         self._selectors: dict[str, int] = {}
         self._selector: Rows = np.zeros(0, dtype=np.intp)
         self._silences: tuple[Silence, ...] = ()
@@ -52,6 +54,9 @@ class Board:
         selectors = [self._selectors.setdefault(v, len(self._selectors)) for v in values]
         self._service = np.append(self._service, services).astype(np.intp)
         self._selector = np.append(self._selector, selectors).astype(np.intp)
+        self._named = self._service != self._services.get("", -1)
+        pairs = np.unique(np.stack([self._selector, self._service])[:, self._named], axis=1)
+        self._known_services = np.bincount(pairs[0], minlength=len(self._selectors))
         loads = [i for i, signal in enumerate(table.signals) if signal.name == LOAD_SIGNAL]
         self.is_load = np.isin(table.signal_index, loads)
         self._quiet = (-np.inf, self._quiet[1])
@@ -97,9 +102,19 @@ class Board:
         index = self._table.signal_index
         alone, reporting = self._of(present, index)
         lives = self._of(present, np.zeros_like(index))[1] > 0
-        silent = self._of(present, self._service)[1] == 0
+        silent = self.silent() & ~self._all_silent(present)
         steady = self._steady[index] & ((reporting > 0) | (alone == 1))
         return self._answered[index] & lives & (silent | steady)
+
+    def silent(self) -> Mask:
+        """bool[n]: rows whose whole service has no value."""
+        return self._of(np.isfinite(self.observed), self._service)[1] == 0
+
+    def _all_silent(self, present: Mask) -> Mask:
+        """bool[n]: rows of selectors of whose services, two or more, none reports: what fails all
+        of them at once is what collects them."""
+        there = self._of(present & self._named, np.zeros_like(self._service))[1]
+        return (there == 0) & (self._known_services[self._selector] > 1)
 
     def vanished(self, rows: Rows) -> list[str]:
         """Signals of two series or more among `rows` of which none has a value, though asked."""

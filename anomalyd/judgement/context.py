@@ -8,10 +8,10 @@ import numpy as np
 
 from anomalyd.baseline import transfer
 from anomalyd.baseline.lookup import Lookup
-from anomalyd.baseline.rates import MOST_BURST
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
-from anomalyd.model import Floats, Gauge, Kind, Labels, Rate, Ratio, Rows, Signal, Worse
+from anomalyd.judgement.fixed import fixed, is_total
+from anomalyd.model import Floats, Kind, Labels, Rows
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SignalTable
 
@@ -24,16 +24,11 @@ FEW = 15.0
 FEW_HELD = 2.0
 """Of what is under way at once: below it a number is mostly chance."""
 
-BLIPS = frozenset({Kind.LATENCY, Kind.SATURATION})
-"""Kinds that are briefly far off when nothing is wrong: a pause, a neighbour, a lost connection."""
-
-BLIP_SECONDS, BLIP_MAY_BRING = 40.0, 15.5
-"""A blip of that length passes; in nats, about what it takes a series of a run to fire."""
+BLIP_MAY_BRING = 15.5
+"""Nats, about what it takes a series of a run to fire."""
 
 MOST_PER_WINDOW = 5.5
 """No single window may bring more: one absurd sample must not decide a run."""
-
-SIGN = {Worse.UP: 1.0, Worse.DOWN: -1.0, Worse.BOTH: 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +72,15 @@ class Reference:
         totals: bool = True,
         transfer: Transfer | None = None,
         smear: int = 1,
+        blip: float = 40.0,
     ) -> None:
-        self.smear = smear
+        self.smear, self._blip = smear, blip
         self._table, self._lookup, self._run_label = table, lookup, run_label
         self._transfer = transfer
         self._skipped = frozenset(
-            signal.name for signal in table.signals if not totals and _is_total(signal)
+            signal.name for signal in table.signals if not totals and is_total(signal)
         )
         self._meta = lookup.baseline.meta if lookup is not None else {}
-        self._fixed: dict[str, Floats] = {}
         self.partner: Rows = np.zeros(0, dtype=np.intp)
         self.extend()
 
@@ -124,96 +119,39 @@ class Reference:
     def extend(self) -> None:
         """Match rows that are new in the table."""
         known, n = len(self.partner), len(self._table)
-        if n == known and self._fixed:
+        if n == known > 0:
             return
         keys = [self._key(row) for row in range(known, n)]
         found = self._lookup.match(keys) if self._lookup else np.full(len(keys), -1, dtype=np.intp)
         skipped = [key.partition("{")[0] in self._skipped for key in keys]
         found = np.where(np.array(skipped, dtype=bool), -1, found)
         self.partner = np.concatenate([self.partner, found]).astype(np.intp)
-        self._fixed = self._fix()
+        self._fixed = fixed(self._table, self._lookup, self._transfer, self.partner)
 
     def _key(self, row: int) -> str:
         signal = self._table.signals[self._table.signal_index[row]]
         labels = self._table.labels[row]
         return f"{signal.name}{labels.without([self._run_label]) if self._run_label else labels}"
 
-    def _fix(self) -> dict[str, Floats]:
-        """Everything that does not change from window to window, float64[n] each."""
-        signals, index = self._table.signals, self._table.signal_index
-        of_signal = {
-            "offset": [transfer.OFFSET[s.kind] for s in signals],
-            "sign": [SIGN[s.worse] for s in signals],
-            "relative": [s.tolerate.relative for s in signals],
-            "absolute": [s.tolerate.absolute for s in signals],
-            "ratio": [isinstance(s.definition, Ratio) for s in signals],
-            "traffic": [s.kind is Kind.TRAFFIC for s in signals],
-            "rate": [isinstance(s.definition, Rate) for s in signals],
-            "held": [_is_total(s) and s.kind is Kind.SATURATION for s in signals],
-            "blips": [s.kind in BLIPS for s in signals],
-        }
-        fixed = {k: np.array(v, dtype=np.float64)[index] for k, v in of_signal.items() if signals}
-        has = self.partner >= 0
-        for name in ("noise", "phi", "sampling", "median", "logarithmic"):
-            fixed[name] = np.full(len(self.partner), np.nan)
-            if self._lookup is not None:
-                profile = getattr(self._lookup.baseline.profiles, name)
-                fixed[name][has] = profile[self.partner[has]]
-        fixed |= self._transferred(fixed, has)
-        fixed["usual"], fixed["gap"] = np.zeros(len(has)), np.zeros(len(has))
-        if self._lookup is not None and has.any():
-            usual, gap = self._lookup.expected_present(self.partner[has])
-            fixed["usual"][has], fixed["gap"][has] = usual, gap
-        return fixed
-
     def assumed(self, rows: Rows) -> Floats:
         """The residual that is expected of `rows` already: float64[len(rows)]."""
-        return self._fixed["mean"][rows]
+        return self._fixed.mean[rows]
 
     def sizes(self, rows: Rows) -> Floats:
         """What 100% is in the residual's scale: float64[len(rows)]."""
-        f = {name: self._fixed[name][rows] for name in ("logarithmic", "median", "noise")}
-        return np.where(f["logarithmic"] == 1.0, 1.0, np.maximum(np.abs(f["median"]), f["noise"]))
+        return self._fixed.take(rows).size
 
-    def _transferred(self, fixed: dict[str, Floats], has: Mask) -> dict[str, Floats]:
-        """What accepted runs taught, or what is assumed before any: float64[n] each."""
-        known, n = self._transfer, len(has)
-        size = np.where(
-            fixed["logarithmic"] == 1.0, 1.0, np.maximum(np.abs(fixed["median"]), fixed["noise"])
-        )
-        before = {
-            "mean": np.zeros(n),
-            "slope": np.zeros(n),
-            "offset": fixed["offset"] * size,
-            "slope_sd": transfer.SLOPE * size,
-            "factor": np.ones(n),
-            "phi": fixed["phi"],
-            "wander": np.full(n, transfer.WANDER),
-            "sure": np.full(n, transfer.SURE),
-            "burst": np.full(n, MOST_BURST),
-            "known_ratio": np.full(n, np.nan),
-        }
-        if self._lookup is not None:
-            before["burst"][has] = self._lookup.burst[self.partner[has]]
-        if known is None:
-            return before
-        learned = {
-            "mean": known.mean,
-            "slope": known.slope,
-            "offset": known.offset,
-            "slope_sd": known.slope_sd,
-            "factor": known.noise,
-            "phi": known.phi,
-            "wander": known.wander,
-            "sure": known.sure,
-            "burst": known.burst,
-            "known_ratio": known.bad_ratio,
-        }
-        partner = self.partner[has]
-        for name, values in learned.items():
-            found = values[partner]
-            before[name][has] = np.where(np.isfinite(found), found, before[name][has])
-        return before
+    def largest(self, rows: Rows, log: float) -> Floats:
+        """The largest shift worth searching, in the residual's scale: `log`, or its like."""
+        return self._fixed.take(rows).largest(log)
+
+    def as_effect(self, row: int, shift: float) -> float:
+        """A shift in the residual's scale as the effect that people read."""
+        return self._fixed.as_effect(row, shift)
+
+    def passing(self, observed: float, expected: float, row: int, share: float) -> float:
+        """The value whose deviation is `share` of the one observed; NaN if that is not known."""
+        return self._fixed.passing(observed, expected, row, share)
 
     def far_beyond(self, load: float) -> bool:
         """Whether a load is so far beyond what production and accepted runs were seen at that what
@@ -243,14 +181,14 @@ class Reference:
             self._lookup.shifted(value, shift, partner)
             for value in (expected.center, expected.low, expected.high)
         )
-        known = self._fixed["known_ratio"][rows[has]]
+        known = self._fixed.known_ratio[rows[has]]
         part = Band(
             np.where(counted, rate, centre),
             np.where(counted, np.clip(expected.low, 0.0, rate), low),
             np.where(counted, np.maximum(expected.high, upper), high),
             expected.location + shift,
             np.fmax(upper, known),
-            self._lookup.noise(load, partner) * self._fixed["factor"][rows[has]],
+            self._lookup.noise(load, partner) * self._fixed.factor[rows[has]],
             expected.extrapolated,
         )
         band.put(has, part)
@@ -259,7 +197,7 @@ class Reference:
     def _shift(self, load: float, rows: Rows) -> Floats:
         """How much staging's usual residual differs from 0 at this load: float64[len(rows)]."""
         f = self._fixed
-        return f["mean"][rows] + f["slope"][rows] * self._stretched(np.full(len(rows), load))
+        return f.mean[rows] + f.slope[rows] * self._stretched(np.full(len(rows), load))
 
     def context(
         self,
@@ -271,52 +209,52 @@ class Reference:
         band: Band,
         answered: Mask,
         rows: Rows,
+        lone: Mask | None = None,
     ) -> Context:
         """The detectors' view of one window of `rows`; every array has one entry per row."""
-        f = {name: array[rows] for name, array in self._fixed.items()}
-        logarithmic = f["logarithmic"] == 1.0
-        counted = (f["ratio"] == 1.0) & np.isfinite(counts)
-        size = np.maximum(np.abs(f["median"]), band.noise)
-        tolerate = np.where(logarithmic, np.log1p(f["relative"]), f["relative"] * size)
-        known = np.isfinite(f["known_ratio"])
+        f = self._fixed.take(rows)
+        counted = f.ratio & np.isfinite(counts)
+        size = np.maximum(np.abs(f.median), band.noise)
+        tolerate = np.where(f.logarithmic, np.log1p(f.relative), f.relative * size)
+        known = np.isfinite(f.known_ratio)
         factor = np.where(known, transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
         allowed = factor * band.bad_ratio + transfer.ERROR_SLACK
         events = np.where(counts > 0, counts, np.inf)
         span = self.smear * window
-        rate = f["rate"] == 1.0
-        arrivals = np.where(rate, np.maximum(band.expected * span, 1.0), np.inf)
-        few = np.where(rate, band.expected, counts / window) * span < FEW
-        few |= (f["held"] == 1.0) & (band.expected < FEW_HELD)
+        arrivals = np.where(f.rate, np.maximum(band.expected * span, 1.0), np.inf)
+        few = np.where(f.rate, band.expected, counts / window) * span < FEW
+        few |= f.held & (band.expected < FEW_HELD)
         return Context(
             time=time,
             window=window,
             value=values,
             residual=np.where(counted | few, np.nan, self._residual(values, band, rows)),
-            sampling=np.nan_to_num(f["sampling"] / events + 1 / arrivals),
+            sampling=np.nan_to_num(f.sampling / events + 1 / arrivals),
             noise=band.noise,
-            phi=np.nan_to_num(f["phi"]),
-            wander=f["wander"],
-            sure=f["sure"],
-            offset=f["offset"],
-            slope=f["slope_sd"],
+            phi=np.nan_to_num(f.phi),
+            wander=f.wander,
+            sure=f.sure,
+            offset=f.offset,
+            slope=f.slope_sd,
             load=self._stretched(loads),
-            tolerate=tolerate + f["absolute"],
-            size=np.where(logarithmic, 1.0, size),
-            sign=f["sign"],
+            tolerate=tolerate + f.absolute,
+            size=np.where(f.logarithmic, 1.0, size),
+            sign=f.sign,
             bad=np.where(counted, values * counts, np.nan),
             total=np.where(counted, counts, np.nan),
-            burst=f["burst"],
-            brief=np.where(f["blips"] == 1.0, self._brief(window), MOST_PER_WINDOW),
+            burst=f.burst,
+            brief=np.where(f.blips, self._brief(window), MOST_PER_WINDOW),
             bad_ratio=np.where(counted, np.minimum(allowed, 1.0), np.nan),
             answered=answered,
+            lone=lone if lone is not None else np.zeros(len(rows), dtype=bool),
             few=few,
-            usual=f["usual"] > 0,
-            gap=f["gap"],
+            usual=f.usual,
+            gap=f.gap,
         )
 
     def _brief(self, window: float) -> float:
         """What one window may bring, so that a blip alone does not decide."""
-        windows = (BLIP_SECONDS + self.smear * window) / window + 0.7
+        windows = (self._blip + self.smear * window) / window + 0.7
         return float(min(MOST_PER_WINDOW, BLIP_MAY_BRING / windows))
 
     def _residual(self, values: Floats, band: Band, rows: Rows) -> Floats:
@@ -337,40 +275,6 @@ class Reference:
         centred = position - (bins[0] + bins[-1]) / 2
         centre = self._transfer.centre if self._transfer is not None else 0.0
         return np.nan_to_num(centred + transfer.STRETCH * beyond - centre)
-
-    # Effects of single rows, for findings --------------------------------------------------
-
-    def largest(self, rows: Rows, log: float) -> Floats:
-        """The largest shift worth searching, in the residual's scale: `log`, or its like."""
-        f = {name: self._fixed[name][rows] for name in ("logarithmic", "ratio", "median", "noise")}
-        linear = np.expm1(log) * np.maximum(np.abs(f["median"]), f["noise"])
-        plain = np.where(f["logarithmic"] == 1.0, log, linear)
-        return np.where(f["ratio"] == 1.0, 1.0, plain)
-
-    def as_effect(self, row: int, shift: float) -> float:
-        """A shift in the residual's scale as the effect that people read."""
-        if self._fixed["absolute"][row] or self._fixed["ratio"][row] == 1.0:
-            return float(shift)
-        if self._fixed["logarithmic"][row] == 1.0:
-            return float(np.expm1(shift))
-        median = abs(float(self._fixed["median"][row]))
-        return float(shift / median) if median else float("inf")
-
-    def passing(self, observed: float, expected: float, row: int, share: float) -> float:
-        """The value whose deviation is `share` of the one observed; NaN if that is not known."""
-        if self._fixed["logarithmic"][row] == 1.0 and observed > 0 and expected > 0:
-            return float(expected * (observed / expected) ** share)
-        if self._fixed["ratio"][row] == 1.0:
-            return float(observed * share)
-        return float(expected + (observed - expected) * share)
-
-
-def _is_total(signal: Signal) -> bool:
-    """Whether the signal grows with what serves it: a rate, or a sum over instances."""
-    definition = signal.definition
-    return isinstance(definition, Rate) or (
-        isinstance(definition, Gauge) and definition.agg == "sum"
-    )
 
 
 def _parse_key(key: str) -> tuple[str, Labels]:

@@ -1,0 +1,198 @@
+"""What is known of every row before its run: nothing of it changes from window to window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from anomalyd.baseline import transfer
+from anomalyd.baseline.lookup import Lookup
+from anomalyd.baseline.rates import MOST_BURST
+from anomalyd.baseline.transfer import Transfer
+from anomalyd.detectors.base import Mask
+from anomalyd.model import Floats, Gauge, Kind, Rate, Ratio, Rows, Signal, Worse
+from anomalyd.signals.table import SignalTable
+
+BLIPS = frozenset({Kind.LATENCY, Kind.SATURATION})
+"""Kinds that are briefly far off when nothing is wrong: a pause, a neighbour, a lost connection."""
+
+SIGN = {Worse.UP: 1.0, Worse.DOWN: -1.0, Worse.BOTH: 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """One entry per row each.
+
+    Of its signal: sign; relative, absolute, what is tolerated; ratio (of counts), rate (of
+    requests), held (a number of things under way), blips (see `BLIPS`): bool. Of production's profile, NaN without
+    one: noise, sampling, median; logarithmic: bool; usual (bool), gap: see `Context`. Of
+    `Transfer`, or what is assumed before any run was accepted: mean, slope, offset, slope_sd,
+    factor (of the noise), phi, wander, sure, burst; known_ratio: NaN before.
+    """
+
+    sign: Floats
+    relative: Floats
+    absolute: Floats
+    ratio: Mask
+    rate: Mask
+    held: Mask
+    blips: Mask
+    noise: Floats
+    sampling: Floats
+    median: Floats
+    logarithmic: Mask
+    usual: Mask
+    gap: Floats
+    mean: Floats
+    slope: Floats
+    offset: Floats
+    slope_sd: Floats
+    factor: Floats
+    phi: Floats
+    wander: Floats
+    sure: Floats
+    burst: Floats
+    known_ratio: Floats
+
+    def take(self, rows: Rows) -> Fixed:
+        return Fixed(*(getattr(self, name)[rows] for name in _NAMES))
+
+    @property
+    def size(self) -> Floats:
+        """What 100% is in the residual's scale."""
+        return np.where(self.logarithmic, 1.0, np.maximum(np.abs(self.median), self.noise))
+
+    def largest(self, log: float) -> Floats:
+        """The largest shift worth searching, in the residual's scale: `log`, or its like."""
+        plain = np.where(self.logarithmic, log, np.expm1(log) * self.size)
+        return np.where(self.ratio, 1.0, plain)
+
+    def as_effect(self, row: int, shift: float) -> float:
+        """A shift in the residual's scale as the effect that people read."""
+        if self.absolute[row] or self.ratio[row]:
+            return float(shift)
+        if self.logarithmic[row]:
+            return float(np.expm1(shift))
+        median = abs(float(self.median[row]))
+        return float(shift / median) if median else float("inf")
+
+    def passing(self, observed: float, expected: float, row: int, share: float) -> float:
+        """The value whose deviation is `share` of the one observed; NaN if that is not known."""
+        if self.logarithmic[row] and observed > 0 and expected > 0:
+            return float(expected * (observed / expected) ** share)
+        if self.ratio[row]:
+            return float(observed * share)
+        return float(expected + (observed - expected) * share)
+
+
+_NAMES = [field.name for field in fields(Fixed)]
+
+
+def fixed(
+    table: SignalTable, lookup: Lookup | None, known: Transfer | None, partner: Rows
+) -> Fixed:
+    """Of all rows of the table; partner: intp[n], the row's profile, -1 without one."""
+    of_signal = _of_signals(table)
+    profile = _of_profiles(lookup, partner)
+    usual, gap = np.zeros(len(partner), dtype=bool), np.zeros(len(partner))
+    has = partner >= 0
+    if lookup is not None and has.any():
+        usual[has], gap[has] = lookup.expected_present(partner[has])
+    logarithmic, median, noise = profile["logarithmic"] == 1.0, profile["median"], profile["noise"]
+    size = np.where(logarithmic, 1.0, np.maximum(np.abs(median), noise))
+    return Fixed(
+        sign=of_signal["sign"],
+        relative=of_signal["relative"],
+        absolute=of_signal["absolute"],
+        ratio=of_signal["ratio"] == 1.0,
+        rate=of_signal["rate"] == 1.0,
+        held=of_signal["held"] == 1.0,
+        blips=of_signal["blips"] == 1.0,
+        noise=noise,
+        sampling=profile["sampling"],
+        median=median,
+        logarithmic=logarithmic,
+        usual=usual,
+        gap=gap,
+        **_transferred(of_signal["offset"], profile["phi"], size, lookup, known, partner),
+    )
+
+
+def _of_signals(table: SignalTable) -> dict[str, Floats]:
+    signals = table.signals
+    found = {
+        "offset": [transfer.OFFSET[s.kind] for s in signals],
+        "sign": [SIGN[s.worse] for s in signals],
+        "relative": [s.tolerate.relative for s in signals],
+        "absolute": [s.tolerate.absolute for s in signals],
+        "ratio": [isinstance(s.definition, Ratio) for s in signals],
+        "rate": [isinstance(s.definition, Rate) and s.kind is Kind.TRAFFIC for s in signals],
+        "held": [is_total(s) and s.kind is Kind.SATURATION for s in signals],
+        "blips": [s.kind in BLIPS for s in signals],
+    }
+    index = table.signal_index
+    return {name: np.array(values, dtype=np.float64)[index] for name, values in found.items()}
+
+
+def _of_profiles(lookup: Lookup | None, partner: Rows) -> dict[str, Floats]:
+    has = partner >= 0
+    out = {}
+    for name in ("noise", "phi", "sampling", "median", "logarithmic"):
+        out[name] = np.full(len(partner), np.nan)
+        if lookup is not None:
+            out[name][has] = getattr(lookup.baseline.profiles, name)[partner[has]]
+    return out
+
+
+def _transferred(
+    offset: Floats,
+    phi: Floats,
+    size: Floats,
+    lookup: Lookup | None,
+    known: Transfer | None,
+    partner: Rows,
+) -> dict[str, Floats]:
+    """What accepted runs taught, or what is assumed before any: float64[n] each."""
+    has, n = partner >= 0, len(partner)
+    found = {
+        "mean": np.zeros(n),
+        "slope": np.zeros(n),
+        "offset": offset * size,
+        "slope_sd": transfer.SLOPE * size,
+        "factor": np.ones(n),
+        "phi": phi,
+        "wander": np.full(n, transfer.WANDER),
+        "sure": np.full(n, transfer.SURE),
+        "burst": np.full(n, MOST_BURST),
+        "known_ratio": np.full(n, np.nan),
+    }
+    if lookup is not None:
+        found["burst"][has] = lookup.burst[partner[has]]
+    for name, ours in _LEARNED.items() if known is not None else ():
+        learned = getattr(known, name)[partner[has]]
+        found[ours][has] = np.where(np.isfinite(learned), learned, found[ours][has])
+    return found
+
+
+_LEARNED = {
+    "mean": "mean",
+    "slope": "slope",
+    "offset": "offset",
+    "slope_sd": "slope_sd",
+    "noise": "factor",
+    "phi": "phi",
+    "wander": "wander",
+    "sure": "sure",
+    "burst": "burst",
+    "bad_ratio": "known_ratio",
+}
+"""Arrays of `Transfer`, and what they are called here."""
+
+
+def is_total(signal: Signal) -> bool:
+    """Whether the signal grows with what serves it: a rate, or a sum over instances."""
+    definition = signal.definition
+    return isinstance(definition, Rate) or (
+        isinstance(definition, Gauge) and definition.agg == "sum"
+    )
