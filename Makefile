@@ -9,7 +9,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo test e2e bench lint format tools lock clean
+.PHONY: help venv venv-dev demo test e2e bench bench-nab lint format tools lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,6 +27,9 @@ e2e: venv-dev tools ## judge real runs beside real servers, end to end (nine min
 
 bench: venv-dev tools ## measure against the peers, write bench/results.json
 	$(BIN)/python -m bench $(ARGS)
+
+bench-nab: venv-dev ## score labelled streams (DATA=folder THRESHOLD=x ABLATION=1)
+	@$(BIN)/python -m bench.nab
 
 lint: venv-dev ## ruff and mypy
 	$(BIN)/ruff check --quiet .

@@ -20,7 +20,7 @@ ANYWHERE = {"anomalyd", "model", "units", "telemetry", "codec"}
 """Words and self-metrics; `telemetry` is cheap to import and `codec` is the model's JSON."""
 
 EDGE = {"api", "enrich", "parity", "report", "runs", "sinks", "sources"}
-CORE = {"baseline", "detectors", "explain", "judgement", "signals"}
+CORE = {"baseline", "detectors", "explain", "judgement", "signals", "streams"}
 
 MAY_KNOW: dict[str, set[str]] = {
     # words and shared ground
@@ -38,6 +38,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "signals": set(),
     "detectors": set(),
     "explain": set(),
+    "streams": set(),  # a stream by its own past, with no production
     "baseline": {"query", "signals"},
     "judgement": {"baseline", "detectors", "explain", "signals"},
     "pipeline": CORE,

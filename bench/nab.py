@@ -1,0 +1,255 @@
+"""`make bench-nab`: the score of `anomalyd score` on streams laid out as the Numenta benchmark's.
+
+DATA=folder       where `data/<group>/<file>.csv` and `windows.json` are
+THRESHOLD=x       judge by this threshold alone; otherwise it is chosen by cross-validation
+ABLATION=1        also leave out each part in turn
+Writes bench/nab.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyd.commands import score as command
+from anomalyd.streams import PARTS
+from anomalyd.streams.score import THRESHOLD, Stream, scores
+from bench.nab_score import PROFILES, Floats, Labels, Profile, curve, normalised
+
+DEFAULT_DATA = "../shared/data/nab"
+RESULTS = Path(__file__).with_name("nab.json")
+SPLITS = 200
+RESAMPLES = 4000
+GRID = 2000
+SEED = 1
+SILENT = 2.0
+"""A threshold that no score reaches."""
+
+Scorer = Callable[[Floats, Floats], Floats]
+
+
+@dataclass(frozen=True)
+class File:
+    """One labelled stream: float64[n] unix seconds and values, and its windows."""
+
+    name: str
+    times: Floats
+    values: Floats
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One scorer on all files, one profile.
+
+    threshold: that of `THRESHOLD`, or the median of those chosen over all folds; score: by
+    thresholds chosen on files other than those they are applied to; interval: 95%, over files.
+    """
+
+    score: float
+    interval: tuple[float, float]
+    best: float
+    threshold: float
+    at_threshold: float
+
+
+def load(folder: Path) -> list[File]:
+    windows = json.loads((folder / "windows.json").read_text(encoding="utf-8"))
+    paths = sorted((folder / "data").glob("*/*.csv"))
+    return [_file(path, windows[f"{path.parent.name}/{path.name}"]) for path in paths]
+
+
+def _file(path: Path, windows: list[list[str]]) -> File:
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(command.read(lines, str(path)))
+    times = np.array([row.time for row in rows])
+    spans = (
+        np.flatnonzero((times >= command.moment(a)) & (times <= command.moment(b)))
+        for a, b in windows
+    )
+    found = tuple(sorted((int(span[0]), int(span[-1])) for span in spans if len(span)))
+    values = np.array([row.value for row in rows])
+    return File(f"{path.parent.name}/{path.name}", times, values, Labels(len(rows), found))
+
+
+def larger_than_ever(times: Floats, values: Floats) -> Floats:
+    """The plain peer: by how much of the range so far the value lies outside of it."""
+    known = np.where(np.isfinite(values), values, values[np.isfinite(values)][0])
+    high, low = np.maximum.accumulate(known)[:-1], np.minimum.accumulate(known)[:-1]
+    beyond = np.maximum(np.maximum(known[1:] - high, low - known[1:]), 0.0)
+    share = beyond / np.maximum(high - low, 1e-9)
+    return np.concatenate(([0.0], share / (1.0 + share)))
+
+
+def judge(files: Sequence[File], found: Sequence[Floats], profile: Profile) -> Judged:
+    """By two-fold cross-validation over files, `SPLITS` times; by `THRESHOLD` if that is given."""
+    fixed = os.environ.get("THRESHOLD")
+    grid = np.array([float(fixed)]) if fixed else thresholds(found)
+    raws = np.array(
+        [curve(file.labels, one, grid, profile) for file, one in zip(files, found, strict=True)]
+    )
+    windows = np.array([len(file.labels.windows) for file in files])
+    chosen, unseen = cross_validate(raws)
+    middle = int(np.median(chosen))
+    total = windows.sum()
+    return Judged(
+        score=normalised(unseen.sum(), total, profile),
+        interval=interval(unseen, windows, profile),
+        best=normalised(raws.sum(axis=0).max(), total, profile),
+        threshold=float(grid[middle]),
+        at_threshold=normalised(raws[:, middle].sum(), total, profile),
+    )
+
+
+def thresholds(found: Sequence[Floats]) -> Floats:
+    """Ascending candidates, between the highest scores of all files, and silence."""
+    highest = np.unique(np.concatenate([np.sort(one)[-300:] for one in found]))
+    highest = highest[highest > 0]
+    picked = highest[np.linspace(0, len(highest) - 1, min(GRID, len(highest))).astype(int)]
+    return np.append(picked, SILENT)
+
+
+def cross_validate(raws: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """(threshold chosen per fold, mean raw score per file under thresholds of the other fold).
+
+    raws: float64[files, thresholds].
+    """
+    random, count = np.random.default_rng(SEED), len(raws)
+    chosen, unseen = [], np.zeros(count)
+    for _ in range(SPLITS):
+        order = random.permutation(count)
+        halves = order[: count // 2], order[count // 2 :]
+        for train, test in (halves, halves[::-1]):
+            chosen.append(int(raws[train].sum(axis=0).argmax()))
+            unseen[test] += raws[test, chosen[-1]] / SPLITS
+    return np.array(chosen), unseen
+
+
+def interval(unseen: Floats, windows: NDArray[np.intp], profile: Profile) -> tuple[float, float]:
+    """95% of the score over files drawn anew."""
+    drawn = np.random.default_rng(SEED).integers(0, len(windows), (RESAMPLES, len(windows)))
+    known = drawn[windows[drawn].sum(axis=1) > 0]
+    values = normalised(unseen[known].sum(axis=1), windows[known].sum(axis=1), profile)
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def per_file(file: File, found: Floats, threshold: float) -> dict[str, Any]:
+    """Windows found, false detections, and what they come to on the standard profile."""
+    profile = PROFILES["standard"]
+    rows = np.flatnonzero(found >= threshold)
+    rows = rows[rows >= file.labels.probation]
+    inside = [(rows >= left) & (rows <= right) for left, right in file.labels.windows]
+    got = curve(file.labels, found, np.array([threshold]), profile)[0]
+    return {
+        "file": file.name,
+        "rows": file.labels.rows,
+        "windows": len(inside),
+        "found": sum(bool(one.any()) for one in inside),
+        "false": len(rows) - int(sum(one.sum() for one in inside)),
+        "gain": float(got + profile.false_negative * len(inside)),
+    }
+
+
+class AlwaysNews(Stream):
+    """Without the refractory time."""
+
+    def score(self, time: float, value: float) -> float:
+        return 1.0 - 10.0 ** -self.evidence(time, value) if np.isfinite(value) else 0.0
+
+
+class Impatient(Stream):
+    """Without asking for more the longer it looks."""
+
+    def asked(self) -> float:
+        return 0.5  # what `Stream` asks for at first
+
+
+def whole(stream: type[Stream]) -> Scorer:
+    def score(times: Floats, values: Floats) -> Floats:
+        one = stream()
+        pairs = zip(times.tolist(), values.tolist(), strict=True)
+        return np.array([one.score(*pair) for pair in pairs])
+
+    return score
+
+
+def variants() -> dict[str, Scorer]:
+    """What the ablation compares."""
+    named: dict[str, Scorer] = {}
+    for part in PARTS:
+        rest = tuple(other for other in PARTS if other is not part)
+        named[f"without {part.name}"] = lambda t, v, rest=rest: scores(t, v, rest)
+    named["without refractory time"] = whole(AlwaysNews)
+    named["without patience"] = whole(Impatient)
+    named["larger than ever seen, alone"] = larger_than_ever
+    return named
+
+
+def line(name: str, judged: Judged) -> str:
+    low, high = judged.interval
+    return (
+        f"{name:<30} {judged.score:6.1f}  ({low:.1f} to {high:.1f})   threshold "
+        f"{judged.threshold:.3f} gives {judged.at_threshold:.1f}, the best {judged.best:.1f}"
+    )
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    head = f"{'file':<58} {'rows':>6} {'found':>7} {'false':>6} {'gain':>7}"
+    lines = [
+        f"{row['file']:<58} {row['rows']:>6} {row['found']:>3} of {row['windows']} "
+        f"{row['false']:>6} {row['gain']:>7.2f}"
+        for row in rows
+    ]
+    found, windows, false = (sum(row[key] for row in rows) for key in ("found", "windows", "false"))
+    return "\n".join([head, *lines, f"found {found} of {windows}, {false} false detections"])
+
+
+def main() -> None:
+    folder = Path(os.environ.get("DATA") or DEFAULT_DATA)
+    if not (folder / "windows.json").exists():
+        sys.exit(f"{folder}: has no windows.json; name the benchmark's folder with DATA=folder")
+    files = load(folder)
+    begun = time.process_time()
+    found = [scores(file.times.tolist(), file.values.tolist()) for file in files]
+    rate = sum(file.labels.rows for file in files) / (time.process_time() - begun)
+    profiles = {name: judge(files, found, profile) for name, profile in PROFILES.items()}
+    print(f"{len(files)} files, {rate:,.0f} rows per second of CPU; 95% over files in brackets")
+    print("\n".join(line(name, one) for name, one in profiles.items()))
+    threshold = float(os.environ.get("THRESHOLD") or THRESHOLD)
+    rows = [per_file(file, one, threshold) for file, one in zip(files, found, strict=True)]
+    print(f"\nat a threshold of {threshold}, standard profile:\n{table(rows)}")
+    document: dict[str, Any] = {
+        "rows_per_second": rate,
+        "profiles": {name: vars(one) for name, one in profiles.items()},
+        "threshold": threshold,
+        "files": rows,
+    }
+    if os.environ.get("ABLATION", "") not in ("", "0"):
+        document["ablation"] = ablation(files, profiles["standard"])
+    RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def ablation(files: Sequence[File], all_parts: Judged) -> dict[str, Any]:
+    """Each variant's score on the standard profile, printed as it is there."""
+    print("\nwhat each part adds, standard profile:\n" + line("all", all_parts))
+    results = {"all": vars(all_parts)}
+    for name, scorer in variants().items():
+        found = [scorer(file.times, file.values) for file in files]
+        judged = judge(files, found, PROFILES["standard"])
+        print(line(name, judged), flush=True)
+        results[name] = vars(judged)
+    return results
+
+
+if __name__ == "__main__":
+    main()
