@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from anomalyd import __version__
-from anomalyd.api.client import ServerAway, ServerClient, ServerRefused
+from anomalyd.api.client import NotSent, ServerAway, ServerClient, ServerRefused
 from anomalyd.api.control import NotReady
 from anomalyd.api.hub import Event
 from anomalyd.config import Config
@@ -61,7 +61,9 @@ class There:
         left = self._wait
         while True:
             try:
-                return await self._client.start_run(name, selector, labels)
+                return await self._patiently(
+                    lambda: self._client.start_run(name, selector, labels), NotSent
+                )
             except ServerRefused as refused:
                 pause = refused.retry_after
                 if refused.code != "run_conflict" or pause is None or pause > left:
@@ -90,6 +92,7 @@ class There:
         await self._patiently(lambda: self._client.stop_run(run_id))
 
     async def report(self, run: Run) -> tuple[Document, tuple[Path, ...]]:
+        self._say(f"waiting for the verdict of {self._client.url}")
         verdict = await self._patiently(lambda: self._client.wait_verdict(run.id))
         told = document(run, verdict, [], config_digest="", version=__version__, edges={})
         paths = []
@@ -112,13 +115,16 @@ class There:
                 told = json.loads(content)
         return told, tuple(paths)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask again while the server is away. Raises ServerAway after `wait` seconds of that."""
+    async def _patiently(
+        self, ask: Callable[[], Awaitable[T]], again: type[ServerAway] = ServerAway
+    ) -> T:
+        """Ask again after errors of `again`: the server is away. Raises ServerAway after `wait`
+        seconds of that, and at once for any other."""
         left, said = self._wait, False
         while True:
             try:
                 answer = await ask()
-            except ServerAway as away:
+            except again as away:
                 left -= PATIENCE_SECONDS
                 if left <= 0:
                     raise

@@ -39,7 +39,8 @@ async def test_signals_of_a_server_that_is_away_come_with_its_trouble(config, st
     ended = await command("signals", "list", "-c", config)
     assert ended.child.returncode == 2
     (line,) = ended.said
-    assert line.startswith("anomalyd: staging: ") and "HTTP 503" in line
+    assert line.startswith("anomalyd: staging: ")
+    assert "HTTP 503" in line
 
 
 async def test_a_valid_configuration_exits_0_and_a_wrong_one_2(config, tree, tmp_path):
