@@ -25,6 +25,7 @@ from anomalyd.api.hub import Hub
 from anomalyd.config import Config
 from anomalyd.errors import USER_ERRORS, sentences
 from anomalyd.notify import Notifier
+from anomalyd.reloading import applicable, apply_log_level
 from anomalyd.reports import Reporter
 from anomalyd.running import Finished
 from anomalyd.runs.store import Store
@@ -100,17 +101,14 @@ class Daemon:
             if self._stopping:
                 raise configuration.ConfigError([STOPPING])
             new = configuration.load(self._path, self._overrides)
-            for name in ("api", "state_dir"):
-                if getattr(new, name) != getattr(self.config, name):
-                    log.warning("%s has changed; that takes a restart", name)
-            kept = {"api": self.config.api, "state_dir": self.config.state_dir}
-            self.config = new.model_copy(update=kept)
+            self.config = applicable(new, self.config)
             self._notifier.reloading()
             self._applied = asyncio.get_running_loop().create_future()
             self._wake.set()
             refused = await self._applied
             if refused:
                 raise configuration.ConfigError(refused)
+            apply_log_level(self.config)
 
     async def run(self) -> None:
         """Until `stop`. Raises StoreError, ApiError, SourceError, SinkError for the user."""
