@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -32,6 +33,8 @@ Say = Callable[[str], None]
 PATIENCE_SECONDS = 5.0
 """How long one question to a server is repeated before that is said."""
 LEAST_PAUSE_SECONDS = 0.2
+
+INTERRUPTED_NOTE = "interrupted: the anomalyd that judged it ended before the run did"
 
 
 class Judge(Protocol):
@@ -142,6 +145,7 @@ class Here:
 
     def __init__(self, daemon: Daemon, say: Say, wait: float) -> None:
         self._daemon, self._say, self._wait = daemon, say, wait
+        self._begun = time.time()
         self._reports: dict[str, asyncio.Future[tuple[Document, tuple[Path, ...]]]] = {}
 
     def reported(self, ended: Finished, paths: list[Path]) -> None:
@@ -168,10 +172,15 @@ class Here:
     def _before(
         self, conflict: RunConflict, session: Session, left: float, said: set[str]
     ) -> float:
-        """Seconds until the other run is over; one that a killed `watch` left is ended."""
+        """Seconds until the other run is over; one from before is nobody's, and is ended: this
+        process alone has the state directory."""
         other, seconds = conflict.other, conflict.retry_after
-        if seconds is None and other.origin == "watch":
-            self._say(f"run {other.id} ({other.name}) was left behind; it is ended first")
+        if seconds is None and other.started_at < self._begun:
+            self._say(
+                f"run {other.id} ({other.name}) was left behind by an anomalyd that has ended; it "
+                "is ended first, as interrupted"
+            )
+            session.store.add_note(other.id, INTERRUPTED_NOTE, time.time())
             session.runs.stop(other.id)
             return LEAST_PAUSE_SECONDS
         if seconds is None or seconds > left:
