@@ -9,10 +9,10 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo test e2e bench bench-nab lint format tools lock clean
+.PHONY: help venv venv-dev demo test e2e bench bench-nab bench-judgement lint format tools lock clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 venv: .venv/runtime.stamp ## create .venv with anomalyd in it
 
@@ -30,6 +30,9 @@ bench: venv-dev tools ## measure against the peers, write bench/results.json
 
 bench-nab: venv-dev ## score labelled streams (DATA=folder THRESHOLD=x ABLATION=1)
 	@$(BIN)/python -m bench.nab
+
+bench-judgement: venv-dev ## score judges on simulated test runs whose truth is known (QUICK=1 SEED=n JUDGES=name)
+	@$(BIN)/python -m bench.judgement
 
 lint: venv-dev ## ruff and mypy
 	$(BIN)/ruff check --quiet .
