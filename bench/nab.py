@@ -2,7 +2,7 @@
 
 DATA=folder       where `data/<group>/<file>.csv` and `windows.json` are
 THRESHOLD=x       judge by this threshold alone; otherwise it is chosen by cross-validation
-ABLATION=1        also leave out each part in turn
+ABLATION=1        also leave out each part in turn (two minutes)
 Writes bench/nab.json.
 """
 
@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.commands import score as command
 from anomalyd.streams import PARTS
 from anomalyd.streams.score import THRESHOLD, Stream, scores
-from bench.nab_score import PROFILES, Floats, Labels, Profile, curve, normalised
+from bench.nab_data import COPIES, File, load
+from bench.nab_score import PROFILES, Floats, Profile, curve, normalised
 
 DEFAULT_DATA = "../shared/data/nab"
 RESULTS = Path(__file__).with_name("nab.json")
 SPLITS = 200
 RESAMPLES = 4000
-GRID = 2000
+GRID = 1500
 SEED = 1
 SILENT = 2.0
 """A threshold that no score reaches."""
@@ -38,99 +38,94 @@ Scorer = Callable[[Floats, Floats], Floats]
 
 
 @dataclass(frozen=True)
-class File:
-    """One labelled stream: float64[n] unix seconds and values, and its windows."""
+class Scored:
+    """What one scorer says of all files, and of each kind of their copies."""
 
-    name: str
-    times: Floats
-    values: Floats
-    labels: Labels
+    worlds: dict[str, tuple[Sequence[File], Sequence[Floats]]]
+
+    @classmethod
+    def of(cls, files: Sequence[File], scorer: Scorer) -> Scored:
+        worlds = {"as they are": list(files)}
+        worlds |= {name: [copy(file) for file in files] for name, copy in COPIES.items()}
+        return cls(
+            {
+                name: (world, [scorer(file.times, file.values) for file in world])
+                for name, world in worlds.items()
+            }
+        )
+
+    def raws(self, grid: Floats, profile: Profile) -> Floats:
+        """float64[worlds, files, thresholds]: raw scores; the files as they are come first."""
+        return np.array(
+            [
+                [curve(file.labels, one, grid, profile) for file, one in zip(*world, strict=True)]
+                for world in self.worlds.values()
+            ]
+        )
+
+    def grid(self) -> Floats:
+        """Ascending candidates, the highest scores of all files; the last is silence."""
+        found = [one for _, all_found in self.worlds.values() for one in all_found]
+        highest = np.unique(np.concatenate([np.sort(one)[-300:] for one in found]))
+        highest = highest[highest > 0]
+        picked = np.linspace(0, len(highest) - 1, min(GRID, len(highest))).astype(int)
+        return np.append(highest[picked], SILENT)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One scorer on all files, one profile.
+    """One scorer, one profile.
 
-    threshold: that of `THRESHOLD`, or the median of those chosen over all folds; score: by
-    thresholds chosen on files other than those they are applied to; interval: 95%, over files.
+    score: each file under thresholds chosen on other files and their copies; interval: 95%,
+    over files; copies: the same for each kind of copy; alone: the score with thresholds chosen on
+    other files without their copies; threshold: that of `THRESHOLD`, or the median of those
+    chosen; at_threshold: the score with it; best: with the best of all.
     """
 
     score: float
     interval: tuple[float, float]
-    best: float
+    copies: dict[str, float]
+    alone: float
     threshold: float
     at_threshold: float
+    best: float
 
 
-def load(folder: Path) -> list[File]:
-    windows = json.loads((folder / "windows.json").read_text(encoding="utf-8"))
-    paths = sorted((folder / "data").glob("*/*.csv"))
-    return [_file(path, windows[f"{path.parent.name}/{path.name}"]) for path in paths]
-
-
-def _file(path: Path, windows: list[list[str]]) -> File:
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = list(command.read(lines, str(path)))
-    times = np.array([row.time for row in rows])
-    spans = (
-        np.flatnonzero((times >= command.moment(a)) & (times <= command.moment(b)))
-        for a, b in windows
-    )
-    found = tuple(sorted((int(span[0]), int(span[-1])) for span in spans if len(span)))
-    values = np.array([row.value for row in rows])
-    return File(f"{path.parent.name}/{path.name}", times, values, Labels(len(rows), found))
-
-
-def larger_than_ever(times: Floats, values: Floats) -> Floats:
-    """The plain peer: by how much of the range so far the value lies outside of it."""
-    known = np.where(np.isfinite(values), values, values[np.isfinite(values)][0])
-    high, low = np.maximum.accumulate(known)[:-1], np.minimum.accumulate(known)[:-1]
-    beyond = np.maximum(np.maximum(known[1:] - high, low - known[1:]), 0.0)
-    share = beyond / np.maximum(high - low, 1e-9)
-    return np.concatenate(([0.0], share / (1.0 + share)))
-
-
-def judge(files: Sequence[File], found: Sequence[Floats], profile: Profile) -> Judged:
+def judge(scored: Scored, profile: Profile) -> Judged:
     """By two-fold cross-validation over files, `SPLITS` times; by `THRESHOLD` if that is given."""
     fixed = os.environ.get("THRESHOLD")
-    grid = np.array([float(fixed)]) if fixed else thresholds(found)
-    raws = np.array(
-        [curve(file.labels, one, grid, profile) for file, one in zip(files, found, strict=True)]
-    )
+    grid = np.array([float(fixed)]) if fixed else scored.grid()
+    raws = scored.raws(grid, profile)
+    names, files = list(scored.worlds), scored.worlds["as they are"][0]
     windows = np.array([len(file.labels.windows) for file in files])
     chosen, unseen = cross_validate(raws)
-    middle = int(np.median(chosen))
-    total = windows.sum()
+    middle, total = int(np.median(chosen)), windows.sum()
+    alone = cross_validate(raws[:1])[1].sum()
+    by_world = [normalised(world.sum(), total, profile) for world in unseen]
     return Judged(
-        score=normalised(unseen.sum(), total, profile),
-        interval=interval(unseen, windows, profile),
-        best=normalised(raws.sum(axis=0).max(), total, profile),
+        score=by_world[0],
+        interval=interval(unseen[0], windows, profile),
+        copies=dict(zip(names[1:], by_world[1:], strict=True)),
+        alone=normalised(alone, total, profile),
         threshold=float(grid[middle]),
-        at_threshold=normalised(raws[:, middle].sum(), total, profile),
+        at_threshold=normalised(raws[0, :, middle].sum(), total, profile),
+        best=normalised(raws[0].sum(axis=0).max(), total, profile),
     )
-
-
-def thresholds(found: Sequence[Floats]) -> Floats:
-    """Ascending candidates, between the highest scores of all files, and silence."""
-    highest = np.unique(np.concatenate([np.sort(one)[-300:] for one in found]))
-    highest = highest[highest > 0]
-    picked = highest[np.linspace(0, len(highest) - 1, min(GRID, len(highest))).astype(int)]
-    return np.append(picked, SILENT)
 
 
 def cross_validate(raws: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """(threshold chosen per fold, mean raw score per file under thresholds of the other fold).
+    """(threshold chosen per fold, float64[worlds, files]: mean raw score under the other fold's).
 
-    raws: float64[files, thresholds].
+    raws: float64[worlds, files, thresholds]. A file and its copies are in the same fold.
     """
-    random, count = np.random.default_rng(SEED), len(raws)
-    chosen, unseen = [], np.zeros(count)
+    random, count = np.random.default_rng(SEED), raws.shape[1]
+    chosen, unseen = [], np.zeros(raws.shape[:2])
     for _ in range(SPLITS):
         order = random.permutation(count)
         halves = order[: count // 2], order[count // 2 :]
         for train, test in (halves, halves[::-1]):
-            chosen.append(int(raws[train].sum(axis=0).argmax()))
-            unseen[test] += raws[test, chosen[-1]] / SPLITS
+            chosen.append(int(raws[:, train].sum(axis=(0, 1)).argmax()))
+            unseen[:, test] += raws[:, test, chosen[-1]] / SPLITS
     return np.array(chosen), unseen
 
 
@@ -174,6 +169,15 @@ class Impatient(Stream):
         return 0.5  # what `Stream` asks for at first
 
 
+def larger_than_ever(times: Floats, values: Floats) -> Floats:
+    """The plain peer: by how much of the range so far the value lies outside of it."""
+    known = np.where(np.isfinite(values), values, values[np.isfinite(values)][0])
+    high, low = np.maximum.accumulate(known)[:-1], np.minimum.accumulate(known)[:-1]
+    beyond = np.maximum(np.maximum(known[1:] - high, low - known[1:]), 0.0)
+    share = beyond / np.maximum(high - low, 1e-9)
+    return np.concatenate(([0.0], share / (1.0 + share)))
+
+
 def whole(stream: type[Stream]) -> Scorer:
     def score(times: Floats, values: Floats) -> Floats:
         one = stream()
@@ -197,9 +201,11 @@ def variants() -> dict[str, Scorer]:
 
 def line(name: str, judged: Judged) -> str:
     low, high = judged.interval
+    copies = ", ".join(f"{score:.1f}" for score in judged.copies.values())
     return (
-        f"{name:<30} {judged.score:6.1f}  ({low:.1f} to {high:.1f})   threshold "
-        f"{judged.threshold:.3f} gives {judged.at_threshold:.1f}, the best {judged.best:.1f}"
+        f"{name:<28} {judged.score:5.1f} ({low:.1f} to {high:.1f})  copies {copies}  alone "
+        f"{judged.alone:.1f}  at {judged.threshold:.3f} {judged.at_threshold:.1f}  best "
+        f"{judged.best:.1f}"
     )
 
 
@@ -220,13 +226,16 @@ def main() -> None:
         sys.exit(f"{folder}: has no windows.json; name the benchmark's folder with DATA=folder")
     files = load(folder)
     begun = time.process_time()
-    found = [scores(file.times.tolist(), file.values.tolist()) for file in files]
-    rate = sum(file.labels.rows for file in files) / (time.process_time() - begun)
-    profiles = {name: judge(files, found, profile) for name, profile in PROFILES.items()}
+    scored = Scored.of(files, scores)
+    seconds = time.process_time() - begun
+    rate = sum(len(file.times) for world, _ in scored.worlds.values() for file in world) / seconds
     print(f"{len(files)} files, {rate:,.0f} rows per second of CPU; 95% over files in brackets")
+    print(f"copies: {', '.join(COPIES)}")
+    profiles = {name: judge(scored, profile) for name, profile in PROFILES.items()}
     print("\n".join(line(name, one) for name, one in profiles.items()))
     threshold = float(os.environ.get("THRESHOLD") or THRESHOLD)
-    rows = [per_file(file, one, threshold) for file, one in zip(files, found, strict=True)]
+    plain = zip(*scored.worlds["as they are"], strict=True)
+    rows = [per_file(file, one, threshold) for file, one in plain]
     print(f"\nat a threshold of {threshold}, standard profile:\n{table(rows)}")
     document: dict[str, Any] = {
         "rows_per_second": rate,
@@ -239,13 +248,12 @@ def main() -> None:
     RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def ablation(files: Sequence[File], all_parts: Judged) -> dict[str, Any]:
-    """Each variant's score on the standard profile, printed as it is there."""
-    print("\nwhat each part adds, standard profile:\n" + line("all", all_parts))
-    results = {"all": vars(all_parts)}
+def ablation(files: Sequence[File], everything: Judged) -> dict[str, Any]:
+    """Each variant on the standard profile, printed as it is there."""
+    print("\nwhat each part adds, standard profile:\n" + line("all", everything))
+    results = {"all": vars(everything)}
     for name, scorer in variants().items():
-        found = [scorer(file.times, file.values) for file in files]
-        judged = judge(files, found, PROFILES["standard"])
+        judged = judge(Scored.of(files, scorer), PROFILES["standard"])
         print(line(name, judged), flush=True)
         results[name] = vars(judged)
     return results

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from anomalyd.streams.average import Average
 
-SHORT, LONG = 24, 288
+SHORT, LONG = 30, 300
 
 
 class Drift:
