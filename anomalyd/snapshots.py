@@ -44,6 +44,7 @@ def save(pipeline: Pipeline, path: Path, version: str) -> None:
         "window_end": pipeline.window_end,
         "keys": pipeline.table.keys,
         "runs": {run_id: course.integrity.dump() for run_id, course in pipeline.courses.items()},
+        "baselines": {run_id: course.baseline for run_id, course in pipeline.courses.items()},
     }
     arrays: dict[str, Any] = {f"bank/{k}": v for k, v in pipeline.bank.dump().items()}
     arrays |= {f"anomalies/{k}": v for k, v in pipeline.anomalies.dump().items()}
@@ -96,7 +97,8 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
     for run_id, record in records.items():
         course = pipeline.courses[run_id]
         course.integrity.load(about["runs"][run_id])
-        course.record = record
+        course.record, course.baseline = record, str(about["baselines"][run_id])
+        pipeline.judge_anew(course)
     for run_id, course in pipeline.courses.items():
         if run_id not in records:  # what the arrays hold of its rows is another run's
             bank.reset(course.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -93,6 +94,14 @@ def load(path: Path) -> Baseline:
         raise BaselineError(f"{path}: holds no series; see `anomalyd signals list`, then {_REFIT}")
     checked = {name: _checked(arrays, name, len(keys), path) for name in _ARRAYS}
     return Baseline(Profiles(keys=tuple(keys), **checked), meta)
+
+
+def digest(baseline: Baseline) -> str:
+    """Names what judges: the same for the same profiles, whenever and wherever they were fitted."""
+    found = hashlib.blake2b(json.dumps(baseline.profiles.keys).encode(), digest_size=8)
+    for name in _ARRAYS:
+        found.update(np.ascontiguousarray(getattr(baseline.profiles, name)).tobytes())
+    return found.hexdigest()
 
 
 def check_fits(baseline: Baseline, window: float) -> None:
