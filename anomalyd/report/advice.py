@@ -25,8 +25,9 @@ def _failed(document: Document) -> str:
     fired = views.deciding(document)
     if not fired:
         return "The run broke a rule of its own; see the reasons."
-    where = len({finding["service"] for finding in fired})
-    what = f"{views.plural(len(fired), 'signal')} of {views.plural(where, 'service')}"
+    where = len({finding["service"] for finding in fired if finding["service"]})
+    what = views.plural(len(fired), "signal")
+    what += f" of {views.plural(where, 'service')}" if where else ""
     verb = "is" if len(fired) == 1 else "are"
     return f"{what} {verb} worse than production at the same load."
 
@@ -74,8 +75,8 @@ def _after_fail(document: Document) -> list[str]:
     if fired and fired[0]["pass_at"] is not None:
         worst = fired[0]
         steps.append(
-            f"{worst['signal']} of {worst['service']} passes with "
-            f"{views.passes_if(worst)}; it was {views.observed(worst)}."
+            f"{views.named(worst)} passes with {views.passes_if(worst)}; "
+            f"it was {views.observed(worst)}."
         )
     return steps
 

@@ -94,7 +94,7 @@ def _deciding(document: Document) -> str:
 def _findings(findings: Iterable[Document]) -> str:
     rows = [
         (
-            code(finding["service"]),
+            code(views.owner(finding)),
             code(finding["series"]),
             f"**{prose(views.observed(finding))}** ({prose(views.effect(finding))})",
             prose(views.band(finding)) + (" (extrapolated)" if finding["extrapolated"] else ""),

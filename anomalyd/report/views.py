@@ -14,6 +14,9 @@ NEARLY_SHARE = 0.3
 """Of the evidence needed (in log), above which a series that did not fire is worth a look."""
 NEARLY_MOST = 8
 
+NO_SERVICE = "no service"
+"""In place of the name, where a series has no label that tells its service."""
+
 
 def deciding(document: Document) -> list[Document]:
     """Findings that fired, strongest first."""
@@ -57,7 +60,18 @@ def anomaly_of(document: Document, series: str) -> tuple[Document, Document] | N
 
 
 def services(document: Document) -> list[str]:
-    return sorted({finding["service"] for finding in document["findings"]})
+    return sorted({owner(finding) for finding in document["findings"]})
+
+
+def owner(finding: Document) -> str:
+    """The service of a series, or words where it has none."""
+    return str(finding["service"]) or NO_SERVICE
+
+
+def named(finding: Document) -> str:
+    """`cart: latency_p95`; of a series without a service the signal alone."""
+    service, signal = finding["service"], finding["signal"]
+    return f"{service}: {signal}" if service else str(signal)
 
 
 def value(number: float | None, unit: str) -> str:
