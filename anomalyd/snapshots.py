@@ -108,14 +108,20 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
 
 
 def _rows_again(pipeline: Pipeline, keys: list[str]) -> Rows:
-    """Rows for the keys whose signals are still there, in their order; the places they had."""
+    """Rows for the keys whose signals are still there, in their order; the places they had.
+
+    Rows of runs that are over are left behind: they would fill the table up.
+    """
     if len(pipeline.table):
         raise ValueError("the table has rows already")
+    label = pipeline.settings.run_label
+    selectors = {course.run.selector for course in pipeline.courses.values()}
     kept = []
     for place, key in enumerate(keys):
         selector = parse_selector(key)
         labels = Labels.of({m.label: m.value for m in selector.matchers})
-        if pipeline.table.add(selector.metric, labels) >= 0:
+        wanted = not label or "" in selectors or labels.get(label) in selectors
+        if wanted and pipeline.table.add(selector.metric, labels) >= 0:
             kept.append(place)
     pipeline.grow()
     return np.array(kept, dtype=np.intp)
