@@ -1,8 +1,10 @@
 """`make bench-judgement`: judges scored on simulated test runs whose truth is known.
 
-QUICK=1   a tenth of the worlds: no figure to quote
-SEED=n    other worlds (1)
-JUDGES=x  only the judges whose name contains x
+QUICK=1         a tenth of the worlds: no figure to quote
+SEED=n          other worlds (1)
+WORLDS=n        so many worlds (100)
+JUDGES=x        only the judges whose name contains x
+RECORDS=file    also every decision beside its truth, a line of JSON each
 Writes bench/judgement.json; exits 1 if a peer is better than a suite of any worth lets it be.
 """
 
@@ -14,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,16 +30,50 @@ PEERS_AT_MOST = 0.75
 """F1 on a suite that is worth anything."""
 
 
-def judge_all(seed: int, worlds: int, entrants: Sequence[Entrant]) -> list[Record]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the environment asks for."""
+
+    seed: int
+    worlds: int
+    entrants: Sequence[Entrant]
+    records: Path | None
+
+
+def asked() -> Asked:
+    quick = os.environ.get("QUICK", "") not in ("", "0")
+    wanted = os.environ.get("JUDGES") or ""
+    entrants = [one for one in ENTRANTS if wanted in one.name]
+    if not entrants:
+        names = ", ".join(one.name for one in ENTRANTS)
+        sys.exit(f"JUDGES={wanted}: no judge has that in its name; there are {names}")
+    path = os.environ.get("RECORDS")
+    return Asked(
+        seed=_number("SEED", 1),
+        worlds=_number("WORLDS", QUICK_WORLDS if quick else WORLDS),
+        entrants=entrants,
+        records=Path(path) if path else None,
+    )
+
+
+def _number(name: str, otherwise: int) -> int:
+    text = os.environ.get(name) or str(otherwise)
+    if not text.isdecimal() or not int(text):
+        sys.exit(f"{name}={text}: give a whole number from 1 on")
+    return int(text)
+
+
+def judge_all(given: Asked) -> list[Record]:
     """Every record, in the order of worlds, from one process per core; progress on stderr."""
     begun, records = time.monotonic(), []
-    work = partial(judge_world, seed, entrants=tuple(entrants))
+    work = partial(judge_world, given.seed, entrants=tuple(given.entrants))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with multiprocessing.get_context("spawn").Pool() as pool:
-        for done, found in enumerate(pool.imap(work, range(worlds)), start=1):
+        for done, found in enumerate(pool.imap(work, range(given.worlds)), start=1):
             records += found
-            seconds = time.monotonic() - begun
-            left = seconds / done * (worlds - done)
-            print(f"\r{done} of {worlds} worlds, {left:.0f} s left  ", end="", file=sys.stderr)
+            left = (time.monotonic() - begun) / done * (given.worlds - done)
+            line = f"\r{done} of {given.worlds} worlds, {left:.0f} s left   "
+            print(line, end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return records
 
@@ -85,21 +122,23 @@ def document(results: Results, seed: int, worlds: int) -> dict[str, object]:
     return {"quick": worlds < WORLDS, "seed": seed, "worlds": worlds, "judges": judges}
 
 
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    lines = (json.dumps(asdict(one), ensure_ascii=False) for one in records)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main() -> None:
-    quick = os.environ.get("QUICK", "") not in ("", "0")
-    seed = int(os.environ.get("SEED") or 1)
-    wanted = os.environ.get("JUDGES") or ""
-    entrants = [one for one in ENTRANTS if wanted in one.name]
-    if not entrants:
-        sys.exit(f"JUDGES={wanted}: no such judge; there are {', '.join(o.name for o in ENTRANTS)}")
-    worlds = QUICK_WORLDS if quick else WORLDS
-    results = results_of(judge_all(seed, worlds, entrants), entrants)
+    given = asked()
+    records = judge_all(given)
+    if given.records is not None:
+        write_records(given.records, records)
+    results = results_of(records, given.entrants)
     print(render(results))
-    text = json.dumps(document(results, seed, worlds), indent=2, ensure_ascii=False)
+    text = json.dumps(document(results, given.seed, given.worlds), indent=2, ensure_ascii=False)
     RESULTS.write_text(text + "\n", encoding="utf-8")
-    for line in short_of_target(results, entrants):
+    for line in short_of_target(results, given.entrants):
         print(f"short of target: {line}")
-    if faults := too_good(results, entrants):
+    if faults := too_good(results, given.entrants):
         sys.exit("the suite does not count: " + "; ".join(faults))
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from bench.judgement.production import production
 from bench.judgement.records import Recording
-from bench.judgement.staging import run
-from bench.judgement.suite import ACCEPTED
+from bench.judgement.staging import RUNS, run
 from bench.judgement.world import draw
 
 TURNS = ("good", "bad", "good", "bad", "broken")
@@ -29,7 +28,7 @@ def export(folder: Path, worlds: int, runs: int, seed: int) -> None:
         place = folder / f"world_{index}"
         place.mkdir(parents=True, exist_ok=True)
         write(place / "prod.csv", production(world))
-        for k in range(ACCEPTED):
+        for k in range(RUNS["accepted"]):
             write(place / f"accepted_{k}.csv", run(world, "accepted", k).recording)
         made = [run(world, TURNS[k % len(TURNS)], k) for k in range(runs)]
         for k, one in enumerate(made):

@@ -28,14 +28,15 @@ def production(world: World) -> Recording:
     if world.batch:
         _batch(knobs, times, random)
     values = observe(world, expected(world, load, knobs), knobs, STEP, random)
-    _gaps(values, random)
+    _damage(values, random)
     return Recording(times, headers(world), values)
 
 
 def _load(world: World, times: Floats, random: np.random.Generator) -> Floats:
     hour = (times % DAY) / 3600.0
-    swing = random.uniform(0.3, 0.55)
-    daily = 1 + swing * np.sin(2 * np.pi * (hour - 9) / 24) + 0.12 * np.sin(4 * np.pi * hour / 24)
+    daily = (
+        1 + world.swing * np.sin(2 * np.pi * (hour - 9) / 24) + 0.12 * np.sin(4 * np.pi * hour / 24)
+    )
     weekend = np.where((times - START) // DAY % 7 >= 5, random.uniform(0.6, 1.0), 1.0)
     shocks = random.normal(0.0, 0.03, len(times) // 5 + 2)
     drift = np.interp(np.arange(len(times)), 5 * np.arange(len(shocks)), shocks)
@@ -82,13 +83,14 @@ def _batch(knobs: Knobs, times: Floats, random: np.random.Generator) -> None:
     knobs.own[at, k] *= random.uniform(1.05, 1.4)
 
 
-def _gaps(values: Floats, random: np.random.Generator) -> None:
+def _damage(values: Floats, random: np.random.Generator) -> None:
     ticks, columns = values.shape
     for _ in range(int(random.integers(1, 5))):
         values[_span(ticks, random.integers(5, 121), random)] = np.nan
     for _ in range(int(random.integers(0, 6))):
         column = int(random.integers(columns))
         values[_span(ticks, random.integers(5, 121), random), column] = np.nan
+        values[random.integers(ticks), random.integers(columns)] *= 10.0 ** random.uniform(2.0, 6.0)
 
 
 def _span(ticks: int, length: int | np.integer, random: np.random.Generator) -> slice:

@@ -24,19 +24,18 @@ from bench.judgement.records import GATEWAY, Floats, Recording, Run, Truth, part
 from bench.judgement.world import World
 
 TOLERATE, TOLERATE_ERRORS = 0.05, 0.005
-PARTS = ("accepted", "good", "bad", "broken", "boundary")
-USUAL_PEAK = 1.5
-"""What production's load reaches on most days, relative to its mean."""
+RUNS = {"accepted": 5, "good": 16, "bad": 8, "broken": 2, "boundary": 10}
+"""Parts of the suite, with the runs of each world."""
 SPREAD_OF = {"inflight": "latency", "rate": "calls"}
 
 
 def run(world: World, part: str, number: int) -> Run:
-    """The run of that number in that part of the suite, one of `PARTS`.
+    """The run of that number in that part of the suite, one of `RUNS`.
 
     Raises ValueError if there is no such part.
     """
-    if part not in PARTS:
-        raise ValueError(f"no part {part!r} of the suite; there are {', '.join(PARTS)}")
+    if part not in RUNS:
+        raise ValueError(f"no part {part!r} of the suite; there are {', '.join(RUNS)}")
     random = np.random.default_rng([world.seed, world.index, 2, zlib.crc32(part.encode()), number])
     offsets = _offsets(world, random)
     planned = plan(world, offsets, random)
@@ -51,7 +50,7 @@ def run(world: World, part: str, number: int) -> Run:
     names = disturb(knobs, planned, random)
     found = None
     if part == "bad":
-        turn = world.index * 5 + number
+        turn = world.index * RUNS["bad"] + number
         found = fault(world, turn, planned, load, knobs, random)
         knobs = found.knobs
     values = _values(world, kind, planned, load, knobs, random)
@@ -127,7 +126,8 @@ def _worsen(
 def _truth(
     world: World, planned: Plan, kind: str, found: Fault | None, names: tuple[str, ...]
 ) -> Truth:
-    beyond = bool(planned.load.max() / world.staging.capacity_ratio > USUAL_PEAK * world.usual)
+    per_capacity = planned.load.max() / world.staging.capacity_ratio
+    beyond = bool(per_capacity > (1 + world.swing) * world.usual)
     if kind:
         return Truth("broken", kind, beyond=beyond, negatives=names)
     if found is None:

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from bench.judgement.judges import ENTRANTS, Entrant
 from bench.judgement.production import production
 from bench.judgement.records import Decision, Recording, Run, Truth
-from bench.judgement.staging import run
+from bench.judgement.staging import RUNS, run
 from bench.judgement.world import World, draw
 
 WORLDS, QUICK_WORLDS = 100, 10
-RUNS = {"good": 16, "bad": 5, "broken": 2, "boundary": 10}
-"""Runs of each world, by part."""
-ACCEPTED = 5
 REGIMES = ("calibrated", "first")
 """With the accepted runs, and with none. The runs that are judged are the same."""
 
@@ -38,7 +35,7 @@ def judge_world(seed: int, index: int, entrants: Sequence[Entrant] = ENTRANTS) -
     """Every run of the world by every entrant in both regimes."""
     world = draw(seed, index)
     history = production(world)
-    accepted = [run(world, "accepted", k).recording for k in range(ACCEPTED)]
+    accepted = [run(world, "accepted", k).recording for k in range(RUNS["accepted"])]
     runs = {part: [run(world, part, k) for k in range(n)] for part, n in RUNS.items()}
     return [
         record for entrant in entrants for record in _judge(entrant, world, history, accepted, runs)

@@ -84,7 +84,8 @@ class Staging:
 class World:
     """edges: (caller, callee) as indices into services, a caller always before its callees; calls:
     per edge, calls for each request of the caller; passes: per edge, the share of the callee's
-    errors that the caller's users feel. usual: mean load in requests per second. window: seconds
+    errors that the caller's users feel. usual: mean load in requests per second,
+    swing: how far a day takes it, relative to the mean. window: seconds
     that rates and quantiles are taken over; cpu_window: the same for CPU, at most as long.
     """
 
@@ -98,6 +99,7 @@ class World:
     noise: Noise
     staging: Staging
     usual: float
+    swing: float
     window: float
     cpu_window: float
     step: float
@@ -138,7 +140,7 @@ def draw(seed: int, index: int) -> World:
     silent = _silent(edges, random)
     calls[silent] = 10.0 ** random.uniform(-3.3, -2.0, len(silent))
     usual = float(10.0 ** random.uniform(0.9, 2.5))
-    window = float(random.choice([15.0, 30.0, 60.0]))
+    window = float(random.choice([15.0, 30.0, 60.0], p=[0.4, 0.4, 0.2]))
     world = World(
         seed=seed,
         index=index,
@@ -150,6 +152,7 @@ def draw(seed: int, index: int) -> World:
         noise=_noise(random),
         staging=_staging(len(services), len(edges), random),
         usual=usual,
+        swing=float(random.uniform(0.3, 0.55)),
         window=window,
         cpu_window=min(window, float(random.choice([15.0, 30.0]))),
         step=float(random.choice([15.0, 10.0, 5.0], p=[0.8, 0.1, 0.1])),

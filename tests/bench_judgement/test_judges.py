@@ -7,11 +7,12 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from bench.judgement.__main__ import document, results_of, short_of_target, too_good
-from bench.judgement.judges import ENTRANTS, Entrant
+from bench.judgement.judges import ALL_PARTS, ENTRANTS, Entrant
 from bench.judgement.kayenta import Kayenta, is_high
 from bench.judgement.records import Decision, Recording, Truth
 from bench.judgement.score import delay, f1, figures, share
-from bench.judgement.suite import RUNS, Record, judge_world
+from bench.judgement.staging import RUNS
+from bench.judgement.suite import Record, judge_world
 from bench.judgement.table import render
 from bench.judgement.thresholds import Fixed, Sigma
 
@@ -137,7 +138,7 @@ def test_a_world_is_judged_by_everyone_in_both_regimes_and_the_table_has_every_f
         Entrant("late", Kayenta(), parts=("boundary",)),
     ]
     records = judge_world(1, 0, entrants)
-    assert len(records) == 2 * (sum(RUNS.values()) + RUNS["boundary"])
+    assert len(records) == 2 * (sum(RUNS[part] for part in ALL_PARTS) + RUNS["boundary"])
     results = results_of(records, entrants)
     assert results["late"]["first"].keys() == {"boundary failed", "cpu seconds"}
     text = render(results)
