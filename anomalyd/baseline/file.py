@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
 from anomalyd.units import format_duration
 
+_ZIP = b"PK\x03\x04"
+"""What every npz begins with (APPNOTE.TXT 4.3.7)."""
+
 _REFIT = "run `anomalyd baseline fit` again"
 
 _DTYPES: dict[str, Any] = {
@@ -74,13 +77,20 @@ def load(path: Path) -> Baseline:
     """Read and check a baseline. Raises BaselineError."""
     try:
         with path.open("rb") as file:
+            _check_kind(file, path)
             arrays = _arrays(file)
     except FileNotFoundError:
         raise BaselineError(
             f"{path}: there is no baseline yet; run `anomalyd baseline fit`"
         ) from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise BaselineError(f"{path}: is not a whole baseline ({error}); {_REFIT}") from None
+    except OSError as error:
+        raise BaselineError(
+            f"{path}: cannot be read ({error.strerror or error}); {_REFIT}"
+        ) from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        # numpy would have the user unpickle a file that it does not know.
+        reason = "it holds what no baseline does" if "pickle" in str(error) else str(error)
+        raise BaselineError(f"{path}: is not a whole baseline ({reason}); {_REFIT}") from None
     meta = _json(arrays, "meta", path)
     if not isinstance(meta, dict) or meta.get("version") != FORMAT:
         version = meta.get("version") if isinstance(meta, dict) else None
@@ -115,11 +125,16 @@ def check_fits(baseline: Baseline, window: float) -> None:
         )
 
 
+def _check_kind(file: BinaryIO, path: Path) -> None:
+    """Raises BaselineError for what never was an npz; a truncated one is told as such later."""
+    head = file.read(len(_ZIP))
+    file.seek(0)
+    if not _ZIP.startswith(head):
+        raise BaselineError(f"{path}: is not a baseline file; fit one with `anomalyd baseline fit`")
+
+
 def _arrays(file: BinaryIO) -> dict[str, NDArray[Any]]:
-    archive = np.load(file, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        raise ValueError("a single array")
-    with archive:
+    with np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 

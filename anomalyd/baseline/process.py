@@ -20,6 +20,7 @@ from anomalyd.baseline.file import BaselineError, save
 from anomalyd.baseline.history import Request, load_history
 from anomalyd.baseline.rows import RowStore, Stored
 from anomalyd.signals.identity import Canonical
+from anomalyd.units import rfc3339
 
 Progress = Callable[[int, int], None]
 REPORT_EVERY = 256
@@ -137,8 +138,9 @@ def fit_stored(request: FitRequest, progress: Progress | None = None) -> int:
     series = len(baseline.profiles.keys)
     if not series:
         raise BaselineError(
-            f"no series has 8 windows or more between {request.start:.0f} and {request.end:.0f} "
-            f"({len(history.times)} windows were answered); fit a longer range"
+            f"no series has 8 windows or more between {rfc3339(request.start)} and "
+            f"{rfc3339(request.end)} ({len(history.times)} windows were answered); fit a longer "
+            "range"
         )
     save(baseline, Path(request.output))
     return series

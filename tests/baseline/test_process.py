@@ -105,7 +105,7 @@ async def test_the_child_makes_what_this_process_would(request_):
     ("change", "sentence"),
     [
         ({"requests": ()}, "the history cannot be fitted: a history needs requests"),
-        ({"end": 5 * STEP}, r"no series has 8 windows or more between 0 and 300"),
+        ({"end": 5 * STEP}, r"no series has 8 windows or more between 1970-01-01T00:00:00"),
         ({"output": "/dev/null/b.npz"}, "/dev/null/b.npz: cannot be written"),
     ],
 )
