@@ -20,7 +20,7 @@ demo: venv ## run the demo: a small system, its test run, and the verdict on it 
 	@$(BIN)/anomalyd demo $(ARGS)
 
 test: lint tools ## lint, type-check and run every test
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 e2e: venv-dev tools ## judge real runs beside real servers, end to end (nine minutes)
 	$(BIN)/python -m pytest -q -m e2e tests/e2e tests/demo $(ARGS)
