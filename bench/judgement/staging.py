@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.judgement.faults import Fault, fault
 from bench.judgement.hardships import (
@@ -17,7 +18,7 @@ from bench.judgement.hardships import (
     lose_telemetry,
 )
 from bench.judgement.model import Knobs, expected
-from bench.judgement.observe import headers, observe
+from bench.judgement.observe import headers, observe, trailing
 from bench.judgement.plan import Plan, plan
 from bench.judgement.production import DAY, START, collect_garbage
 from bench.judgement.records import GATEWAY, Floats, Recording, Run, Truth, parts
@@ -115,12 +116,22 @@ def _worsen(
         signal, service = parts(name)
         if signal == "error_ratio":
             flow = world.flow()[world.services.index(service)]
-            count = np.maximum(load[after] * flow * world.window, 1.0).astype(np.int64)
-            values[after, column] += random.binomial(count, TOLERATE_ERRORS) / count
+            values[:, column] += _more_errors(world, load * flow, after, random)
         elif signal != "request_rate":
             values[after, column] *= 1 + TOLERATE
         elif service != GATEWAY:
             values[after, column] *= 1 - TOLERATE
+
+
+def _more_errors(
+    world: World, rate: Floats, after: NDArray[np.bool_], random: np.random.Generator
+) -> Floats:
+    """float64[t]: what is tolerated, as the share of requests that a window would have shown."""
+    count = np.rint(rate * world.step)
+    bad = random.binomial(count.astype(np.int64), np.where(after, TOLERATE_ERRORS, 0.0))
+    window = max(1, round(world.window / world.step))
+    sums = [trailing(one.astype(float)[:, None], window)[:, 0] for one in (bad, count)]
+    return np.asarray(sums[0] / np.maximum(sums[1], 1.0), dtype=float)
 
 
 def _truth(

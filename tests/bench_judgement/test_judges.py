@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from bench.judgement.__main__ import document, results_of, short_of_target, too_good
+import bench
+from bench.judgement.__main__ import (
+    asked,
+    document,
+    results_of,
+    short_of_target,
+    too_good,
+    write_records,
+)
 from bench.judgement.judges import ALL_PARTS, ENTRANTS, Entrant
 from bench.judgement.kayenta import Kayenta, is_high
 from bench.judgement.records import Decision, Recording, Truth
 from bench.judgement.score import delay, f1, figures, share
 from bench.judgement.staging import RUNS
-from bench.judgement.suite import Record, judge_world
+from bench.judgement.suite import WORLDS, Record, judge_world
 from bench.judgement.table import render
 from bench.judgement.thresholds import Fixed, Sigma
 
@@ -150,6 +161,39 @@ def test_a_world_is_judged_by_everyone_in_both_regimes_and_the_table_has_every_f
         line.startswith("late, first: boundary failed")
         for line in short_of_target(results, entrants)
     )
+
+
+def test_the_readme_says_how_many_runs_there_are():
+    text = (Path(bench.__file__).parent / "README.md").read_text("utf-8")
+    for part, runs in RUNS.items():
+        assert f"| `{part}` | {runs} |" in text
+    judged = WORLDS * sum(RUNS[part] for part in ALL_PARTS)
+    assert f"{WORLDS} worlds, {judged:,} test runs" in text
+
+
+def test_decisions_are_written_beside_their_truth(tmp_path):
+    path = tmp_path / "all.jsonl"
+    write_records(path, [record("bad", "fail", fired=5.0, kind="cpu"), record("good", "pass")])
+    first, second = (json.loads(line) for line in path.read_text("utf-8").splitlines())
+    assert (first["truth"]["kind"], first["decision"]["fired_at"]) == ("cpu", 5.0)
+    assert second["decision"]["outcome"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        pytest.param({"JUDGES": "nobody"}, "JUDGES=nobody: no judge has", id="a judge unheard of"),
+        pytest.param(
+            {"WORLDS": "few"}, "WORLDS=few: give a whole number", id="a word for a number"
+        ),
+        pytest.param({"SEED": "0"}, "SEED=0: give a whole number from 1 on", id="nought"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_in_a_sentence(monkeypatch, settings, message):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=message):
+        asked()
 
 
 def test_a_suite_on_which_a_peer_does_well_does_not_count():
