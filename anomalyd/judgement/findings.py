@@ -21,8 +21,7 @@ from anomalyd.units import format_effect
 CHUNK = 2000
 """Rows whose power is computed at once, so that a large run needs little memory."""
 
-POWER_WINDOWS = 240
-"""Windows, the latest, that power is worked out of: a longer run can show at least as much."""
+ROUNDING = 1e-9
 
 SENT_NOTHING = "production has it, staging sent nothing"
 
@@ -32,6 +31,11 @@ def effect_of(signal: Signal, observed: float, expected: float) -> float:
     if signal.tolerate.absolute:
         return observed - expected
     return observed / expected - 1 if expected else math.nan
+
+
+def _asked_of(signal: Signal) -> float:
+    """The change that a pass must have been able to show, on the same scale."""
+    return signal.detect.absolute or signal.detect.relative
 
 
 class Findings:
@@ -56,7 +60,8 @@ class Findings:
         partnered = rows[reference.partner[rows] >= 0]
         found: list[Finding] = []
         for start in range(0, len(partnered), CHUNK):
-            found += self._judged(course, anomalies, partnered[start : start + CHUNK])
+            rows = partnered[start : start + CHUNK]
+            found += self._judged(course, anomalies, rows, len(partnered))
         found += self._missing(partnered)
         series = [(f.signal, f.labels) for f in found]
         last = course.record.times[-1] if course.record.times else 0.0
@@ -68,15 +73,15 @@ class Findings:
         unmatched = rows[reference.partner[rows] < 0]
         return found + [self._plain(int(r), "unmatched") for r in unmatched]
 
-    def _judged(self, course: Course, anomalies: Anomalies, rows: Rows) -> list[Finding]:
+    def _judged(self, course: Course, anomalies: Anomalies, rows: Rows, of: int) -> list[Finding]:
+        """Of some rows, at most `CHUNK` out of `of`."""
         windows = [t for t, judged in enumerate(course.record.judged) if judged]
         values = course.record.matrix(rows)[windows]
         counts = course.record.matrix(rows, counts=True)[windows]
         bands = [self._reference.band(course.record.loads[t], rows) for t in windows]
         contexts = self._contexts(course, windows, rows, values, counts, bands)
         threshold = np.full(len(rows), course.log_threshold)
-        scale = self._reference.largest(rows, power.LARGEST_LOG)
-        mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, scale)
+        mde = self._detectable(contexts[-power.windows_of(of) :], threshold, rows, of)
         fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
         share = np.full(len(rows), np.nan)
         if fired.any() and contexts:
@@ -86,6 +91,28 @@ class Findings:
             self._finding(course, anomalies, int(row), i, values, bands, mde[i], share[i])
             for i, row in enumerate(rows)
         ]
+
+    def _detectable(
+        self, contexts: Sequence[Context], threshold: Floats, rows: Rows, of: int
+    ) -> Floats:
+        """In the scale of the residuals. Each chunk searches its part of `power.EXACT` rows."""
+        largest = self._reference.largest(rows, power.LARGEST_LOG)
+        asked = np.minimum(self._asked(rows), largest)
+        exact = math.ceil(power.EXACT * len(rows) / max(of, power.EXACT))
+        return power.detectable(contexts, threshold, asked, largest, exact)
+
+    def _asked(self, rows: Rows) -> Floats:
+        """What a pass must be able to show, in the scale of the residuals."""
+        signals, index = self._table.signals, self._table.signal_index
+        detect = np.array([_asked_of(signals[index[row]]) for row in rows])
+        shift, effect = np.zeros(len(rows)), np.zeros(len(rows))
+        for size in np.unique(detect):
+            same = detect == size
+            shift[same] = self._reference.largest(rows[same], math.log1p(size))
+        for i, row in enumerate(rows):
+            effect[i] = self._reference.as_effect(int(row), float(shift[i]))
+        scaled: Floats = shift * detect / effect
+        return scaled
 
     def _contexts(
         self,
@@ -150,7 +177,7 @@ class Findings:
             note = f"{format_effect(effect, absolute)} against production over the whole run; " + (
                 "staging's own difference may explain it: too little to fail on, too much to pass"
             )
-        elif not mde <= detect:
+        elif not mde <= detect * (1 + ROUNDING):
             state = "weak"
         return replace(
             base,
@@ -186,7 +213,7 @@ class Findings:
             unit=signal.unit,
             state=state,
             absolute=bool(signal.tolerate.absolute),
-            detect=signal.detect.absolute or signal.detect.relative,
+            detect=_asked_of(signal),
             query=self._reference.query(signal.name),
         )
 

@@ -19,22 +19,55 @@ ROTATIONS = 5
 """The run's own noise, rotated in time, gives five runs; four must fire: power 80%."""
 
 STEPS = 9
+EXACT = 1000
+"""Series of a run whose detectable change is searched for; of any further ones it is only found
+out whether they show the one asked for, which is a tenth of the work and all that decides."""
+
+WINDOWS, WINDOWS_OF_WIDE = 240, 120
+"""Windows, the latest, that power is worked out of, and in a run of more than `EXACT` series: a
+longer run can show at least as much."""
+
 LARGEST_LOG = np.log(11.0)
 """Sizes are searched up to eleven-fold (or a ratio of 1); beyond that nothing would be learnt."""
 
 ROWS_AT_ONCE = 20_000
 
 
-def detectable(contexts: Sequence[Context], log_threshold: Floats, largest: Floats) -> Floats:
+def windows_of(rows: int) -> int:
+    """How many of its latest windows the power of a run of `rows` series is worked out of."""
+    return WINDOWS if rows <= EXACT else WINDOWS_OF_WIDE
+
+
+def detectable(
+    contexts: Sequence[Context],
+    log_threshold: Floats,
+    asked: Floats,
+    largest: Floats,
+    exact: int = EXACT,
+) -> Floats:
     """Smallest persistent shift, beginning a quarter into the run, that fires with 80% power.
 
-    contexts: the judged windows, each of n rows, taken to be good. largest: float64[n], the size
-    searched up to, in the residual's scale (bad ratio for counts). Returns float64[n], inf where
-    not even that fires.
+    contexts: the judged windows, each of n rows, taken to be good. asked, largest: float64[n], the
+    size that a pass must have been able to show, and the one searched up to, in the residual's
+    scale (bad ratio for counts). Searched for `exact` rows (at least 1), first those that do not show what was
+    asked. Of the others, those that show it get `asked`, an upper bound, the rest NaN: not known.
+    Returns float64[n], inf where not even `largest` fires.
     """
     n, windows = len(log_threshold), len(contexts)
     if n == 0 or windows < 2:
         return np.full(n, np.inf)
+    shows = _firing(contexts, log_threshold)(asked)
+    found = np.where(shows, asked, np.nan)
+    rows = np.argsort(shows, kind="stable")[:exact]
+    taken = [context.take(rows) for context in contexts]
+    fires = _firing(taken, log_threshold[rows])
+    found[rows] = _smallest(fires, largest[rows], known=(shows[rows], asked[rows]))
+    return found
+
+
+def _firing(contexts: Sequence[Context], log_threshold: Floats) -> Callable[[Floats], Mask]:
+    """Whether a shift of the sizes given, one per row, fires in four of five rotations."""
+    n, windows = len(log_threshold), len(contexts)
     rotations = max(1, min(ROTATIONS, ROWS_AT_ONCE // n, windows))
     copies = np.tile(np.arange(n), rotations)
     centred = _centred(contexts)
@@ -54,9 +87,10 @@ def detectable(contexts: Sequence[Context], log_threshold: Floats, largest: Floa
             for t, context in enumerate(contexts)
         ]
         crossed = _peak(shifted) >= np.tile(log_threshold, rotations)
-        return crossed.reshape(rotations, n).sum(axis=0) >= needed
+        often: Mask = crossed.reshape(rotations, n).sum(axis=0) >= needed
+        return often
 
-    return _smallest(fires, largest)
+    return fires
 
 
 def passing_share(contexts: Sequence[Context], log_threshold: Floats) -> Floats:
@@ -70,10 +104,20 @@ def passing_share(contexts: Sequence[Context], log_threshold: Floats) -> Floats:
     return np.minimum(_smallest(fires, np.ones(n), power=1), 1.0)
 
 
-def _smallest(fires: Callable[[Floats], Mask], largest: Floats, power: int = 2) -> Floats:
-    """Bisect the smallest size that fires; sizes go as u**power, finer for small ones."""
+def _smallest(
+    fires: Callable[[Floats], Mask],
+    largest: Floats,
+    power: int = 2,
+    known: tuple[Mask, Floats] | None = None,
+) -> Floats:
+    """Bisect the smallest size that fires; sizes go as u**power, finer for small ones. known:
+    whether sizes that were tried already fired, and the sizes."""
     low, high = np.zeros(len(largest)), np.ones(len(largest))
     never = ~fires(largest)
+    if known is not None:
+        hit, size = known[0], np.minimum(known[1] / largest, 1.0) ** (1 / power)
+        never &= ~hit
+        high, low = np.where(hit, size, high), np.where(hit, low, size)
     for _ in range(STEPS):
         middle = (low + high) / 2
         hit = fires(largest * middle**power)

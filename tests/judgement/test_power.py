@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anomalyd.judgement import power
 from anomalyd.judgement.evidence import Bank
 from anomalyd.judgement.power import detectable, passing_share
 from tests.detectors.windows import counted, noisy, window
@@ -26,9 +27,9 @@ def peak(windows):
 LARGEST = np.log(11.0)
 
 
-def mde(windows, largest=LARGEST):
+def mde(windows, largest=LARGEST, asked=0.4, **how):
     n = len(windows[0].value)
-    return detectable(windows, np.full(n, THRESHOLD), np.full(n, largest))
+    return detectable(windows, np.full(n, THRESHOLD), np.full(n, asked), np.full(n, largest), **how)
 
 
 def at_noise(noise, windows, phi=0.0, seed=4):
@@ -73,7 +74,7 @@ def test_less_noise_shows_smaller_changes():
 
 def test_a_stricter_threshold_shows_less():
     windows = noisy(0.0, 30)
-    strict = detectable(windows, np.array([THRESHOLD + 8]), np.array([np.log(11)]))
+    strict = detectable(windows, np.array([THRESHOLD + 8]), np.array([0.4]), np.array([LARGEST]))
     assert strict > mde(windows)
 
 
@@ -90,7 +91,9 @@ def test_more_requests_show_smaller_changes_of_a_ratio():
 
 @pytest.mark.parametrize("windows", [0, 1])
 def test_a_run_of_next_to_no_window_shows_nothing(windows):
-    found = detectable(noisy(0.0, 2)[:windows], np.array([THRESHOLD]), np.array([2.0]))
+    found = detectable(
+        noisy(0.0, 2)[:windows], np.array([THRESHOLD]), np.array([0.4]), np.array([2.0])
+    )
     assert np.isinf(found).all()
 
 
@@ -135,3 +138,53 @@ def test_the_share_of_bad_requests_that_passes():
 def test_what_never_fired_passes_whole():
     windows = [window(1, t) for t in range(20)]
     assert passing_share(windows, np.array([THRESHOLD])) == [1.0]
+
+
+def rows_of_noise(*noises, windows=30):
+    """One row per noise, side by side."""
+    alone = [at_noise(noise, windows, seed=i) for i, noise in enumerate(noises)]
+    columns = []
+    for parts in zip(*alone, strict=True):
+        side_by_side = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("residual", "noise", "value")
+        }
+        columns.append(replace(parts[0].take(np.zeros(len(noises), dtype=int)), **side_by_side))
+    return columns
+
+
+@pytest.mark.parametrize("asked", [0.1, 0.3, 0.4, 1.0, LARGEST])
+def test_what_is_asked_for_hardly_moves_what_is_found(asked):
+    windows = noisy(0.3, 30)
+    assert mde(windows, asked=asked)[0] == pytest.approx(mde(windows)[0], rel=0.02)
+
+
+@pytest.mark.parametrize("exact", [1, 2])
+def test_of_too_many_rows_the_weak_are_searched_and_the_others_have_a_bound(exact):
+    windows = rows_of_noise(0.02, 0.5, 0.02, 0.6)
+    full, found = mde(windows), mde(windows, exact=exact)
+    assert list(full <= 0.4) == [True, False, True, False]
+    assert found[[0, 2]] == pytest.approx(0.4)
+    weak = [1, 3]
+    assert found[weak[:exact]] == pytest.approx(full[weak[:exact]])
+    assert np.isnan(found[weak[exact:]]).all()
+
+
+def test_a_wide_run_costs_a_small_part_of_a_search_of_all(monkeypatch):
+    windows, replayed = rows_of_noise(*[0.05] * 40), []
+
+    def counting(contexts):
+        replayed.append(sum(len(c.value) for c in contexts))
+        return real(contexts)
+
+    real = power._peak
+    monkeypatch.setattr(power, "_peak", counting)
+    mde(windows)
+    everything = sum(replayed)
+    replayed.clear()
+    mde(windows, exact=2)
+    assert sum(replayed) < everything / 6
+
+
+def test_a_wide_run_is_worked_out_of_fewer_windows():
+    assert power.windows_of(power.EXACT) > power.windows_of(power.EXACT + 1) >= 60

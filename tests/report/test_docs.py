@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from anomalyd import exits
+from anomalyd.judgement import power
 from anomalyd.model import Outcome
 from anomalyd.report import FORMATS
 from anomalyd.report.document import STATES
@@ -50,3 +51,7 @@ def test_where_watch_exits_with_another_code_than_the_verdict_is_documented(code
 def test_the_exit_code_of_every_verdict_is_documented_and_in_the_schema(outcome):
     assert f"| `{outcome.value}` | {outcome.exit_code} |" in PAGE
     assert outcome.exit_code in SCHEMA["properties"]["verdict"]["properties"]["exit_code"]["enum"]
+
+
+def test_how_many_series_have_their_detectable_change_searched_for_is_documented():
+    assert f"more than {power.EXACT:,} series" in PAGE
