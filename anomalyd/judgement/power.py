@@ -49,8 +49,9 @@ def detectable(
 
     contexts: the judged windows, each of n rows, taken to be good. asked, largest: float64[n], the
     size that a pass must have been able to show, and the one searched up to, in the residual's
-    scale (bad ratio for counts). Searched for `exact` rows (at least 1), first those that do not show what was
-    asked. Of the others, those that show it get `asked`, an upper bound, the rest NaN: not known.
+    scale (bad ratio for counts). Searched for `exact` rows (at least 1), first those that do not
+    show what was asked. Of the others, those that show it get `asked`, an upper bound, the rest
+    NaN: not known.
     Returns float64[n], inf where not even `largest` fires.
     """
     n, windows = len(log_threshold), len(contexts)
