@@ -78,7 +78,6 @@ TALKS = {
 }
 PURE_BUT_FOR = {
     "asyncio": {
-        "anomalyd.baseline.process",  # the fit, in a child process
         "anomalyd.baseline.reader",  # production's history, politely
     },
 }
