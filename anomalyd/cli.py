@@ -270,7 +270,7 @@ def score(file: Path, output: Path) -> None:
     """Score every row of one stream in [0, 1], from it and the rows before it alone.
 
     FILE is a CSV with the columns timestamp (ISO 8601 or unix seconds) and value; - is stdin.
-    The output has the column score beside them. Recommended threshold: 0.76.
+    The output has the column score beside them. Recommended threshold: 0.75.
     """
     from anomalyd.commands import score as scoring
 

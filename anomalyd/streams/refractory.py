@@ -6,10 +6,12 @@ from collections import deque
 
 SHARE = 0.02
 FEWEST, MOST = 10, 400
+LOUDER = 1.1
+"""What is less than a tenth more is the same again."""
 
 
 class Refractory:
-    """Lets a number through if it exceeds all those of the rows shortly before it; else 0.
+    """Lets a number through if it is `LOUDER` than all those of the rows shortly before; else 0.
 
     "Shortly" is 2% of the rows seen so far, and 10 to 400 rows: who has watched for long may take
     longer to say the same again. Something worse is always told at once.
@@ -27,7 +29,7 @@ class Refractory:
         oldest = self._rows - min(max(FEWEST, SHARE * self._rows), MOST)
         while peaks and peaks[0][0] < oldest:
             peaks.popleft()
-        told = bool(peaks) and peaks[0][1] >= evidence
+        told = bool(peaks) and LOUDER * peaks[0][1] >= evidence
         while peaks and peaks[-1][1] <= evidence:
             peaks.pop()
         peaks.append((self._rows, evidence))

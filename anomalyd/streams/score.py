@@ -13,7 +13,7 @@ from anomalyd.streams.part import Part
 from anomalyd.streams.refractory import Refractory
 from anomalyd.streams.tails import HORIZON, Tails
 
-THRESHOLD = 0.76
+THRESHOLD = 0.75
 """Recommended: a row that scores at least this is an anomaly. docs/score.md says where from."""
 
 PATIENCE = 0.25

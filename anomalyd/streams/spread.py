@@ -32,5 +32,5 @@ class Spread:
             return math.nan
         mean = sum(self._recent) / ROWS
         recent = sum([(one - mean) ** 2 for one in self._recent]) / ROWS
-        variance = recent + FLOOR * self._all.variance
+        variance = max(recent, FLOOR * self._all.variance)
         return 0.5 * math.log(variance) if variance > 0.0 else math.nan
