@@ -23,6 +23,7 @@ CHUNK = 2000
 
 ROUNDING = 1e-9
 
+NOT_JUDGED = "no window of the run was judged"
 SENT_NOTHING = "production has it, staging sent nothing"
 
 
@@ -166,7 +167,7 @@ class Findings:
             )
             numbers = (float(np.median(values[seen, i])), expected, low, high)
         else:
-            return replace(base, state="missing", mde=mde, note=SENT_NOTHING)
+            return self._without_values(course, base, mde)
         effect = effect_of(signal, numbers[0], numbers[1])
         detect = base.detect
         state, note = "ok", ""
@@ -196,6 +197,13 @@ class Findings:
             detector=anomaly.detector if anomaly is not None else "",
             note=note,
         )
+
+    @staticmethod
+    def _without_values(course: Course, base: Finding, mde: float) -> Finding:
+        """Nothing came while it was judged; of a run that never was, nothing can be missed."""
+        if any(course.record.judged):
+            return replace(base, state="missing", mde=mde, note=SENT_NOTHING)
+        return replace(base, state="weak", mde=mde, note=NOT_JUDGED)
 
     @staticmethod
     def _worse(signal: Signal, effect: float) -> float:

@@ -143,7 +143,23 @@ def budget(document: Document) -> str:
 
 def duration(document: Document) -> str:
     seconds = document["run"]["duration_seconds"]
-    return "n/a" if seconds is None else format_duration(seconds)
+    return "n/a" if seconds is None else exactly(seconds)
+
+
+def exactly(seconds: float) -> str:
+    """`18m30s`; tenths only of what is shorter than ten seconds."""
+    return format_duration(round(seconds) if seconds >= 10 else seconds)
+
+
+def about(seconds: float) -> str:
+    """A duration to plan by, rounded up: `45 seconds`, `12 minutes`, `2 hours 10 minutes`."""
+    if seconds <= 60:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} seconds"
+    minutes = math.ceil(seconds / 60)
+    if minutes < 120:
+        return plural(minutes, "minute")
+    hours, rest = divmod(10 * math.ceil(minutes / 10), 60)
+    return plural(hours, "hour") + (f" {rest} minutes" if rest else "")
 
 
 def clock(instant: Document | None) -> str:
@@ -161,7 +177,7 @@ def since(document: Document, instant: Document | None) -> str:
     if instant is None:
         return "n/a"
     seconds = instant["unix"] - document["run"]["started_at"]["unix"]
-    return f"{'-' if seconds < 0 else '+'}{format_duration(abs(seconds))}"
+    return f"{'-' if seconds < 0 else '+'}{exactly(abs(seconds))}"
 
 
 def coverage_line(document: Document) -> str:
@@ -178,6 +194,8 @@ def coverage_line(document: Document) -> str:
 def not_seen(document: Document) -> str:
     """What nothing was said about, in one line; empty when everything was seen."""
     coverage = document["coverage"]
+    if coverage["production_series"] and not windows(document):
+        return "anything, as no window of the run was judged"
     weak = sum(finding["state"] == "weak" for finding in document["findings"])
     counts = (
         (len(coverage["missing"]), "missing in staging"),
@@ -186,6 +204,11 @@ def not_seen(document: Document) -> str:
         (weak, "with too little evidence"),
     )
     return ", ".join(f"{count} {what}" for count, what in counts if count)
+
+
+def windows(document: Document) -> int:
+    """Disjoint windows in which the best seen series was judged."""
+    return max((int(finding["windows"]) for finding in document["findings"]), default=0)
 
 
 def plural(count: int, noun: str) -> str:

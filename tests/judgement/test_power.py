@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anomalyd.explain.wording import FEWEST_WINDOWS, times_longer
 from anomalyd.judgement import power
 from anomalyd.judgement.evidence import Bank
+from anomalyd.judgement.findings import NOT_JUDGED
 from anomalyd.judgement.power import detectable, passing_share
 from tests.detectors.windows import counted, noisy, window
+from tests.judgement.world import Stage
 
 THRESHOLD = np.log(2000.0)
 
@@ -188,3 +191,39 @@ def test_a_wide_run_costs_a_small_part_of_a_search_of_all(monkeypatch):
 
 def test_a_wide_run_is_worked_out_of_fewer_windows():
     assert power.windows_of(power.EXACT) > power.windows_of(power.EXACT + 1) >= 60
+
+
+@pytest.mark.parametrize(("noise", "phi"), [(0.1, 0.0), (0.15, 0.0), (0.08, 0.5)])
+def test_a_run_as_much_longer_as_is_advised_shows_what_was_asked(noise, phi):
+    asked, before = np.log(1.5), 12
+    shown, after = [], []
+    for seed in range(5):
+        shown.append(mde(at_noise(noise, before, phi, seed), asked=asked)[0])
+    times = times_longer(np.expm1(np.median(shown)), 0.5, absolute=False)
+    assert 1.5 < times <= 8
+    for seed in range(5):
+        longer = at_noise(noise, int(times * before), phi, seed)
+        after.append(mde(longer, asked=asked)[0])
+    assert np.median(shown) > asked
+    assert np.median(after) <= asked * 1.05
+
+
+def test_fewer_windows_than_are_asked_for_show_next_to_nothing():
+    few = [mde(at_noise(0.1, FEWEST_WINDOWS // 2, seed=seed))[0] for seed in range(5)]
+    enough = [mde(at_noise(0.1, FEWEST_WINDOWS, seed=seed))[0] for seed in range(5)]
+    assert np.median(few) > 2 * np.median(enough)
+
+
+def test_nothing_that_was_seen_is_missing_from_a_run_of_which_nothing_was_judged():
+    stage = Stage(windows=6)
+    stage.loads[:] = np.nan
+    verdict = stage.play().verdict()
+    assert {f.windows for f in verdict.findings} == {0}
+    assert {(f.state, f.note) for f in verdict.findings} == {("weak", NOT_JUDGED)}
+    assert verdict.coverage.missing == ()
+
+
+def test_what_never_came_is_missing_from_a_run_that_was_judged():
+    stage = Stage(windows=10)
+    del stage.values["cpu", "cart"]
+    assert stage.play().verdict().coverage.missing == ('cpu{service="cart"}',)
