@@ -53,6 +53,11 @@ def _document(
     )
 
 
+def noted(document: Document, notes: Sequence[str]) -> Document:
+    """The same document with these notes of the run."""
+    return document | {"run": document["run"] | {"notes": list(notes)}}
+
+
 def plots(run: Run, verdict: Verdict, pipeline: Pipeline) -> list[SeriesPlot]:
     """Observed values and production's band at the run's own load, every window of the run."""
     record = pipeline.courses[run.id].record

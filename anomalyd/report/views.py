@@ -14,6 +14,8 @@ NEARLY_SHARE = 0.3
 """Of the evidence needed (in log), above which a series that did not fire is worth a look."""
 NEARLY_MOST = 8
 
+NOTES = "Notes made before this report was written"
+
 NO_SERVICE = "no service"
 """In place of the name, where a series has no label that tells its service."""
 
