@@ -2,7 +2,7 @@
 
 DATA=folder       where `data/<group>/<file>.csv` and `windows.json` are
 THRESHOLD=x       judge by this threshold alone; otherwise it is chosen by cross-validation
-ABLATION=1        also leave out each part in turn (two minutes)
+ABLATION=1        also leave out each part in turn, and add river's (five minutes)
 Writes bench/nab.json.
 """
 
@@ -189,10 +189,15 @@ def whole(stream: type[Stream]) -> Scorer:
 
 def variants() -> dict[str, Scorer]:
     """What the ablation compares."""
+    from bench import nab_river
+
     named: dict[str, Scorer] = {}
     for part in PARTS:
         rest = tuple(other for other in PARTS if other is not part)
         named[f"without {part.name}"] = lambda t, v, rest=rest: scores(t, v, rest)
+    for part in (nab_river.Trees, nab_river.Adaptive):
+        more = (*PARTS, part)
+        named[f"with river's {part.name}"] = lambda t, v, more=more: scores(t, v, more)
     named["without refractory time"] = whole(AlwaysNews)
     named["without patience"] = whole(Impatient)
     named["larger than ever seen, alone"] = larger_than_ever

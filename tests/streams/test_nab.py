@@ -178,7 +178,7 @@ def test_a_fixed_threshold_is_the_only_one(folder, tmp_path, monkeypatch):
 
 def test_the_ablation_leaves_out_each_part_and_asks_the_plain_peer(folder):
     results = nab.ablation(load(folder)[:2], nab.judge(scored(load(folder)[:2]), STANDARD))
-    assert {"all", "without level", "without season", "without patience"} <= results.keys()
+    assert {"all", "without level", "without patience", "with river's ADWIN"} <= results.keys()
     assert all(math.isfinite(one["score"]) for one in results.values())
 
 
