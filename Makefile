@@ -9,10 +9,10 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo test e2e bench lint format tools lock clean
+.PHONY: help venv venv-dev demo test e2e bench bench-nab bench-judgement lint format tools lock clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 venv: .venv/runtime.stamp ## create .venv with anomalyd in it
 
@@ -20,13 +20,19 @@ demo: venv ## run the demo: a small system, its test run, and the verdict on it 
 	@$(BIN)/anomalyd demo $(ARGS)
 
 test: lint tools ## lint, type-check and run every test
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
 e2e: venv-dev tools ## judge real runs beside real servers, end to end (nine minutes)
 	$(BIN)/python -m pytest -q -m e2e tests/e2e tests/demo $(ARGS)
 
 bench: venv-dev tools ## measure against the peers, write bench/results.json
 	$(BIN)/python -m bench $(ARGS)
+
+bench-nab: venv-dev ## score labelled streams (DATA=folder THRESHOLD=x ABLATION=1)
+	@$(BIN)/python -m bench.nab
+
+bench-judgement: venv-dev ## score judges on simulated test runs whose truth is known (QUICK=1 SEED=n JUDGES=name)
+	@$(BIN)/python -m bench.judgement
 
 lint: venv-dev ## ruff and mypy
 	$(BIN)/ruff check --quiet .

@@ -52,8 +52,9 @@ def serve(path: Path, overrides: tuple[str, ...]) -> None:
 @shell.json_option
 def check_config(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Name every error of a configuration at once; exit 2 if there is one."""
-    config = shell.load(path, overrides)
-    shell.answer({"ok": True}, f"{path} is a valid configuration", as_json)
+    config = shell.load(path, overrides, as_json)
+    told = {"valid": True, "errors": []}
+    shell.answer(told, f"{path} is a valid configuration", as_json)
     if config.environments.production is None:
         click.echo("note: environments.production is not set: no run can pass", err=True)
 
@@ -86,6 +87,8 @@ def signals_list(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
     data = shell.run(listing.signals(config))
     shell.answer(data, listing.render_signals(data), as_json)
+    if data["troubles"]:
+        shell.fail("; ".join(f"{name}: {why}" for name, why in data["troubles"].items()))
 
 
 @main.group()
@@ -256,10 +259,12 @@ def runs_note(**options: Any) -> None:
 
 @runs.command("report")
 @click.argument("run")
-@click.option("--format", "ending", type=click.Choice(["json", "xml", "md", "html"]), default="md")
+@click.option("--format", "ending", type=click.Choice(["json", "xml", "md", "html"]))
 @_server_options
 def runs_report(**options: Any) -> None:
-    """Print a finished run's report."""
+    """Print a finished run's report: as md, or as json with --json."""
+    if options["as_json"] and options["ending"] not in (None, "json"):
+        shell.fail(f"--json asks for another report than --format {options['ending']}; choose one")
     _ask("report", options)
 
 
@@ -267,6 +272,27 @@ def _ask(what: str, options: dict[str, Any]) -> None:
     from anomalyd.commands import asking
 
     shell.run(asking.ask(what, options, os.environ))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    default="-",
+    show_default=True,
+    help="Where the scores go.",
+)
+def score(file: Path, output: Path) -> None:
+    """Score every row of one stream in [0, 1], from it and the rows before it alone.
+
+    FILE is a CSV with the columns timestamp (ISO 8601 or unix seconds) and value; - is stdin.
+    The output has the column score beside them. Recommended threshold: 0.75.
+    """
+    from anomalyd.commands import score as scoring
+
+    scoring.main(str(file), str(output))
 
 
 @main.command()

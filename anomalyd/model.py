@@ -316,7 +316,7 @@ class Phase:
 class Integrity:
     """A fault of telemetry, not of the system: what, where, when, and whether it broke the run."""
 
-    kind: str  # gap, query-failed, stale, reset, duplicate, no-data
+    kind: str  # gap, query-failed, stale, reset, duplicate, no-data, baseline
     where: str
     start: float
     end: float

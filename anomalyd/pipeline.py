@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomalyd.baseline.file import digest
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
 from anomalyd.baseline.transfer import Transfer
@@ -37,8 +38,8 @@ from anomalyd.signals.table import SignalTable
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the pipeline needs to know of the configuration; times in seconds. totals: both
-    environments have the same capacity, so that their rates and sums can be compared. blip: deviations of
-    latency and saturation that are no longer than this pass."""
+    environments have the same capacity, so that their rates and sums can be compared. blip: briefer
+    deviations of latency and saturation pass."""
 
     window: float
     false_fail: float = 0.01
@@ -62,7 +63,7 @@ class Pipeline:
         self.reference = Reference(table, None, settings.run_label, settings.totals)
         self.bank = Bank()
         self.anomalies = Anomalies(settings.keep_firing_for)
-        self._graph = graph
+        self._graph, self._baseline = graph, ""
         self.incidents = Incidents(graph, settings.close_incident_after)
         self.courses: dict[str, Course] = {}
         self.band = Band.unknown(0)
@@ -117,13 +118,22 @@ class Pipeline:
         self.reference = Reference(
             self.table, lookup, settings.run_label, settings.totals, transfer, smear, settings.blip
         )
+        self._baseline = digest(baseline) if baseline is not None else ""
         self._share_out()
+        for course in self._under_way():
+            self.judge_anew(course)
+
+    def judge_anew(self, course: Course) -> None:
+        """A run that goes on may find another baseline than it was judged by."""
+        if self._baseline:
+            course.judge_by(self._baseline)
 
     def start_run(self, run: Run) -> None:
         self.grow()
         course = Course(run, IntegrityLog(self.settings.window))
         self.courses[run.id] = course
         self._join(course)
+        self.judge_anew(course)
         self.bank.reset(course.rows)
         self.anomalies.reset(course.rows)
 

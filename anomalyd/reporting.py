@@ -10,6 +10,7 @@ import numpy as np
 from anomalyd import __version__
 from anomalyd.assembly import digest
 from anomalyd.config import Config
+from anomalyd.explain import wording
 from anomalyd.model import Finding, Run, Verdict
 from anomalyd.pipeline import Pipeline
 from anomalyd.report.document import Document, SeriesPlot, document
@@ -20,15 +21,21 @@ PLOTS = 24
 
 def build(run: Run, verdict: Verdict, pipeline: Pipeline, config: Config) -> Document:
     """The report's document of a run whose record the pipeline still holds."""
-    return _document(run, verdict, plots(run, verdict, pipeline), config)
+    return _document(run, verdict, plots(run, verdict, pipeline), config, pipeline)
 
 
 def rebuild(run: Run, verdict: Verdict, config: Config) -> Document:
     """The same without plots, of a run whose record is gone."""
-    return _document(run, verdict, [], config)
+    return _document(run, verdict, [], config, None)
 
 
-def _document(run: Run, verdict: Verdict, traces: Sequence[SeriesPlot], config: Config) -> Document:
+def _document(
+    run: Run,
+    verdict: Verdict,
+    traces: Sequence[SeriesPlot],
+    config: Config,
+    pipeline: Pipeline | None,
+) -> Document:
     return document(
         run,
         verdict,
@@ -36,7 +43,19 @@ def _document(run: Run, verdict: Verdict, traces: Sequence[SeriesPlot], config: 
         config_digest=digest(config),
         version=__version__,
         edges=config.graph,
+        warmup_seconds=config.judgement.warmup,
+        window_seconds=pipeline.settings.window if pipeline is not None else None,
+        times_longer={
+            f.series: wording.times_longer(f.mde, f.detect, f.absolute)
+            for f in verdict.findings
+            if f.state == "weak" and not f.note
+        },
     )
+
+
+def noted(document: Document, notes: Sequence[str]) -> Document:
+    """The same document with these notes of the run."""
+    return document | {"run": document["run"] | {"notes": list(notes)}}
 
 
 def plots(run: Run, verdict: Verdict, pipeline: Pipeline) -> list[SeriesPlot]:

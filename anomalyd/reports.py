@@ -9,6 +9,7 @@ from pathlib import Path
 
 from anomalyd import reporting
 from anomalyd.config import Config
+from anomalyd.report.document import Document
 from anomalyd.report.process import render
 from anomalyd.running import Finished
 from anomalyd.runs.store import Store
@@ -72,6 +73,13 @@ class Reporter:
         directory = reporting.directory(config.state_dir, ended.run.id)
         cache = config.state_dir / "cache"
         formats = config.reports.formats
-        paths = await render(ended.document, directory, formats, cache_dir=cache)
+        document = self._with_notes(ended)
+        paths = await render(document, directory, formats, cache_dir=cache)
         self._store.prune(self._clock(), config.retention.runs)
         self._written(ended, paths)
+
+    def _with_notes(self, ended: Finished) -> Document:
+        """The document with the notes made until now: while it was judged, while others waited."""
+        stored = self._store.run(ended.run.id)
+        notes = stored.notes if stored is not None else ended.run.notes
+        return reporting.noted(ended.document, notes)

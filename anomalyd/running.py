@@ -61,6 +61,11 @@ class Running:
         """Oldest first."""
         return self._lifecycle.runs
 
+    @property
+    def may_begin_anew(self) -> bool:
+        """Nothing is known here that the store does not know as well."""
+        return not self.judging and (self._detection is None or not self._detection.holds_back)
+
     def start(self, name: str, selector: str, labels: Labels, origin: str = "api") -> Run:
         """Raises RunConflict, SelectorRefused, and NotReady while another run is being judged."""
         if self.judging:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import numpy as np
+
 from anomalyd import assembly
 from anomalyd.api.hub import Hub
 from anomalyd.baseline.rows import RowStore, RowsWriter
@@ -31,6 +33,10 @@ from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
 from anomalyd.units import format_duration
 
 log = logging.getLogger(__name__)
+
+CROWDED, CROWDED_IN_A_RUN = 0.5, 0.75
+"""Shares of `limits.series` from which rows are let go of, if that frees `WORTH_FREEING` of it."""
+WORTH_FREEING = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +249,30 @@ class Session:
         ]
         return list(dict.fromkeys([*told, *self._disk.troubles()]))
 
+    def _crowded(self) -> bool:
+        """Whether the table fills up with rows that are of no run under way and have no value.
+
+        Not where a new session would forget that an expression which is still high must start no
+        run, or would begin with a staging that is away.
+        """
+        table, pipeline = self.pipeline.table, self.pipeline
+        under_way = self.runs.unfinished
+        if len(table) < (CROWDED_IN_A_RUN if under_way else CROWDED) * table.limit:
+            return False
+        if not self.runs.may_begin_anew or self.staging.troubles():
+            return False
+        held = np.zeros(len(table), dtype=bool)
+        held[np.flatnonzero(np.isfinite(pipeline.board.observed))] = True
+        for run in under_way:
+            held[pipeline.courses[run.id].rows] = True
+        return int((~held).sum()) >= WORTH_FREEING * table.limit
+
     async def may_know_more(self) -> bool:
-        """Whether it is worth looking again: what was away has come, or nothing matched yet."""
+        """Whether it is worth beginning anew: what was away has come, nothing matched yet, or the
+        rows of runs that are over are in the way."""
+        if self._crowded():
+            log.info("series of runs that are over are let go of: limits.series is near")
+            return True
         away = [side for side in self._sides if side.away]
         if self.runs.unfinished and self.signals_known:
             return False  # a run keeps the signals that it began with

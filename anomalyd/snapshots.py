@@ -44,6 +44,7 @@ def save(pipeline: Pipeline, path: Path, version: str) -> None:
         "window_end": pipeline.window_end,
         "keys": pipeline.table.keys,
         "runs": {run_id: course.integrity.dump() for run_id, course in pipeline.courses.items()},
+        "baselines": {run_id: course.baseline for run_id, course in pipeline.courses.items()},
     }
     arrays: dict[str, Any] = {f"bank/{k}": v for k, v in pipeline.bank.dump().items()}
     arrays |= {f"anomalies/{k}": v for k, v in pipeline.anomalies.dump().items()}
@@ -96,7 +97,8 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
     for run_id, record in records.items():
         course = pipeline.courses[run_id]
         course.integrity.load(about["runs"][run_id])
-        course.record = record
+        course.record, course.baseline = record, str(about["baselines"][run_id])
+        pipeline.judge_anew(course)
     for run_id, course in pipeline.courses.items():
         if run_id not in records:  # what the arrays hold of its rows is another run's
             bank.reset(course.rows)
@@ -106,14 +108,20 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
 
 
 def _rows_again(pipeline: Pipeline, keys: list[str]) -> Rows:
-    """Rows for the keys whose signals are still there, in their order; the places they had."""
+    """Rows for the keys whose signals are still there, in their order; the places they had.
+
+    Rows of runs that are over are left behind: they would fill the table up.
+    """
     if len(pipeline.table):
         raise ValueError("the table has rows already")
+    label = pipeline.settings.run_label
+    selectors = {course.run.selector for course in pipeline.courses.values()}
     kept = []
     for place, key in enumerate(keys):
         selector = parse_selector(key)
         labels = Labels.of({m.label: m.value for m in selector.matchers})
-        if pipeline.table.add(selector.metric, labels) >= 0:
+        wanted = not label or "" in selectors or labels.get(label) in selectors
+        if wanted and pipeline.table.add(selector.metric, labels) >= 0:
             kept.append(place)
     pipeline.grow()
     return np.array(kept, dtype=np.intp)

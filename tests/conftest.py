@@ -16,6 +16,15 @@ hypothesis.settings.register_profile("here", **SETTINGS)
 hypothesis.settings.register_profile("ci", **SETTINGS, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
+MOST_WORKERS = 8
+"""Each starts its own browser and its own Prometheus."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: two for each processor, as half of the time tests wait."""
+    return min(MOST_WORKERS, 2 * (os.cpu_count() or 1))
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything under tests/e2e is marked so, for `make e2e`."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests import alertmanagers
 from tests.tools import need
+
+PORTS = range(12_000, 32_000)
+"""Below the ephemeral ports of Linux, IANA and BSD."""
 
 
 @contextmanager
@@ -53,14 +57,20 @@ def alertmanager(tmp_path: Path, config_text: str, *flags: str) -> Iterator[str]
 
 
 def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-        return port
+    """A port that nothing listens on.
+
+    It is not one of those that the kernel hands out: another process would be given it for a
+    connection before ours listens there.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as server, suppress(OSError):
+            server.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
-def _process(arguments: list[str], log: Path, ready: str, deadline: float = 30.0) -> Iterator[None]:
+def _process(arguments: list[str], log: Path, ready: str, deadline: float = 60.0) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -120,7 +120,7 @@ def test_a_good_config_in_json(good: Path) -> None:
         main, [*arguments, "--set", "environments.production.url=http://localhost:9091"]
     )
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == {"ok": True}
+    assert json.loads(done.stdout) == {"valid": True, "errors": []}
     assert done.stderr == ""
 
 

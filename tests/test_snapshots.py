@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from anomalyd import codec, snapshots
+from anomalyd.baseline.profile import Baseline
 from anomalyd.model import Labels, Outcome
-from tests.judgement.world import WINDOW, Fault, Stage
+from tests.judgement.world import WINDOW, Fault, Stage, production
 
 VERSION = "1.2.3"
 
@@ -22,12 +24,14 @@ def blip_then_fault() -> Stage:
     return stage
 
 
-def restarted(stage: Stage, path) -> bool:
+def restarted(stage: Stage, path, baseline: Baseline | None = None) -> bool:
     """A new pipeline in the stage's place, restored as a session does."""
     old = stage.pipeline
     incidents = [i for run_id in old.courses for i in old.incidents.of_run(run_id)]
     runs = [course.run for course in old.courses.values()]
     stage.pipeline = stage.new_pipeline()
+    if baseline is not None:
+        stage.pipeline.use_baseline(baseline)
     stage.pipeline.restore(runs)
     fits = snapshots.load(stage.pipeline, path, VERSION)
     stage.pipeline.reopen(incidents)
@@ -172,3 +176,37 @@ def test_incidents_newer_than_the_snapshot_are_taken_up_and_nothing_fires_twice(
     assert {i.id for i in verdict.incidents} == before
     fired = {f.series for f in verdict.findings if f.state == "fired"}
     assert {'latency_p95{service="gateway"}', 'cpu{service="pricing"}'} <= fired
+
+
+def another_baseline() -> Baseline:
+    found = production()
+    return replace(found, profiles=replace(found.profiles, median=found.profiles.median * 1.01))
+
+
+def test_a_run_that_finds_another_baseline_after_a_restart_does_not_pass(tmp_path):
+    stage = Stage().play(range(20))
+    snapshots.save(stage.pipeline, tmp_path / "s.npz", VERSION)
+    assert restarted(stage, tmp_path / "s.npz", another_baseline())
+    stage.play(range(20, 30))
+    snapshots.save(stage.pipeline, tmp_path / "s.npz", VERSION)
+    assert restarted(stage, tmp_path / "s.npz", another_baseline())
+    verdict = stage.play(range(30, 40)).verdict()
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "the baseline was replaced during the run" in verdict.reasons[0]
+    assert [entry.kind for entry in verdict.integrity] == ["baseline"]
+
+
+def test_a_run_that_finds_the_same_baseline_fitted_anew_goes_on(tmp_path):
+    stage = Stage().play(range(20))
+    snapshots.save(stage.pipeline, tmp_path / "s.npz", VERSION)
+    again = replace(production(), meta={**production().meta, "created_at": 1.0})
+    assert restarted(stage, tmp_path / "s.npz", again)
+    assert stage.play(range(20, 40)).verdict().outcome is Outcome.PASS
+
+
+def test_a_baseline_replaced_before_anything_was_judged_is_no_doubt(tmp_path):
+    stage = Stage().play(range(0))
+    snapshots.save(stage.pipeline, tmp_path / "s.npz", VERSION)
+    stage.baseline = another_baseline()
+    assert restarted(stage, tmp_path / "s.npz")
+    assert stage.play().verdict().integrity == ()

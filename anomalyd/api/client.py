@@ -54,7 +54,7 @@ class ServerRefused(Exception):
         self.retry_after = retry_after
 
 
-class _NotSent(ServerAway):
+class NotSent(ServerAway):
     """Nothing was done for the request, so that it can be sent again."""
 
 
@@ -195,7 +195,7 @@ class ServerClient:
         """Status (2xx) and body, with retries; `wait`: seconds the server may take by agreement."""
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content is not None else None
-        async for attempt in self._attempts(ServerAway if repeatable else _NotSent):
+        async for attempt in self._attempts(ServerAway if repeatable else NotSent):
             with attempt:
                 try:
                     async with self._opened().request(
@@ -229,7 +229,7 @@ class ServerClient:
         return self._session
 
     def _away(self, error: Exception) -> ServerAway:
-        kind = _NotSent if isinstance(error, aiohttp.ClientConnectorError) else ServerAway
+        kind = NotSent if isinstance(error, aiohttp.ClientConnectorError) else ServerAway
         reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
         return kind(
             f"anomalyd at {self.url} cannot be reached ({reason or type(error).__name__}); "
@@ -246,7 +246,7 @@ class ServerClient:
             code, message = "unknown", response.reason or "no reason given"
         sentence = f"anomalyd at {self.url} answered {response.status}: {message}"
         if code == "not_ready":
-            return _NotSent(sentence)
+            return NotSent(sentence)
         if response.status in _AWAY:
             return ServerAway(sentence)
         wait = response.headers.get("Retry-After", "")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from anomalyd.api.control import NotReady
 from anomalyd.api.keys import CONTROL
 from anomalyd.api.verdicts import FORMATS
 from anomalyd.model import RunState
 from anomalyd.units import format_duration
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 RUNS_SHOWN = 50
 
@@ -56,6 +58,8 @@ def _page(name: str, **values: Any) -> web.Response:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("anomalyd.api", "pages"),
         autoescape=True,

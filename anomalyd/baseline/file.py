@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
 from anomalyd.units import format_duration
+
+_ZIP = b"PK\x03\x04"
+"""What every npz begins with (APPNOTE.TXT 4.3.7)."""
 
 _REFIT = "run `anomalyd baseline fit` again"
 
@@ -73,13 +77,20 @@ def load(path: Path) -> Baseline:
     """Read and check a baseline. Raises BaselineError."""
     try:
         with path.open("rb") as file:
+            _check_kind(file, path)
             arrays = _arrays(file)
     except FileNotFoundError:
         raise BaselineError(
             f"{path}: there is no baseline yet; run `anomalyd baseline fit`"
         ) from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise BaselineError(f"{path}: is not a whole baseline ({error}); {_REFIT}") from None
+    except OSError as error:
+        raise BaselineError(
+            f"{path}: cannot be read ({error.strerror or error}); {_REFIT}"
+        ) from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        # numpy would have the user unpickle a file that it does not know.
+        reason = "it holds what no baseline does" if "pickle" in str(error) else str(error)
+        raise BaselineError(f"{path}: is not a whole baseline ({reason}); {_REFIT}") from None
     meta = _json(arrays, "meta", path)
     if not isinstance(meta, dict) or meta.get("version") != FORMAT:
         version = meta.get("version") if isinstance(meta, dict) else None
@@ -95,6 +106,14 @@ def load(path: Path) -> Baseline:
     return Baseline(Profiles(keys=tuple(keys), **checked), meta)
 
 
+def digest(baseline: Baseline) -> str:
+    """Names what judges: the same for the same profiles, whenever and wherever they were fitted."""
+    found = hashlib.blake2b(json.dumps(baseline.profiles.keys).encode(), digest_size=8)
+    for name in _ARRAYS:
+        found.update(np.ascontiguousarray(getattr(baseline.profiles, name)).tobytes())
+    return found.hexdigest()
+
+
 def check_fits(baseline: Baseline, window: float) -> None:
     """Raises BaselineError unless the baseline's windows are as long as the judge's (seconds)."""
     own = float(baseline.meta.get("window", math.nan))
@@ -106,11 +125,16 @@ def check_fits(baseline: Baseline, window: float) -> None:
         )
 
 
+def _check_kind(file: BinaryIO, path: Path) -> None:
+    """Raises BaselineError for what never was an npz; a truncated one is told as such later."""
+    head = file.read(len(_ZIP))
+    file.seek(0)
+    if not _ZIP.startswith(head):
+        raise BaselineError(f"{path}: is not a baseline file; fit one with `anomalyd baseline fit`")
+
+
 def _arrays(file: BinaryIO) -> dict[str, NDArray[Any]]:
-    archive = np.load(file, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        raise ValueError("a single array")
-    with archive:
+    with np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 

@@ -19,11 +19,16 @@ SHIFT = 0.05
 RATE_SHIFT = 0.005
 NOISE_FACTOR = 1.5
 
+_TIMES = ("start", "end", "created_at")
+
 _PLACES = {"low": 0, "mid": LOAD_BINS // 2, "high": LOAD_BINS - 1}
 
 
 def show(baseline: Baseline) -> dict[str, Any]:
-    """What a baseline holds: where it came from, and a line per series at three loads."""
+    """What a baseline holds: where it came from, and a line per series at three loads.
+
+    start, end, created_at: RFC 3339.
+    """
     lookup, p = Lookup(baseline), baseline.profiles
     rows = np.arange(len(p.keys))
     usual, gaps = lookup.expected_present(rows)
@@ -51,8 +56,10 @@ def show(baseline: Baseline) -> dict[str, Any]:
                 "high": _number(found.high[row]),
                 "rate": _number(rates[row]),
             }
+    meta = baseline.meta
     return {
-        **baseline.meta,
+        **meta,
+        **{name: rfc3339(meta[name]) for name in _TIMES if meta.get(name) is not None},
         "signals": dict(sorted(Counter(key.partition("{")[0] for key in p.keys).items())),
         "series": series,
     }
@@ -61,7 +68,7 @@ def show(baseline: Baseline) -> dict[str, Any]:
 def render(shown: dict[str, Any]) -> str:
     """`show` as text: a head, then a table of series."""
     lines = [
-        f"range     {_time(shown.get('start'))} to {_time(shown.get('end'))}, "
+        f"range     {_second(shown.get('start'))} to {_second(shown.get('end'))}, "
         f"{shown.get('windows', 0)} windows of {format_duration(shown.get('window', 0.0))} "
         f"every {format_duration(shown.get('step', 0.0))}, {shown.get('gaps', 0.0):.1%} missing",
         f"load      {_load(shown)}",
@@ -69,7 +76,7 @@ def render(shown: dict[str, Any]) -> str:
         + ", ".join(f"{name} {n}" for name, n in shown["signals"].items()),
     ]
     if shown.get("source"):
-        lines.append(f"source    {shown['source']}")
+        lines.append("source    " + ", ".join(map(" ".join, sorted(shown["source"].items()))))
     for name, what in (("thin", "too few values"), ("duplicates", "more than once")):
         if shown.get(name):
             lines.append(f"{what}: {len(shown[name])}, as {shown[name][0]}")
@@ -180,8 +187,9 @@ def _band(at: dict[str, float | None]) -> str:
     return f"{_text(at['center'])} ({_text(at['low'])} to {_text(at['high'])})"
 
 
-def _time(value: float | None) -> str:
-    return "n/a" if value is None else rfc3339(value)[:19] + "Z"
+def _second(time: str | None) -> str:
+    """An RFC 3339 time without its fraction."""
+    return "n/a" if time is None else time[:19] + "Z"
 
 
 def _load(shown: dict[str, Any]) -> str:

@@ -38,7 +38,8 @@ async def ask(what: str, options: Mapping[str, Any], environ: Mapping[str, str])
     )
     async with client:
         if what == "report":
-            report = await client.report(options["run"], options["ending"])
+            ending = options["ending"] or ("json" if options["as_json"] else "md")
+            report = await client.report(options["run"], ending)
             sys.stdout.buffer.write(report)
             return
         data, text = await _answer(what, options, client)

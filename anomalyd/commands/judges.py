@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from anomalyd import __version__
-from anomalyd.api.client import ServerAway, ServerClient, ServerRefused
+from anomalyd.api.client import NotSent, ServerAway, ServerClient, ServerRefused
 from anomalyd.api.control import NotReady
 from anomalyd.api.hub import Event
 from anomalyd.config import Config
@@ -32,6 +33,8 @@ Say = Callable[[str], None]
 PATIENCE_SECONDS = 5.0
 """How long one question to a server is repeated before that is said."""
 LEAST_PAUSE_SECONDS = 0.2
+
+INTERRUPTED_NOTE = "interrupted: the anomalyd that judged it ended before the run did"
 
 
 class Judge(Protocol):
@@ -61,7 +64,9 @@ class There:
         left = self._wait
         while True:
             try:
-                return await self._client.start_run(name, selector, labels)
+                return await self._patiently(
+                    lambda: self._client.start_run(name, selector, labels), NotSent
+                )
             except ServerRefused as refused:
                 pause = refused.retry_after
                 if refused.code != "run_conflict" or pause is None or pause > left:
@@ -90,6 +95,7 @@ class There:
         await self._patiently(lambda: self._client.stop_run(run_id))
 
     async def report(self, run: Run) -> tuple[Document, tuple[Path, ...]]:
+        self._say(f"waiting for the verdict of {self._client.url}")
         verdict = await self._patiently(lambda: self._client.wait_verdict(run.id))
         told = document(run, verdict, [], config_digest="", version=__version__, edges={})
         paths = []
@@ -112,13 +118,16 @@ class There:
                 told = json.loads(content)
         return told, tuple(paths)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask again while the server is away. Raises ServerAway after `wait` seconds of that."""
+    async def _patiently(
+        self, ask: Callable[[], Awaitable[T]], again: type[ServerAway] = ServerAway
+    ) -> T:
+        """Ask again after errors of `again`: the server is away. Raises ServerAway after `wait`
+        seconds of that, and at once for any other."""
         left, said = self._wait, False
         while True:
             try:
                 answer = await ask()
-            except ServerAway as away:
+            except again as away:
                 left -= PATIENCE_SECONDS
                 if left <= 0:
                     raise
@@ -136,6 +145,7 @@ class Here:
 
     def __init__(self, daemon: Daemon, say: Say, wait: float) -> None:
         self._daemon, self._say, self._wait = daemon, say, wait
+        self._begun = time.time()
         self._reports: dict[str, asyncio.Future[tuple[Document, tuple[Path, ...]]]] = {}
 
     def reported(self, ended: Finished, paths: list[Path]) -> None:
@@ -162,10 +172,15 @@ class Here:
     def _before(
         self, conflict: RunConflict, session: Session, left: float, said: set[str]
     ) -> float:
-        """Seconds until the other run is over; one that a killed `watch` left is ended."""
+        """Seconds until the other run is over; one from before is nobody's, and is ended: this
+        process alone has the state directory."""
         other, seconds = conflict.other, conflict.retry_after
-        if seconds is None and other.origin == "watch":
-            self._say(f"run {other.id} ({other.name}) was left behind; it is ended first")
+        if seconds is None and other.started_at < self._begun:
+            self._say(
+                f"run {other.id} ({other.name}) was left behind by an anomalyd that has ended; it "
+                "is ended first, as interrupted"
+            )
+            session.store.add_note(other.id, INTERRUPTED_NOTE, time.time())
             session.runs.stop(other.id)
             return LEAST_PAUSE_SECONDS
         if seconds is None or seconds > left:

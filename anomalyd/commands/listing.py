@@ -12,7 +12,10 @@ from anomalyd.signals import presets, promql
 
 
 async def signals(config: Config) -> dict[str, Any]:
-    """The signals that were found, their queries, and the presets' quantities that were not."""
+    """The signals that were found, their queries, and the presets' quantities that were not.
+
+    troubles: by environment, why it did not answer; what was found is then less than there is.
+    """
     async with AsyncExitStack() as stack:
         plan = await assembly.look(config, stack)
         sides = [side for side in (plan.staging, plan.production) if side is not None]
@@ -58,5 +61,4 @@ def render_signals(data: dict[str, Any]) -> str:
         lines.append(f"    {one['query']}")
     for one in data["not_found"]:
         lines.append(f"{one['preset']}/{one['quantity']}: none of {', '.join(one['tried'])}")
-    lines += [f"{name}: {trouble}" for name, trouble in data["troubles"].items()]
     return "\n".join(lines)

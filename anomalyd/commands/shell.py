@@ -66,15 +66,25 @@ def config_options(command: F) -> F:
     )(command)
 
 
-def load(path: Path, overrides: tuple[str, ...]) -> Any:
+def load(path: Path, overrides: tuple[str, ...], as_json: bool = False) -> Any:
+    """The configuration; what is wrong with it is told on stderr, as JSON on stdout too."""
     from anomalyd import config
 
     try:
         return config.load(path, overrides)
     except config.ConfigError as error:
+        if as_json:
+            errors = [_placed(line) for line in error.errors]
+            click.echo(json.dumps({"valid": False, "errors": errors}))
         for line in error.errors:
             click.echo(line, err=True)
         raise SystemExit(USAGE) from None
+
+
+def _placed(line: str) -> dict[str, str]:
+    """`dotted.path: what`, apart; a rule over several settings has no path before it."""
+    path, separator, message = line.partition(": ")
+    return {"path": path if separator else "", "message": message if separator else line}
 
 
 def log(level: str) -> None:

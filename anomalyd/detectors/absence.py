@@ -16,7 +16,7 @@ LONE_PATIENCE = 14.0
 
 
 class Absence:
-    """1 once a usual row that was seen in this run stayed away for max(patience, 2·gap + 1) windows.
+    """1 once a usual row that was seen in the run stayed away for max(patience, 2·gap + 1) windows.
 
     `usual` and `gap` come from production: the row is there nearly always, and its longest gap
     is `gap` windows. Windows in which the row's signal could not be evaluated do not count, so

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from anomalyd.model import Anomaly, Finding, Kind, Suspect
@@ -52,12 +53,51 @@ def reason(finding: Finding) -> str:
     return text + ("; beyond production's load range" if finding.extrapolated else "")
 
 
+FEWEST_WINDOWS = 8
+"""Fewer judged windows than that show next to nothing, however quiet a series is."""
+
+GROWTH = 3.0
+"""Windows needed grow as the change shown, in log, to this power. Independent noise alone would
+give 2; autocorrelation, and what is tolerated, average out more slowly. Replays of the judge over
+6 to 256 windows gave 2.2 to 2.9."""
+
+FARTHEST = 8.0
+"""Times as long, beyond which nothing is promised."""
+
+
+def times_longer(mde: float, detect: float, absolute: bool) -> float:
+    """How many times as long a run must be to show `detect` where it showed `mde`, rounded up.
+
+    Infinite where that is too far to be told. Holds for noise; a run that differs from production
+    from its first second is not helped by length.
+    """
+    if not (math.isfinite(mde) and detect > 0):
+        return math.inf
+    ratio = mde / detect if absolute else math.log1p(mde) / math.log1p(detect)
+    times = math.ceil(2 * max(1.0, ratio) ** GROWTH) / 2
+    return times if times <= FARTHEST else math.inf
+
+
 def too_weak(findings: Sequence[Finding], most: int = 3) -> list[str]:
     """The series that could show least, each with what it could have shown and was asked for."""
     weak = [f for f in findings if f.state in ("weak", "missing") and not f.note]
     weak.sort(key=lambda f: (-f.mde, f.series))
     return [
         f"{f.series}: {f.windows} windows could have shown {format_effect(f.mde, f.absolute)}, "
-        f"{format_effect(f.detect, f.absolute)} was asked for; run longer or at a higher load"
+        f"{format_effect(f.detect, f.absolute)} was asked for; {_mend(f)}"
         for f in weak[:most]
     ]
+
+
+def _mend(finding: Finding) -> str:
+    """What would let a weak series show what was asked for."""
+    if finding.windows < FEWEST_WINDOWS:
+        return f"at least {FEWEST_WINDOWS} windows are needed to show anything"
+    times = times_longer(finding.mde, finding.detect, finding.absolute)
+    if math.isfinite(times):
+        more = f", or at {times:g} times the load" if finding.absolute else ""
+        return f"run about {times:g} times as long{more}"
+    return (
+        "too noisy for a longer run to promise it: raise the load if requests are few, or ask for "
+        f"less with signals.override.{finding.signal}.detect"
+    )

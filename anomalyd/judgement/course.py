@@ -16,7 +16,8 @@ from anomalyd.model import Anomaly, Rows, Run, RunState
 @dataclass(slots=True)
 class Course:
     """rows, deciding: intp, the rows of the run's series, and those of them that may decide.
-    log_threshold: of each deciding series' e-value. anomalies: the latest anomaly of each row."""
+    log_threshold: of each deciding series' e-value. anomalies: the latest anomaly of each row.
+    baseline: digest of the one that its windows are judged by, '' before there was any."""
 
     run: Run
     integrity: IntegrityLog
@@ -25,6 +26,7 @@ class Course:
     rows: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     deciding: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     anomalies: dict[int, Anomaly] = field(default_factory=dict)
+    baseline: str = ""
 
     @property
     def under_way(self) -> bool:
@@ -61,6 +63,12 @@ class Course:
             return False
         begun = start >= run.active_at - 1e-6
         return begun and (run.stopped_at is None or end <= run.stopped_at + 1e-6)
+
+    def judge_by(self, baseline: str) -> None:
+        """From here on by that baseline; another than before is a doubt that stays with the run."""
+        if self.baseline not in ("", baseline) and any(self.record.judged):
+            self.integrity.rebased(self.record.times[0], self.record.times[-1])
+        self.baseline = baseline
 
     def close(self, run: Run, window: float) -> None:
         """The run is over as `run` says; what of it was not seen is noted."""

@@ -24,6 +24,9 @@ CHUNK = 2000
 POWER_WINDOWS = 240
 """Windows, the latest, that power is worked out of: a longer run can show at least as much."""
 
+ROUNDING = 1e-9
+
+NOT_JUDGED = "no window of the run was judged"
 SENT_NOTHING = "production has it, staging sent nothing"
 
 
@@ -32,6 +35,11 @@ def effect_of(signal: Signal, observed: float, expected: float) -> float:
     if signal.tolerate.absolute:
         return observed - expected
     return observed / expected - 1 if expected else math.nan
+
+
+def _asked_of(signal: Signal) -> float:
+    """The change that a pass must have been able to show, on the same scale."""
+    return signal.detect.absolute or signal.detect.relative
 
 
 class Findings:
@@ -75,8 +83,8 @@ class Findings:
         bands = [self._reference.band(course.record.loads[t], rows) for t in windows]
         contexts = self._contexts(course, windows, rows, values, counts, bands)
         threshold = np.full(len(rows), course.log_threshold)
-        scale = self._reference.largest(rows, power.LARGEST_LOG)
-        mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, scale)
+        largest = self._reference.largest(rows, power.LARGEST_LOG)
+        mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, largest)
         fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
         few = np.mean([c.few for c in contexts], axis=0) if contexts else np.zeros(len(rows))
         share = np.full(len(rows), np.nan)
@@ -143,7 +151,7 @@ class Findings:
             )
             numbers = (float(np.median(values[seen, i])), expected, low, high)
         else:
-            return replace(base, state="missing", mde=mde, note=SENT_NOTHING)
+            return self._without_values(course, base, mde)
         effect = effect_of(signal, numbers[0], numbers[1])
         detect = base.detect
         state, note = "ok", ""
@@ -156,7 +164,7 @@ class Findings:
             note = f"{format_effect(effect, absolute)} against production over the whole run; " + (
                 "staging's own difference may explain it: too little to fail on, too much to pass"
             )
-        elif not mde <= detect:
+        elif not mde <= detect * (1 + ROUNDING):
             state = "weak"
         return replace(
             base,
@@ -177,6 +185,13 @@ class Findings:
         )
 
     @staticmethod
+    def _without_values(course: Course, base: Finding, mde: float) -> Finding:
+        """Nothing came while it was judged; of a run that never was, nothing can be missed."""
+        if any(course.record.judged):
+            return replace(base, state="missing", mde=mde, note=SENT_NOTHING)
+        return replace(base, state="weak", mde=mde, note=NOT_JUDGED)
+
+    @staticmethod
     def _worse(signal: Signal, effect: float) -> float:
         if math.isnan(effect):
             return 0.0
@@ -192,7 +207,7 @@ class Findings:
             unit=signal.unit,
             state=state,
             absolute=bool(signal.tolerate.absolute),
-            detect=signal.detect.absolute or signal.detect.relative,
+            detect=_asked_of(signal),
             query=self._reference.query(signal.name),
         )
 

@@ -25,10 +25,10 @@ class Fixed:
     """One entry per row each.
 
     Of its signal: sign; relative, absolute, what is tolerated; ratio (of counts), rate (of
-    requests), held (a number of things under way), blips (see `BLIPS`): bool. Of production's profile, NaN without
-    one: noise, sampling, median; logarithmic: bool; usual (bool), gap: see `Context`. Of
-    `Transfer`, or what is assumed before any run was accepted: mean, slope, offset, slope_sd,
-    factor (of the noise), phi, wander, sure, burst; known_ratio: NaN before.
+    requests), held (a number of things under way), blips (see `BLIPS`): bool. Of production's
+    profile, NaN without one: noise, sampling, median; logarithmic: bool; usual (bool), gap: see
+    `Context`. Of `Transfer`, or what is assumed before any run was accepted: mean, slope, offset,
+    slope_sd, factor (of the noise), phi, wander, sure, burst; known_ratio: NaN before.
     """
 
     sign: Floats
@@ -128,7 +128,7 @@ def _of_signals(table: SignalTable) -> dict[str, Floats]:
         "absolute": [s.tolerate.absolute for s in signals],
         "ratio": [isinstance(s.definition, Ratio) for s in signals],
         "rate": [isinstance(s.definition, Rate) and s.kind is Kind.TRAFFIC for s in signals],
-        "held": [is_total(s) and s.kind is Kind.SATURATION for s in signals],
+        "held": [_is_held(s) for s in signals],
         "blips": [s.kind in BLIPS for s in signals],
     }
     index = table.signal_index
@@ -196,3 +196,9 @@ def is_total(signal: Signal) -> bool:
     return isinstance(definition, Rate) or (
         isinstance(definition, Gauge) and definition.agg == "sum"
     )
+
+
+def _is_held(signal: Signal) -> bool:
+    """Whether it counts what is under way at once; a rate of cpu seconds is no such number."""
+    counts = isinstance(signal.definition, Gauge) and is_total(signal)
+    return counts and signal.kind is Kind.SATURATION

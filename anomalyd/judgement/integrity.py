@@ -56,6 +56,14 @@ class IntegrityLog:
             detail = f"anomalyd itself saw nothing for {format_duration(until - since)}"
             self._closed.append(Integrity("gap", "anomalyd", since, until, detail))
 
+    def rebased(self, since: float, until: float) -> None:
+        """Note that the windows of (since, until] were judged by a baseline that is no more."""
+        detail = (
+            "the baseline was replaced during the run: what came before was judged by another than "
+            "what came after; run the test again"
+        )
+        self._closed.append(Integrity("baseline", "production", since, until, detail))
+
     def duplicate(self, time: float, where: str, detail: str) -> None:
         self._note("duplicate", where, time, detail)
 

@@ -134,6 +134,7 @@ class Judge:
         if not any(course.record.judged):
             return ["no window could be judged: the run was too short, or no load was seen"]
         doubts = [f"{f.series} was {f.note}" for f in findings if f.state == "weak" and f.note]
+        doubts += [e.detail for e in course.integrity.entries() if e.kind == "baseline"]
         doubts += self._outages(course)
         doubts += _unseen(findings, sum(course.record.judged))
         judged, looked_at = sum(course.record.judged), course.integrity.windows

@@ -11,9 +11,6 @@ from pathlib import Path
 
 from anomalyd.report.document import Document, ReportError, SeriesPlot, encode
 from anomalyd.report.files import replace
-from anomalyd.report.html import html
-from anomalyd.report.junit import junit
-from anomalyd.report.markdown import markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +22,32 @@ class Format:
     render: Callable[[Document], str]
 
 
+# The daemon renders in a process of its own: what only a renderer needs is not held all the time.
+
+
+def _junit(document: Document) -> str:
+    from anomalyd.report.junit import junit
+
+    return junit(document)
+
+
+def _markdown(document: Document) -> str:
+    from anomalyd.report.markdown import markdown
+
+    return markdown(document)
+
+
+def _html(document: Document) -> str:
+    from anomalyd.report.html import html
+
+    return html(document)
+
+
 FORMATS: tuple[Format, ...] = (
     Format("json", "report.json", encode),
-    Format("junit", "junit.xml", junit),
-    Format("markdown", "report.md", markdown),
-    Format("html", "report.html", html),
+    Format("junit", "junit.xml", _junit),
+    Format("markdown", "report.md", _markdown),
+    Format("html", "report.html", _html),
 )
 
 

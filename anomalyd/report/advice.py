@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomalyd.report import views
+from anomalyd.report import length, views
 from anomalyd.report.document import Document
 
 LEAD = 0.4
@@ -16,6 +16,8 @@ def headline(document: Document) -> str:
         return _failed(document)
     if outcome == "pass":
         return "Nothing is worse than production at the same load."
+    if outcome == "inconclusive" and length.too_short(document):
+        return "The run was too short to show anything."
     if outcome == "inconclusive":
         return "Nothing was shown to be worse, but this run could not have shown all that matters."
     return "The test or its telemetry was broken, so nothing is said about the release."
@@ -25,8 +27,9 @@ def _failed(document: Document) -> str:
     fired = views.deciding(document)
     if not fired:
         return "The run broke a rule of its own; see the reasons."
-    where = len({finding["service"] for finding in fired})
-    what = f"{views.plural(len(fired), 'signal')} of {views.plural(where, 'service')}"
+    where = len({finding["service"] for finding in fired if finding["service"]})
+    what = views.plural(len(fired), "signal")
+    what += f" of {views.plural(where, 'service')}" if where else ""
     verb = "is" if len(fired) == 1 else "are"
     return f"{what} {verb} worse than production at the same load."
 
@@ -74,8 +77,8 @@ def _after_fail(document: Document) -> list[str]:
     if fired and fired[0]["pass_at"] is not None:
         worst = fired[0]
         steps.append(
-            f"{worst['signal']} of {worst['service']} passes with "
-            f"{views.passes_if(worst)}; it was {views.observed(worst)}."
+            f"{views.named(worst)} passes with {views.passes_if(worst)}; "
+            f"it was {views.observed(worst)}."
         )
     return steps
 
@@ -90,19 +93,17 @@ def _after_pass(document: Document) -> list[str]:
 
 def _after_inconclusive(document: Document) -> list[str]:
     steps = ["Do not read this as a pass."]
+    if document["verdict"]["reference"] == "none":
+        return [*steps, "Fit a baseline of production: without a reference only limits judge."]
+    if length.too_short(document):
+        return [*steps, length.at_least(document)]
+    if not views.windows(document):
+        return [*steps, "Give the run a steady load: none of its windows could be judged."]
     missing = document["coverage"]["missing"]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         steps.append(f"Find out why staging did not report {missing[0]}{more}.")
-    weak = [finding for finding in document["findings"] if finding["state"] == "weak"]
-    if weak:
-        steps.append(
-            f"Run longer or with more load: {len(weak)} series "
-            f"could not have shown a change that matters."
-        )
-    if document["verdict"]["reference"] == "none":
-        steps.append("Fit a baseline of production: without a reference only limits judge.")
-    return steps
+    return steps + length.for_weak(document)
 
 
 def _after_invalid(document: Document) -> list[str]:

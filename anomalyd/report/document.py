@@ -67,12 +67,20 @@ def document(
     config_digest: str,
     version: str,
     edges: Mapping[str, Sequence[str]],
+    warmup_seconds: float | None = None,
+    window_seconds: float | None = None,
+    times_longer: Mapping[str, float] | None = None,
 ) -> Document:
-    """The report of `run`; `edges` are the service graph, caller to callees."""
+    """The report of `run`. None: not known.
+
+    edges: the service graph, caller to callees. times_longer: of a series that showed too little,
+    how many times as long a run takes to show enough; infinite where that cannot be told.
+    """
+    longer = times_longer or {}
     return {
         "schema": SCHEMA,
         "generator": {"name": "anomalyd", "version": version, "config_digest": config_digest},
-        "run": _run(run),
+        "run": _run(run) | {"warmup_seconds": warmup_seconds, "window_seconds": window_seconds},
         "verdict": {
             "outcome": verdict.outcome.value,
             "exit_code": verdict.exit_code,
@@ -83,7 +91,10 @@ def document(
         },
         "coverage": _coverage(verdict.coverage),
         "incidents": [_incident(incident) for incident in verdict.incidents],
-        "findings": [_finding(finding) for finding in sorted(verdict.findings, key=_order)],
+        "findings": [
+            _finding(finding, longer.get(finding.series, math.nan))
+            for finding in sorted(verdict.findings, key=_order)
+        ],
         "integrity": [_integrity(fault) for fault in verdict.integrity],
         "phases": [_phase(phase) for phase in verdict.phases],
         "series": [_series(trace) for trace in traces],
@@ -199,7 +210,7 @@ def _anomaly(anomaly: Anomaly) -> Document:
     }
 
 
-def _finding(finding: Finding) -> Document:
+def _finding(finding: Finding, times_longer: float) -> Document:
     return _judged(finding) | {
         "state": _text(finding.state),
         "absolute": finding.absolute,
@@ -207,6 +218,7 @@ def _finding(finding: Finding) -> Document:
         "mde": _number(finding.mde),
         "detect": _number(finding.detect),
         "pass_at": _number(finding.pass_at),
+        "times_longer": _number(times_longer),
         "windows": int(finding.windows),
         "query": _text(finding.query),
         "note": _text(finding.note),

@@ -24,6 +24,7 @@ def html(document: Document) -> str:
     template = _environment().get_template("report.html.jinja")
     script = _part("report.js")
     drawn, undrawn = _figures(document)
+    close = {finding["series"] for finding in views.nearly(document)}
     return template.render(
         d=document,
         advice=advice,
@@ -32,7 +33,12 @@ def html(document: Document) -> str:
         rows=timeline(document),
         marks=marks(document),
         deciding=[figure for figure in drawn if figure["finding"]["state"] == "fired"],
-        near=[figure for figure in drawn if figure["finding"]["state"] != "fired"],
+        near=[figure for figure in drawn if figure["finding"]["series"] in close],
+        others=[
+            figure
+            for figure in drawn
+            if figure["finding"]["state"] != "fired" and figure["finding"]["series"] not in close
+        ],
         undrawn=undrawn,
         findings=document["findings"][:_ROWS],
         most=_LISTED,

@@ -30,7 +30,7 @@ def junit(document: Document) -> str:
     root = ET.Element("testsuites", name=_legal(f"anomalyd {run['name']}"))
     suites = [_suite(document, "anomalyd", [_verdict_case(document)])]
     for service in views.services(document):
-        found = [f for f in document["findings"] if f["service"] == service]
+        found = [f for f in document["findings"] if views.owner(f) == service]
         suites.append(_suite(document, service, [_case(document, f) for f in found]))
     root.extend(suites)
     for count in ("tests", "failures", "errors"):
@@ -79,7 +79,7 @@ def _case(document: Document, finding: Document) -> ET.Element:
     case = ET.Element(
         "testcase",
         name=_legal(finding["series"]),
-        classname=_legal(f"{finding['service']}.{finding['kind']}"),
+        classname=_legal(f"{views.owner(finding)}.{finding['kind']}"),
         time="0",
     )
     state = finding["state"]

@@ -34,6 +34,7 @@ def markdown(document: Document) -> str:
         _reasons(document),
         _deciding(document),
         _suspects(document),
+        _notes(document),
         _coverage(document),
         _details(document),
     ]
@@ -94,7 +95,7 @@ def _deciding(document: Document) -> str:
 def _findings(findings: Iterable[Document]) -> str:
     rows = [
         (
-            code(finding["service"]),
+            code(views.owner(finding)),
             code(finding["series"]),
             f"**{prose(views.observed(finding))}** ({prose(views.effect(finding))})",
             prose(views.band(finding)) + (" (extrapolated)" if finding["extrapolated"] else ""),
@@ -117,6 +118,13 @@ def _suspects(document: Document) -> str:
             f"{since} UTC, {prose(incident['summary'])}: {', '.join(named) or 'no suspect'}"
         )
     return "**Where it began**\n\n" + _bullets(lines) if lines else ""
+
+
+def _notes(document: Document) -> str:
+    notes = document["run"]["notes"]
+    more = len(notes) - _LISTED
+    lines = [*map(prose, notes[:_LISTED]), *([f"and {more} more"] if more > 0 else [])]
+    return f"**{views.NOTES}**\n\n" + _bullets(lines) if notes else ""
 
 
 def _coverage(document: Document) -> str:

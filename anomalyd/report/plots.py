@@ -15,10 +15,11 @@ import numpy as np
 from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from anomalyd.model import Floats
 from anomalyd.report import views
+from anomalyd.report.axis import ticks
 from anomalyd.report.document import Document
 from anomalyd.units import rfc3339
 
@@ -36,8 +37,7 @@ _COLORS = {
 _SOFT, _LINE, _OBSERVED, _EXPECTED, _BAND, _INCIDENT, _ONSET, _PHASE_A, _PHASE_B = _COLORS
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 _SIZE = (9.6, 3.0)
-_SCALED = {"s", "By", "ratio"}
-"""Units whose values are said with a prefix, so that each tick needs its own."""
+_LONGEST_UNIT = 18
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10.0,
@@ -182,13 +182,12 @@ def _ticks(axes: Axes, series: Document, start: float) -> None:
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda second, _: rfc3339(start + second)[11 : 19 if step < 60 else 16])
     )
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    unit = series["unit"] if series["unit"] in _SCALED else ""
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: views.value(value, unit) if value else "0")
-    )
-    if not unit and axes.figure:
-        axes.figure.text(0.003, 0.915, series["unit"][:14], va="center", fontsize=9)
+    bottom, top = axes.get_ylim()
+    marks, unit = ticks(bottom, top, series["unit"])
+    axes.set_yticks([v for v, _ in marks], [label for _, label in marks])
+    axes.set_ylim(bottom, top)
+    if unit and axes.figure:
+        axes.figure.text(0.003, 0.915, unit[:_LONGEST_UNIT], va="center", fontsize=9)
 
 
 def _label(document: Document, series: Document) -> str:

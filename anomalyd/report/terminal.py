@@ -28,6 +28,7 @@ def terminal(document: Document, color: bool, paths: Sequence[Path] = ()) -> str
         "\n".join(f"  {_safe(reason)}" for reason in document["verdict"]["reasons"]),
         _deciding(document, ink),
         _suspects(document, ink),
+        _section(views.NOTES, [_safe(note) for note in document["run"]["notes"]], ink),
         _coverage(document),
         _section("Next", [_safe(step) for step in advice.next_steps(document)], ink),
         _section("Reports", [str(path) for path in paths], ink),

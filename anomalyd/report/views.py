@@ -14,6 +14,11 @@ NEARLY_SHARE = 0.3
 """Of the evidence needed (in log), above which a series that did not fire is worth a look."""
 NEARLY_MOST = 8
 
+NOTES = "Notes made before this report was written"
+
+NO_SERVICE = "no service"
+"""In place of the name, where a series has no label that tells its service."""
+
 
 def deciding(document: Document) -> list[Document]:
     """Findings that fired, strongest first."""
@@ -57,7 +62,18 @@ def anomaly_of(document: Document, series: str) -> tuple[Document, Document] | N
 
 
 def services(document: Document) -> list[str]:
-    return sorted({finding["service"] for finding in document["findings"]})
+    return sorted({owner(finding) for finding in document["findings"]})
+
+
+def owner(finding: Document) -> str:
+    """The service of a series, or words where it has none."""
+    return str(finding["service"]) or NO_SERVICE
+
+
+def named(finding: Document) -> str:
+    """`cart: latency_p95`; of a series without a service the signal alone."""
+    service, signal = finding["service"], finding["signal"]
+    return f"{service}: {signal}" if service else str(signal)
 
 
 def value(number: float | None, unit: str) -> str:
@@ -129,7 +145,23 @@ def budget(document: Document) -> str:
 
 def duration(document: Document) -> str:
     seconds = document["run"]["duration_seconds"]
-    return "n/a" if seconds is None else format_duration(seconds)
+    return "n/a" if seconds is None else exactly(seconds)
+
+
+def exactly(seconds: float) -> str:
+    """`18m30s`; tenths only of what is shorter than ten seconds."""
+    return format_duration(round(seconds) if seconds >= 10 else seconds)
+
+
+def about(seconds: float) -> str:
+    """A duration to plan by, rounded up: `45 seconds`, `12 minutes`, `2 hours 10 minutes`."""
+    if seconds <= 60:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} seconds"
+    minutes = math.ceil(seconds / 60)
+    if minutes < 120:
+        return plural(minutes, "minute")
+    hours, rest = divmod(10 * math.ceil(minutes / 10), 60)
+    return plural(hours, "hour") + (f" {rest} minutes" if rest else "")
 
 
 def clock(instant: Document | None) -> str:
@@ -147,7 +179,7 @@ def since(document: Document, instant: Document | None) -> str:
     if instant is None:
         return "n/a"
     seconds = instant["unix"] - document["run"]["started_at"]["unix"]
-    return f"{'-' if seconds < 0 else '+'}{format_duration(abs(seconds))}"
+    return f"{'-' if seconds < 0 else '+'}{exactly(abs(seconds))}"
 
 
 def coverage_line(document: Document) -> str:
@@ -164,6 +196,8 @@ def coverage_line(document: Document) -> str:
 def not_seen(document: Document) -> str:
     """What nothing was said about, in one line; empty when everything was seen."""
     coverage = document["coverage"]
+    if coverage["production_series"] and not windows(document):
+        return "anything, as no window of the run was judged"
     weak = sum(finding["state"] == "weak" for finding in document["findings"])
     counts = (
         (len(coverage["missing"]), "missing in staging"),
@@ -172,6 +206,11 @@ def not_seen(document: Document) -> str:
         (weak, "with too little evidence"),
     )
     return ", ".join(f"{count} {what}" for count, what in counts if count)
+
+
+def windows(document: Document) -> int:
+    """Disjoint windows in which the best seen series was judged."""
+    return max((int(finding["windows"]) for finding in document["findings"]), default=0)
 
 
 def plural(count: int, noun: str) -> str:

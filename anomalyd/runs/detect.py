@@ -35,6 +35,12 @@ class Detection:
         self._name = name
         self._watches: dict[str, _Watch] = {}
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether an expression that is still high is kept from starting a run."""
+        running = {run.selector for run in self._lifecycle.runs}
+        return any(not w.armed and name not in running for name, w in self._watches.items())
+
     def update(self, values: Mapping[str, float] | None, now: float) -> list[Change]:
         """What the values at `now` change, by selector; `{"": value}` where there is none.
 

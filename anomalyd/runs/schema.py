@@ -24,8 +24,6 @@ VERDICTS = Table("verdicts", ("run_id",), ("decided_at", "outcome", "body", "rep
 NOTES = Table("notes", ("run_id", "number"), ("written_at", "text"))
 SILENCES = Table("silences", ("id",), ("until", "body"))
 MEMORY = Table("memory", ("sink", "key"), ("value",))
-SNAPSHOTS = Table("snapshots", ("path",), ("taken_at", "version"))
-VALUES = Table("kv", ("key",), ("value",))
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -46,8 +44,6 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE silences (id TEXT PRIMARY KEY, until REAL NOT NULL, body TEXT NOT NULL);
     CREATE TABLE memory (
       sink TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (sink, key));
-    CREATE TABLE snapshots (path TEXT PRIMARY KEY, taken_at REAL NOT NULL, version TEXT NOT NULL);
-    CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     """,
 )
 """Step n brings a database of version n to n + 1; a step is never edited once released."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -21,15 +21,6 @@ from anomalyd.runs.memory import SinkMemory
 from anomalyd.runs.silences import Silence
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A file of detector arrays, when it was taken and by which version of anomalyd."""
-
-    path: Path
-    taken_at: float
-    version: str
 
 
 class Store:
@@ -153,33 +144,6 @@ class Store:
 
     def memory(self, sink: str) -> SinkMemory:
         return SinkMemory(self._database, sink)
-
-    def save_snapshot(self, snapshot: Snapshot) -> None:
-        row: Row = {
-            "path": str(snapshot.path),
-            "taken_at": snapshot.taken_at,
-            "version": snapshot.version,
-        }
-        self._database.write([put(schema.SNAPSHOTS, row)])
-
-    def snapshots(self) -> list[Snapshot]:
-        """Newest first."""
-        rows = self._database.select(schema.SNAPSHOTS, order="taken_at", descending=True)
-        return [
-            Snapshot(Path(str(row["path"])), float(row["taken_at"] or 0), str(row["version"]))
-            for row in rows
-        ]
-
-    def forget_snapshot(self, path: Path) -> None:
-        """The index only; the file is its writer's."""
-        self._database.write([delete(schema.SNAPSHOTS, str(path))])
-
-    def value(self, key: str) -> str | None:
-        rows = self._database.select(schema.VALUES, {"key": key})
-        return str(rows[0]["value"]) if rows else None
-
-    def save_value(self, key: str, value: str) -> None:
-        self._database.write([put(schema.VALUES, {"key": key, "value": value})])
 
     def prune(self, now: float, age: float) -> list[str]:
         """Delete what finished more than `age` seconds ago; see `retention.prune`."""

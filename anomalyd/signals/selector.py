@@ -6,7 +6,6 @@ import re
 
 from anomalyd.model import Matcher, Selector
 
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _SELECTOR = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*\Z", re.DOTALL)
 _MATCHER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(,|\Z)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -39,7 +38,3 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
         matchers.append(Matcher(found[1], found[2], value))
         position = found.end()
     return tuple(matchers)
-
-
-def is_metric_name(text: str) -> bool:
-    return bool(_NAME.match(text))

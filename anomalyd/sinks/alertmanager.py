@@ -29,7 +29,6 @@ from anomalyd.sinks.base import (
     OK,
     Context,
     IncidentChanged,
-    IncidentDismissed,
     Notice,
     Result,
     RunFinished,
@@ -73,8 +72,6 @@ class Alertmanager:
                 return await self._resolve_run(run)
             case IncidentChanged(run, incident):
                 return await self._change(run, incident)
-            case IncidentDismissed(run, incident):
-                return await self._dismiss(run, incident)
 
     async def refresh(self, now: float) -> Result:
         """Send all that fires or was lately resolved; forget what was resolved longer ago."""
@@ -83,7 +80,7 @@ class Alertmanager:
             resolved_at = note["resolved_at"]
             if resolved_at is None or now - resolved_at <= self._settings.resolved_for:
                 alerts += self._alerts(note, now)
-            elif not note["dismissed"]:
+            else:
                 self._notes.delete(key)
         self._notes.prune(now)
         return await self._send(alerts)
@@ -98,20 +95,11 @@ class Alertmanager:
             return OK
         if note is None:
             note = self._opened(run, incident)
-        if note["dismissed"]:
-            return OK
         severities = [labels["severity"] for labels in note["labels"]]
         if incident.open and incident.severity not in severities:
             note["labels"].append({**note["labels"][0], "severity": incident.severity})
         note["annotations"] = self._annotations(incident)
         return await self._settle(incident.id, note, incident.ended_at)
-
-    async def _dismiss(self, run: Run, incident: Incident) -> Result:
-        note = self._notes.get(incident.id)
-        if note is None:
-            note = {**self._opened(run, incident), "labels": []}
-        note |= {"dismissed": True, "annotations": self._annotations(incident)}
-        return await self._settle(incident.id, note, self._context.clock())
 
     async def _resolve_run(self, run: Run) -> Result:
         """Resolve what a finished run left open: its closing was dropped from a full queue."""
@@ -150,7 +138,6 @@ class Alertmanager:
             "labels": [clean_labels(labels)],
             "starts_at": incident.started_at,
             "resolved_at": None,
-            "dismissed": False,
             "generator_url": link if link and is_uri(link) else None,
         }
 

@@ -33,15 +33,7 @@ class IncidentChanged:
     incident: Incident
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentDismissed:
-    """A person said that the incident is none: what a sink made of it is taken back."""
-
-    run: Run
-    incident: Incident
-
-
-Notice = RunStarted | RunFinished | IncidentChanged | IncidentDismissed
+Notice = RunStarted | RunFinished | IncidentChanged
 
 
 def describe(notice: Notice) -> str:
@@ -53,8 +45,6 @@ def describe(notice: Notice) -> str:
             return f"verdict {verdict.outcome} of run {run.id}"
         case IncidentChanged(_, incident):
             return f"incident {incident.id} ({'open' if incident.open else 'closed'})"
-        case IncidentDismissed(_, incident):
-            return f"dismissal of incident {incident.id}"
 
 
 @dataclass(frozen=True, slots=True)

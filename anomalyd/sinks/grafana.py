@@ -21,7 +21,6 @@ from anomalyd.sinks.base import (
     OK,
     Context,
     IncidentChanged,
-    IncidentDismissed,
     Notice,
     Result,
     RunFinished,
@@ -35,14 +34,13 @@ log = logging.getLogger(__name__)
 
 ANNOTATIONS = "/api/annotations"
 DASHBOARDS = "/api/dashboards/uid"
-PERMISSIONS = "annotations:create, annotations:write, annotations:delete and annotations:read"
+PERMISSIONS = "annotations:create, annotations:write and annotations:read"
 
 
 class Grafana:
     """An incident beyond the run's `budget` is counted and said once; the run's region is free.
 
-    A region that someone deleted in Grafana is made again at its next change; a dismissed
-    incident's never is.
+    A region that someone deleted in Grafana is made again at its next change.
     """
 
     name = "grafana"
@@ -74,8 +72,6 @@ class Grafana:
                     await self._finish(notice)
                 case IncidentChanged(_, incident):
                     await self._incident(incident)
-                case IncidentDismissed(_, incident):
-                    await self.dismiss(incident)
         except _RefusedError as error:
             return error.result
         except http.NETWORK_ERRORS as error:
@@ -89,15 +85,6 @@ class Grafana:
     async def stop(self) -> None:
         if self._session is not None:
             await self._session.close()
-
-    async def dismiss(self, incident: Incident) -> None:
-        """Remove the incident's region, if there is one, and never make it again."""
-        key = _key(incident)
-        note = self._notes.get(key) or {}
-        found = note.get("id") or await self._look_up(self._incident_region(incident))
-        if found is not None:
-            await self._call("DELETE", f"{ANNOTATIONS}/{found}", allowed=_is_gone)
-        self._notes.put(key, {"dismissed": True})
 
     async def _finish(self, notice: RunFinished) -> None:
         """Close the run's region, and those of incidents whose closing was dropped on the way."""
@@ -113,8 +100,6 @@ class Grafana:
     async def _incident(self, incident: Incident) -> None:
         key = _key(incident)
         note = self._notes.get(key)
-        if note is not None and note.get("dismissed"):
-            return
         used = len(self._notes.items(_prefix(incident.run_id)))
         if note is None and used >= self._settings.budget:
             self._over_budget(incident)

@@ -11,7 +11,6 @@ from anomalyd.sinks.base import (
     OK,
     Context,
     IncidentChanged,
-    IncidentDismissed,
     Notice,
     Result,
     RunFinished,
@@ -50,9 +49,6 @@ class Log:
             case IncidentChanged(_, incident):
                 event = "incident opened" if incident.open else "incident closed"
                 self._tell(f"incident:{incident.id}", self._level, event, _incident(incident))
-            case IncidentDismissed(_, incident):
-                event = "incident dismissed"
-                self._tell(f"incident:{incident.id}", self._level, event, _incident(incident))
         return OK
 
     async def refresh(self, now: float) -> Result:
@@ -64,11 +60,11 @@ class Log:
     def _tell(self, key: str, level: int, event: str, facts: dict[str, object]) -> None:
         line = _line(event, facts)
         note = self._notes.get(key)
-        if note is not None and (note["line"] == line or note["dismissed"]):
+        if note is not None and note["line"] == line:
             return
         grown = note is not None and event == "incident opened"
         log.log(level, "%s", _line("incident grew", facts) if grown else line)
-        self._notes.put(key, {"line": line, "dismissed": event == "incident dismissed"})
+        self._notes.put(key, {"line": line})
 
 
 def _line(event: str, facts: dict[str, object]) -> str:

@@ -18,7 +18,6 @@ import numpy as np
 from anomalyd.model import Anomaly, Coverage, Finding, Incident, Labels, Verdict
 from anomalyd.sinks.base import (
     IncidentChanged,
-    IncidentDismissed,
     Notice,
     RunFinished,
     RunStarted,
@@ -42,8 +41,6 @@ def payload(notice: Notice) -> dict[str, Any]:
             return {**body, "verdict": _bounded(verdict)}
         case IncidentChanged(run, incident):
             kind = "incident.changed" if incident.open else "incident.closed"
-        case IncidentDismissed(run, incident):
-            kind = "incident.dismissed"
     return {"version": VERSION, "type": kind, "run": plain(run), "incident": plain(incident)}
 
 

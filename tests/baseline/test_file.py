@@ -130,8 +130,22 @@ def test_an_array_of_another_file_is_refused(tmp_path):
     path = tmp_path / "b.npz"
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(BaselineError, match="is not a whole baseline"):
+    with pytest.raises(BaselineError, match="is not a baseline file; fit one with"):
         load(path)
+
+
+@pytest.mark.parametrize("content", [b"# A title\n", b"x", bytes(1000)], ids=["text", "x", "zeros"])
+def test_a_file_of_another_kind_is_one_sentence_without_numpys_advice(tmp_path, content):
+    path = tmp_path / "README.md"
+    path.write_bytes(content)
+    with pytest.raises(BaselineError, match="is not a baseline file; fit one with") as refused:
+        load(path)
+    assert "pickle" not in str(refused.value)
+
+
+def test_a_directory_is_one_sentence(tmp_path):
+    with pytest.raises(BaselineError, match=r"cannot be read \(Is a directory\); run"):
+        load(tmp_path)
 
 
 def test_no_file_says_how_to_make_one(tmp_path):

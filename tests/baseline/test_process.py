@@ -1,11 +1,9 @@
-"""The fit in a process of its own: what it makes, what it says, and that it goes when told."""
+"""From stored rows to a baseline: what is made, and what a user can mend."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomalyd import codec
-from anomalyd.baseline import process
 from anomalyd.baseline.file import BaselineError, load
 from anomalyd.baseline.history import Request
-from anomalyd.baseline.process import FitRequest, fit_stored, refit
+from anomalyd.baseline.process import FitRequest, fit_stored
 from anomalyd.baseline.rows import RowStore, Stored
 from anomalyd.model import LOAD_SIGNAL, Kind, Ratio, Selector, Signal
 from tests.baseline.worlds import daily_load, signal
@@ -72,11 +68,10 @@ def request_(tmp_path: Path) -> FitRequest:
     )
 
 
-async def test_the_child_fits_what_is_stored_and_says_how_far_it_is(request_):
+def test_what_is_stored_is_fitted_and_how_far_it_is_is_told(request_):
     told: list[tuple[int, int]] = []
-    path = await refit(request_, lambda done, total: told.append((done, total)))
-    found = load(path)
-    assert path == Path(request_.output)
+    assert fit_stored(request_, lambda done, total: told.append((done, total))) == 3
+    found = load(Path(request_.output))
     assert sorted(found.profiles.keys) == [
         'bad{service="cart"}',
         'p95{service="cart"}',
@@ -90,78 +85,23 @@ async def test_the_child_fits_what_is_stored_and_says_how_far_it_is(request_):
     np.testing.assert_allclose(rate, 0.01, rtol=0.1)
 
 
-async def test_the_child_makes_what_this_process_would(request_):
-    there = load(await refit(request_))
-    other = dataclasses.replace(request_, output=request_.output + ".here")
-    assert fit_stored(other) == 3
-    here = load(Path(other.output))
-    for field in dataclasses.fields(here.profiles):
-        np.testing.assert_array_equal(
-            getattr(here.profiles, field.name), getattr(there.profiles, field.name)
-        )
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"requests": ()}, "the history cannot be fitted: a history needs requests"),
-        ({"end": 5 * STEP}, r"no series has 8 windows or more between 0 and 300"),
+        ({"end": 5 * STEP}, r"no series has 8 windows or more between 1970-01-01T00:00:00"),
         ({"output": "/dev/null/b.npz"}, "/dev/null/b.npz: cannot be written"),
     ],
 )
-async def test_what_a_user_can_mend_comes_back_as_one_sentence(request_, change, sentence):
+def test_what_a_user_can_mend_is_one_sentence(request_, change, sentence):
     with pytest.raises(BaselineError, match=sentence) as refused:
-        await refit(dataclasses.replace(request_, **change))
+        fit_stored(dataclasses.replace(request_, **change))
     assert "\n" not in str(refused.value)
     assert not written(request_)
 
 
 def written(request: FitRequest) -> bool:
     return Path(request.output).exists()
-
-
-async def test_a_bug_in_the_child_is_told_and_its_traceback_logged(request_, capfd):
-    with pytest.raises(BaselineError, match="ended with status 1; its log says why"):
-        await refit(dataclasses.replace(request_, meta="[1]"))
-    assert "Traceback" in capfd.readouterr().err
-
-
-ENDLESS = """
-import os, sys
-print('{"done": %d, "total": 0}' % os.getpid(), flush=True)
-sys.stdin.read()
-os.read(os.pipe()[0], 1)
-"""
-
-
-async def test_a_cancelled_fit_leaves_no_child(request_, monkeypatch):
-    """The child of this test tells its pid as progress and never ends by itself."""
-    monkeypatch.setattr(process, "COMMAND", ("-c", ENDLESS))
-    told: asyncio.Queue[int] = asyncio.Queue()
-    fit = refit(request_, lambda pid, _: told.put_nowait(pid))
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(fit, name="refit")
-        pid = await asyncio.wait_for(told.get(), 20)
-        task.cancel()
-    assert task.cancelled()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_a_request_that_is_not_one_is_refused_by_the_child():
-    child = subprocess.run(
-        [sys.executable, "-m", "anomalyd.baseline.process"],
-        input=b"{}", capture_output=True, check=False,
-    )  # fmt: skip
-    assert child.returncode == 1
-    assert "is required" in json.loads(child.stdout)["error"]
-
-
-def test_a_request_travels_unchanged(request_):
-    with_rows = dataclasses.replace(
-        request_, capacity_rows=Stored("replicas", 60.0, 60.0), rename=(("svc", "app"),)
-    )
-    assert codec.loads(FitRequest, codec.dumps(with_rows)) == with_rows
 
 
 def test_judging_imports_neither_the_fit_nor_statsmodels():

@@ -33,6 +33,12 @@ def test_a_baseline_says_its_range_series_and_bands_and_is_json():
     shown = json.loads(json.dumps(show(world()), allow_nan=False))
     assert shown["signals"] == {"s": 3}
     assert shown["windows"] == 600
+    times = [shown[name] for name in ("start", "end", "created_at")]
+    assert [time[:19] for time in times] == [
+        "1970-01-01T00:00:00",
+        "1970-01-01T09:59:00",
+        "1970-01-01T00:00:00",
+    ]
     line = shown["series"][0]
     assert line["series"] == 's{service="0"}'
     for place in ("low", "mid", "high"):
@@ -48,7 +54,7 @@ def test_the_text_has_a_head_and_a_line_per_series():
     text = render(show(Baseline(baseline.profiles, meta)))
     assert "1970-01-01T00:00:00Z to 1970-01-01T09:59:00Z, 600 windows of 1m every 1m" in text
     assert "too few values: 1, as rare{}" in text
-    assert "Prometheus 2.42" in text
+    assert "source    production Prometheus 2.42" in text
     assert sum(line.startswith("s{service=") for line in text.splitlines()) == 3
 
 

@@ -37,8 +37,10 @@ async def test_signals_are_listed_with_their_queries(config):
 async def test_signals_of_a_server_that_is_away_come_with_its_trouble(config, staging):
     staging.trouble = refuse(503)
     ended = await command("signals", "list", "-c", config)
-    assert ended.child.returncode == 0
-    assert any(line.startswith("staging: ") and "HTTP 503" in line for line in ended.out)
+    assert ended.child.returncode == 2
+    (line,) = ended.said
+    assert line.startswith("anomalyd: staging: ")
+    assert "HTTP 503" in line
 
 
 async def test_a_valid_configuration_exits_0_and_a_wrong_one_2(config, tree, tmp_path):
@@ -63,3 +65,15 @@ async def test_an_override_that_is_no_yaml_is_one_sentence(config):
         assert ended.child.returncode == 2, (override, ended.said)
         assert not ended.has_said("Traceback")
         assert len(ended.said) == 1, ended.said
+
+
+async def test_a_wrong_configuration_is_told_in_json_as_well(tree, tmp_path):
+    tree["step"], tree["colour"] = "soon", "red"
+    wrong = str(written(tmp_path / "wrong.yaml", tree))
+    ended = await command("check-config", "-c", wrong, "--json")
+    assert ended.child.returncode == 2
+    (line,) = ended.out
+    told = json.loads(line)
+    assert told["valid"] is False
+    assert [error["path"] for error in told["errors"]] == ["colour", "step"]
+    assert "unknown setting" in told["errors"][0]["message"]

@@ -79,3 +79,14 @@ async def test_a_daemon_that_is_away_is_one_sentence():
     ended = await command("runs", "list", "--server", server)
     assert (ended.child.returncode, len(ended.said)) == (2, 1)
     assert f"anomalyd at {server} cannot be reached" in ended.said[0]
+
+
+async def test_a_report_is_json_where_json_is_asked_for(daemon):
+    run = (await answer(daemon, "start", "nightly"))["id"]
+    await answer(daemon, "stop", run)
+    await daemon.answers(f"/api/v1/runs/{run}/report.json", lambda status, _: status == 200)
+    report = await runs(daemon, "report", run, "--json")
+    assert json.loads("".join(report.out))["run"]["id"] == run
+    torn = await runs(daemon, "report", run, "--json", "--format", "xml")
+    assert (torn.child.returncode, len(torn.said), torn.out) == (2, 1, [])
+    assert "choose one" in torn.said[0]

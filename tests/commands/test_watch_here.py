@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anomalyd.runs.store import Store
-from tests.daemon.process import Process, command, fast, spawned, until, written
+from tests.daemon.process import Process, command, fast, serving, spawned, until, written
 from tests.fakes.prometheus import never, refuse
 
 LONG = ("sleep", "30")
@@ -191,7 +191,7 @@ async def test_a_run_that_a_killed_watch_left_is_ended_first(config):
         await process.killed()
     ended = await watch(config, "true", options=("--accept", "inconclusive"))
     assert ended.child.returncode == 0, ended.said
-    assert any("was left behind; it is ended first" in line for line in told(ended))
+    assert any("was left behind by an anomalyd" in line for line in told(ended))
 
 
 async def test_json_is_one_line_and_the_command_speaks_on_stderr(config):
@@ -219,3 +219,17 @@ async def test_without_a_production_nothing_passes(staging, tmp_path):
     ended = await watch(config, "sleep", "2")
     assert ended.child.returncode == 3, ended.said
     assert any("environments.production is not set" in line for line in told(ended))
+
+
+async def test_a_run_that_a_stopped_daemon_left_is_ended_first_as_interrupted(config, tmp_path):
+    async with serving(config) as daemon:
+        left = await daemon.start("nightly")
+        assert await daemon.stopped() == 0
+    ended = await watch(config, "true", options=("--accept", "inconclusive"))
+    assert ended.child.returncode == 0, ended.said
+    assert any(f"run {left} (nightly) was left behind" in line for line in told(ended))
+    with Store.open(tmp_path / "state" / "anomalyd.db") as store:
+        run = store.run(left)
+        assert store.verdict(left) is not None
+    assert run is not None
+    assert any(note.startswith("interrupted: ") for note in run.notes)

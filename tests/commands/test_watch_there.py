@@ -178,3 +178,16 @@ async def test_a_run_that_is_left_is_stopped_there(tree, tmp_path):
             assert await process.ended() == 130
         _, listed = await daemon.ask("/api/v1/runs")
         assert [run["state"] for run in listed["runs"]] == ["settling"]
+
+
+async def test_a_server_that_is_yet_to_start_is_waited_for_and_that_is_said_once(tree, tmp_path):
+    tree["api"] = {"listen": f"127.0.0.1:{free_port()}"}
+    url = f"http://{tree['api']['listen']}"
+    options = ("--output", str(tmp_path / "out"), *ACCEPT)
+    async with spawned("watch", "--server", url, *options, "--", "true") as process:
+        await process.says("cannot be reached")
+        async with serving(written(tmp_path / "c.yaml", tree)):
+            assert await process.ended() == 0, process.said
+    assert process.count("cannot be reached") == 1
+    assert process.count("the server answers again") == 1
+    assert process.count(f"waiting for the verdict of {url}") == 1

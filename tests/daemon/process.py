@@ -31,7 +31,8 @@ FAST = {
         "close_incident_after": "1s",
     },
 }
-END_SECONDS = 30.0
+END_SECONDS = 60.0
+"""After which what has not come is missing; a machine at work may take a while."""
 
 
 @dataclass

@@ -139,3 +139,24 @@ async def test_what_takes_a_restart_is_said(tree, path):
         written(path, tree)
         assert (await daemon.ask("/-/reload", "POST"))[0] == 200
         assert daemon.has_said("state_dir has changed; that takes a restart")
+
+
+async def test_each_setting_that_takes_a_restart_is_named_and_the_log_level_is_applied(tree, path):
+    async with serving(written(path, tree)) as daemon:
+        await daemon.answers("/-/ready", lambda status, _: status == 200)
+        tree["api"] = {**tree["api"], "external_url": "http://elsewhere:1"}
+        tree["telemetry"] = {"watch": ["cart.*"], "series": 7}
+        tree["log_level"] = "error"
+        written(path, tree)
+        assert (await daemon.ask("/-/reload", "POST"))[0] == 200
+        await daemon.says("log_level is error from here on")
+        named = [line for line in daemon.said if "that takes a restart" in line]
+        assert [line.split(": ")[1].split()[0] for line in named] == [
+            "api.external_url",
+            "telemetry.watch",
+            "telemetry.series",
+        ]
+        tree["state_dir"] += "-other"
+        written(path, tree)
+        assert (await daemon.ask("/-/reload", "POST"))[0] == 200
+        assert not daemon.has_said("state_dir has changed")

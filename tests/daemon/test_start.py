@@ -9,7 +9,16 @@ import socket
 import pytest
 
 from anomalyd.runs.store import Store
-from tests.daemon.process import command, fast, serving, spawned, until, with_baseline, written
+from tests.daemon.process import (
+    END_SECONDS,
+    command,
+    fast,
+    serving,
+    spawned,
+    until,
+    with_baseline,
+    written,
+)
 from tests.fakes.prometheus import never, refuse
 from tests.servers import free_port
 
@@ -114,7 +123,7 @@ async def test_systemd_is_told_that_the_daemon_is_at_work_though_staging_is_away
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
-        manager.settimeout(20)
+        manager.settimeout(END_SECONDS)
         config = written(tmp_path / "c.yaml", tree)
         async with serving(config, environ={"NOTIFY_SOCKET": str(path)}) as daemon:
             assert (await asyncio.to_thread(manager.recv, 4096)).startswith(b"READY=1")

@@ -161,7 +161,7 @@ class StepsTwin:
         return [(s * w["size"], math.copysign(w["tolerate"], s)) for s in sizes]
 
     def bets(self, w):
-        past = max(2, math.ceil(baseline_deviation.OWN_PAST_SECONDS / w["window"]))
+        past = min(max(2, math.ceil(baseline_deviation.OWN_PAST / w["window"])), 4)
         return math.isfinite(w["residual"]) and self.filter.seen >= past
 
     def after(self, w):

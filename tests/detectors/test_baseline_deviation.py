@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from anomalyd.detectors.baseline_deviation import ONSETS, OWN_PAST_SECONDS, BaselineDeviation
+from anomalyd.detectors.baseline_deviation import ONSETS, OWN_PAST, BaselineDeviation
 from tests.detectors.naive import StepsTwin, compare
 from tests.detectors.windows import first_above, noisy, streams, window
 
@@ -60,7 +60,7 @@ def test_nothing_is_bet_on_before_a_minute_of_the_run_was_seen(width):
     for t in range(30):
         detector.learn(replace(window(1, t), window=width), everyone)
         bet.append(detector.dump()["unspent"][0] < 1)
-    assert bet.index(True) == max(2, np.ceil(OWN_PAST_SECONDS / width))
+    assert bet.index(True) == min(max(2, np.ceil(OWN_PAST / width)), 4)
 
 
 def test_what_a_later_onset_displaced_is_cashed_in_and_no_stake_is_lost():

@@ -38,6 +38,7 @@ def window(n: int, t: int = 0, **arrays: object) -> Context:
         burst=np.full(n, 0.1),
         brief=np.full(n, 5.5),
         answered=np.ones(n, dtype=bool),
+        lone=np.zeros(n, dtype=bool),
         few=np.zeros(n, dtype=bool),
         usual=np.ones(n, dtype=bool),
         gap=np.zeros(n),

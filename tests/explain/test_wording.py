@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from anomalyd.explain.suspects import Graph, suspects
-from anomalyd.explain.wording import describe, reason, summarise
+from anomalyd.explain.wording import describe, reason, summarise, times_longer, too_weak
 from anomalyd.model import Finding, Kind, Labels
 from tests.explain.anomalies import anomaly
 
@@ -76,3 +76,44 @@ FINDING = Finding(
 )
 def test_a_reason_says_what_decided_and_what_would_pass(change, text):
     assert reason(replace(FINDING, **change)) == text
+
+
+WEAK = replace(FINDING, state="weak", mde=0.9, detect=0.5, windows=20)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({}, "20 windows could have shown +90%, +50% was asked for; run about 4 times as long"),
+        (
+            {"absolute": True, "mde": 0.08, "detect": 0.05},
+            "20 windows could have shown +8 pp, +5 pp was asked for; "
+            "run about 4.5 times as long, or at 4.5 times the load",
+        ),
+        (
+            {"mde": 9.0},
+            "20 windows could have shown +900%, +50% was asked for; too noisy for a longer run to "
+            "promise it: raise the load if requests are few, or ask for less with "
+            "signals.override.latency_p95.detect",
+        ),
+        (
+            {"mde": float("inf"), "windows": 5},
+            "5 windows could have shown no change at all, +50% was asked for; "
+            "at least 8 windows are needed to show anything",
+        ),
+    ],
+)
+def test_what_was_too_weak_ends_with_what_to_do(change, text):
+    assert too_weak([replace(WEAK, **change)]) == [f'latency_p95{{service="cart"}}: {text}']
+
+
+@pytest.mark.parametrize(
+    ("mde", "times"), [(0.4, 1.0), (0.5, 1.0), (0.6, 2.0), (1.2, 7.5), (2.0, float("inf"))]
+)
+def test_the_farther_from_what_was_asked_the_longer(mde, times):
+    assert times_longer(mde, 0.5, absolute=False) == times
+
+
+@pytest.mark.parametrize("mde", [float("nan"), float("inf")])
+def test_no_length_is_promised_where_nothing_is_known(mde):
+    assert times_longer(mde, 0.5, absolute=False) == float("inf")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from anomalyd.explain import wording
 from anomalyd.model import (
     Anomaly,
     Coverage,
@@ -92,6 +93,7 @@ def finding(service: str, signal: str = "latency_p95", *, factor: float = 1.02, 
         "evidence": 0.8,
         "threshold": 9.2,
         "mde": 0.008 if absolute else 0.14,
+        "detect": 0.05 if absolute else 0.5,
         "pass_at": usual * 1.24,
         "windows": 19,
         "absolute": absolute,
@@ -161,6 +163,11 @@ def trace(
 
 
 def build(verdict: Verdict, traces=(), **over) -> Document:
+    longer = {
+        f.series: wording.times_longer(f.mde, f.detect, f.absolute)
+        for f in verdict.findings
+        if f.state == "weak" and not f.note
+    }
     return document(
         over.pop("run", run()),
         verdict,
@@ -168,7 +175,7 @@ def build(verdict: Verdict, traces=(), **over) -> Document:
         config_digest="sha256:4be1d0",
         version="0.1.0",
         edges=EDGES,
-        **over,
+        **({"warmup_seconds": 60.0, "window_seconds": 30.0, "times_longer": longer} | over),
     )
 
 

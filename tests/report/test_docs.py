@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from anomalyd import exits
+from anomalyd.model import Outcome
 from anomalyd.report import FORMATS
 from anomalyd.report.document import STATES
 from tests.report.test_document import SCHEMA
@@ -35,3 +37,16 @@ def test_every_state_of_a_finding_is_documented_and_in_the_schema(state):
     assert f"`{state}`" in PAGE
     finding = SCHEMA["properties"]["findings"]["items"]["properties"]["state"]
     assert state in finding["enum"]
+
+
+@pytest.mark.parametrize("code", [exits.COMMAND_FAILED, exits.INTERRUPTED])
+def test_where_watch_exits_with_another_code_than_the_verdict_is_documented(code):
+    said = SCHEMA["properties"]["verdict"]["properties"]["exit_code"]["description"]
+    assert f"with {code} where" in said
+    assert f"| {code} |" in PAGE
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_the_exit_code_of_every_verdict_is_documented_and_in_the_schema(outcome):
+    assert f"| `{outcome.value}` | {outcome.exit_code} |" in PAGE
+    assert outcome.exit_code in SCHEMA["properties"]["verdict"]["properties"]["exit_code"]["enum"]

@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from anomalyd.model import Labels
+from anomalyd.report import views
 from anomalyd.report.document import SeriesPlot
 from anomalyd.report.html import html
 from tests.report import samples
@@ -124,3 +126,30 @@ def test_very_many_series_are_cut_and_the_page_says_so():
 
 def test_what_decides_without_a_trace_is_listed_in_a_table():
     assert "Also worse, without a drawing" in html(samples.failing() | {"series": []})
+
+
+@pytest.mark.parametrize("evidence", [0.0, 2.7, 2.8, 5.0])
+def test_a_series_is_close_to_failing_everywhere_on_the_page_or_nowhere(evidence):
+    drawn = samples.finding("cart", evidence=evidence)
+    document = samples.passing() | {
+        "findings": samples.build_findings(drawn),
+        "series": samples.build_series(samples.trace(drawn, None)),
+    }
+    text = html(document)
+    close = bool(views.nearly(document))
+    assert ('id="near"' in text) == close
+    assert ('id="others"' in text) == (not close)
+    assert ("No series came close to failing" in text) == (not close)
+    assert close == (evidence >= views.NEARLY_SHARE * drawn.threshold)
+
+
+def test_a_series_without_a_service_is_named_by_its_signal():
+    bare = samples.finding("", state="fired", evidence=20.0, labels=Labels())
+    document = samples.failing() | {
+        "findings": samples.build_findings(bare),
+        "series": samples.build_series(samples.trace(bare, 300)),
+    }
+    text = html(document)
+    assert "<h3>latency_p95</h3>" in text
+    assert "<td>no service</td>" in text
+    assert "1 signal is worse than production" in text

@@ -123,3 +123,13 @@ def test_any_text_makes_well_formed_xml(text):
     document["verdict"]["reasons"] = [document["findings"][0]["note"]]
     root = ET.fromstring(junit(document).encode("utf-8"))  # noqa: S314
     check(root)
+
+
+def test_a_series_without_a_service_has_a_suite_and_a_class_with_names():
+    bare = samples.finding("", state="fired", labels=Labels())
+    document = samples.failing() | {"findings": samples.build_findings(bare)}
+    suites = ET.fromstring(junit(document))  # noqa: S314
+    assert [suite.get("name") for suite in suites] == ["anomalyd", "no service"]
+    (case,) = suites[1].findall("testcase")
+    assert case.get("name") == "latency_p95"
+    assert case.get("classname") == "no service.latency"

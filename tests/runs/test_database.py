@@ -11,7 +11,7 @@ import pytest
 
 from anomalyd.runs.database import Database, delete, put
 from anomalyd.runs.errors import StoreError
-from anomalyd.runs.schema import MIGRATIONS, VALUES
+from anomalyd.runs.schema import MEMORY, MIGRATIONS
 
 
 @pytest.fixture
@@ -21,12 +21,16 @@ def database(tmp_path):
     opened.close()
 
 
+def row(key: str, value: str = "v") -> dict[str, str]:
+    return {"sink": "s", "key": key, "value": value}
+
+
 def save(database: Database, key: str, value: str = "v") -> None:
-    database.write([put(VALUES, {"key": key, "value": value})])
+    database.write([put(MEMORY, row(key, value))])
 
 
 def keys(database: Database) -> list[str]:
-    return [str(row["key"]) for row in database.select(VALUES, order="key")]
+    return [str(row["key"]) for row in database.select(MEMORY, order="key")]
 
 
 def fill(database: Database) -> None:
@@ -59,7 +63,7 @@ def test_what_waited_is_written_with_the_next_write_once_there_is_room(database)
     assert database.degraded is None
     assert database.backlog == 0
     with sqlite3.connect(database.path) as other:
-        stored = {key for (key,) in other.execute("SELECT key FROM kv")}
+        stored = {key for (key,) in other.execute("SELECT key FROM memory")}
     other.close()
     assert stored == {"before", "big", "next"}
 
@@ -71,7 +75,9 @@ def test_the_latest_of_two_waiting_writes_of_a_key_counts(database):
     assert database.backlog == 1
     empty(database)
     database.flush()
-    assert database.select(VALUES, {"key": "a"}) == [{"key": "a", "value": BIG + "later"}]
+    assert database.select(MEMORY, {"sink": "s", "key": "a"}) == [
+        {"sink": "s", "key": "a", "value": BIG + "later"}
+    ]
 
 
 def test_a_delete_that_waits_hides_the_row_and_may_itself_make_room(database):
@@ -79,10 +85,10 @@ def test_a_delete_that_waits_hides_the_row_and_may_itself_make_room(database):
     fill(database)
     save(database, "big", BIG * 2)
     assert database.degraded
-    database.write([delete(VALUES, "big"), put(VALUES, {"key": "other", "value": BIG})])
+    database.write([delete(MEMORY, "s", "big"), put(MEMORY, row("other", BIG))])
     assert database.degraded
     assert keys(database) == ["before", "old", "other"]
-    database.write([delete(VALUES, "old")])
+    database.write([delete(MEMORY, "s", "old")])
     assert database.degraded is None
     assert keys(database) == ["before", "other"]
 
@@ -91,16 +97,18 @@ def test_rows_that_wait_take_part_in_conditions_order_and_limit(database):
     fill(database)
     for key in ("c", "a"):
         save(database, key, BIG)
-    assert database.select(VALUES, {"key": "a"}) == [{"key": "a", "value": BIG}]
-    assert database.select(VALUES, {"value": "v"}) == [{"key": "before", "value": "v"}]
-    found = database.select(VALUES, order="key", descending=True, limit=2)
+    assert database.select(MEMORY, {"sink": "s", "key": "a"}) == [
+        {"sink": "s", "key": "a", "value": BIG}
+    ]
+    assert database.select(MEMORY, {"value": "v"}) == [row("before")]
+    found = database.select(MEMORY, order="key", descending=True, limit=2)
     assert [row["key"] for row in found] == ["c", "before"]
 
 
 def test_a_waiting_change_takes_a_row_out_of_a_condition(database):
     fill(database)
     save(database, "before", BIG)
-    assert database.select(VALUES, {"value": "v"}) == []
+    assert database.select(MEMORY, {"value": "v"}) == []
 
 
 @pytest.mark.parametrize(
@@ -160,7 +168,7 @@ def test_a_file_system_gone_read_only_degrades(database):
 
 def test_a_write_that_is_wrong_in_itself_is_a_bug_and_raised(database):
     with pytest.raises(sqlite3.IntegrityError):
-        database.write([put(VALUES, {"key": "a", "value": None})])
+        database.write([put(MEMORY, {"sink": "s", "key": "a", "value": None})])
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):
@@ -184,7 +192,7 @@ def test_a_damaged_page_is_named_when_it_is_met(tmp_path):
     path.write_bytes(damaged)
     damaged_database = Database(path)
     with pytest.raises(StoreError, match="is damaged; move it away"):
-        damaged_database.select(VALUES)
+        damaged_database.select(MEMORY)
     damaged_database.close()
 
 
@@ -227,10 +235,10 @@ def test_an_older_database_becomes_the_present_one_and_keeps_its_rows(tmp_path):
     older = Database(path, migrations=MIGRATIONS)
     save(older, "a")
     older.close()
-    step = "ALTER TABLE kv ADD COLUMN colour TEXT; CREATE TABLE extra (id TEXT);"
+    step = "ALTER TABLE memory ADD COLUMN colour TEXT; CREATE TABLE extra (id TEXT);"
     newer = Database(path, migrations=(*MIGRATIONS, step))
     assert keys(newer) == ["a"]
-    columns = newer._connection.execute("SELECT name FROM pragma_table_info('kv')").fetchall()
+    columns = newer._connection.execute("SELECT name FROM pragma_table_info('memory')").fetchall()
     assert ("colour",) in columns
     assert newer._connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
     newer.close()

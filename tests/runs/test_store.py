@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from anomalyd.model import Matcher, Outcome, RunState
 from anomalyd.runs.silences import Silence
-from anomalyd.runs.store import Snapshot, Store, StoreError
+from anomalyd.runs.store import Store, StoreError
 from tests.runs import samples, strategies
 
 
@@ -149,20 +149,6 @@ def test_each_sink_remembers_for_itself(store, path):
         memory.delete("incident/i1")
         assert memory.items("incident/") == [("incident/i2", "19")]
         assert again.memory("webhook").items("") == [("run/r1", "x")]
-
-
-def test_values_and_snapshots_are_kept(store, path, tmp_path):
-    store.save_value("golden", "r1")
-    old = Snapshot(tmp_path / "1.npz", 100.0, "0.1.0")
-    new = Snapshot(tmp_path / "2.npz", 200.0, "0.1.0")
-    store.save_snapshot(new)
-    store.save_snapshot(old)
-    with reopened(store, path) as again:
-        assert again.value("golden") == "r1"
-        assert again.value("silver") is None
-        assert again.snapshots() == [new, old]
-        again.forget_snapshot(new.path)
-        assert again.snapshots() == [old]
 
 
 def test_pruning_takes_old_runs_with_all_that_is_theirs(store, path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyd.model import Matcher, Selector
-from anomalyd.signals.selector import is_metric_name, parse_matchers, parse_selector
+from anomalyd.signals.selector import parse_matchers, parse_selector
 
 names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
 literal = st.builds(Matcher, names, st.sampled_from(["=", "!="]), st.text(max_size=12))
@@ -58,10 +58,3 @@ def test_matchers_alone():
         Matcher("tenant", "!=", "b"),
     )
     assert parse_matchers("") == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "is_name"), [("up", True), ("a:b_c1", True), ("1a", False), ("a b", False)]
-)
-def test_metric_names(text, is_name):
-    assert is_metric_name(text) is is_name

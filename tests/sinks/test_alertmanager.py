@@ -8,7 +8,6 @@ import pytest
 
 from anomalyd.sinks.base import (
     IncidentChanged,
-    IncidentDismissed,
     RunFinished,
     RunStarted,
 )
@@ -149,25 +148,6 @@ async def test_a_worse_severity_is_one_more_alert_and_both_end_together(heard: R
     told = [[a["labels"]["severity"] for a in request.json()] for request in heard.received]
     assert told == [["warning"], ["warning", "critical"], ["warning", "critical"]]
     assert ends(heard)[-2:] == [NOW, NOW]
-
-
-async def test_a_dismissed_incident_is_resolved_and_stays_so(heard: Receiver) -> None:
-    clock, memory = Clock(), DictMemory()
-    async with a_sink(heard.url, within=context(memory, clock)) as sink:
-        await sink.deliver(changed())
-        assert (await sink.deliver(IncidentDismissed(RUN, an_incident()))).ok
-        clock.now += 3600
-        assert (await sink.refresh(clock.now)).ok
-        assert (await sink.deliver(changed())).ok
-    assert ends(heard) == [NOW + LIFETIME, NOW]
-
-
-async def test_a_dismissed_incident_that_was_never_sent_never_is(heard: Receiver) -> None:
-    async with a_sink(heard.url) as sink:
-        assert (await sink.deliver(IncidentDismissed(RUN, an_incident()))).ok
-        assert (await sink.deliver(changed())).ok
-        assert (await sink.refresh(NOW)).ok
-    assert heard.received == []
 
 
 async def test_the_end_of_a_run_resolves_what_it_left_open(heard: Receiver) -> None:

@@ -20,7 +20,6 @@ from anomalyd.sinks import SINKS, build
 from anomalyd.sinks.base import (
     Context,
     IncidentChanged,
-    IncidentDismissed,
     Notice,
     RunFinished,
     RunStarted,
@@ -51,7 +50,6 @@ STORY: list[Notice] = [
     IncidentChanged(RUN, grown(INCIDENT)),
     IncidentChanged(RUN, replace(grown(INCIDENT), ended_at=NOW)),
     IncidentChanged(RUN, an_incident("i2")),
-    IncidentDismissed(RUN, an_incident("i2")),
     RunFinished(finished(RUN), a_verdict()),
 ]
 
@@ -221,7 +219,7 @@ async def test_the_database_of_the_daemon_is_memory_enough(
                 kept = replace(context(), memory=partial(SinkMemory, database))
                 async with a_sink(name, place.section, within=kept) as sink:
                     assert (await sink.deliver(notice)).ok
-        assert len(place.arrived()) == {"grafana": 2, "alertmanager": 2}.get(name, 7)
+        assert len(place.arrived()) == {"grafana": 3, "alertmanager": 2}.get(name, 6)
 
 
 async def test_all_sinks_together_get_the_whole_story(caplog: pytest.LogCaptureFixture) -> None:
@@ -243,7 +241,7 @@ async def test_all_sinks_together_get_the_whole_story(caplog: pytest.LogCaptureF
             assert set((await delivery.drain()).values()) == {0}
         await delivery.stop()
         told = {name: len(place.arrived()) for name, place in sections.items()}
-        assert told == {"grafana": 2, "alertmanager": 2, "webhook": 7, "log": 7}
+        assert told == {"grafana": 3, "alertmanager": 2, "webhook": 6, "log": 6}
 
 
 async def test_a_sink_closes_its_connections(caplog: pytest.LogCaptureFixture) -> None:

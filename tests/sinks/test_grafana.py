@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from anomalyd.model import Outcome
-from anomalyd.sinks.base import IncidentChanged, IncidentDismissed, RunFinished, RunStarted
+from anomalyd.sinks.base import IncidentChanged, RunFinished, RunStarted
 from tests.sinks.examples import (
     NOW,
     DictMemory,
@@ -123,19 +123,6 @@ async def test_a_region_deleted_by_hand_is_made_again(grafana: Server) -> None:
             (again,) = await grafana.of_incidents()
             assert again["id"] != row["id"]
     assert again["timeEnd"] == milliseconds(NOW)
-
-
-async def test_a_dismissed_incident_loses_its_region_for_good(grafana: Server) -> None:
-    opened, memory = grafana.incident(), DictMemory()
-    async with a_sink(grafana, memory) as sink:
-        await sink.deliver(IncidentChanged(grafana.run, opened))
-        for _ in range(2):
-            assert (await sink.deliver(IncidentDismissed(grafana.run, opened))).ok
-        assert await grafana.of_incidents() == []
-    async with a_sink(grafana, memory) as sink:
-        closed = replace(opened, ended_at=NOW)
-        assert (await sink.deliver(IncidentChanged(grafana.run, closed))).ok
-    assert await grafana.of_incidents() == []
 
 
 async def test_the_incidents_of_a_run_stay_within_its_budget(

@@ -10,7 +10,6 @@ from anomalyd import config
 from anomalyd.model import Outcome
 from anomalyd.sinks.base import (
     IncidentChanged,
-    IncidentDismissed,
     Notice,
     RunFinished,
     RunStarted,
@@ -71,17 +70,6 @@ async def test_a_restart_repeats_nothing(caplog: pytest.LogCaptureFixture) -> No
     assert await told(caplog, [RunStarted(RUN), opened], memory) == []
     (line,) = await told(caplog, [IncidentChanged(RUN, grown(INCIDENT))], memory)
     assert line[1].startswith("incident grew")
-
-
-async def test_a_dismissed_incident_is_silent_from_then_on(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    dismissed, changed = IncidentDismissed(RUN, INCIDENT), IncidentChanged(RUN, INCIDENT)
-    lines = await told(caplog, [changed, dismissed, dismissed, changed])
-    assert [line.split(" incident=")[0] for _, line in lines] == [
-        "incident opened",
-        "incident dismissed",
-    ]
 
 
 @pytest.mark.parametrize(

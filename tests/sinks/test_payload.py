@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from anomalyd.model import Change, Finding, Integrity, Kind, Labels, Phase, State
 from anomalyd.sinks.base import (
     IncidentChanged,
-    IncidentDismissed,
     Notice,
     RunFinished,
     RunStarted,
@@ -57,7 +56,6 @@ def test_the_documented_shape_of_a_run() -> None:
     [
         (IncidentChanged(a_run(), an_incident()), "incident.changed"),
         (IncidentChanged(a_run(), an_incident(ended=NOW)), "incident.closed"),
-        (IncidentDismissed(a_run(), an_incident()), "incident.dismissed"),
     ],
 )
 def test_the_documented_shape_of_an_incident(notice: Notice, kind: str) -> None:
