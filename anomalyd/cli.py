@@ -274,25 +274,7 @@ def _ask(what: str, options: dict[str, Any]) -> None:
     shell.run(asking.ask(what, options, os.environ))
 
 
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, allow_dash=True),
-    default="-",
-    show_default=True,
-    help="Where the scores go.",
-)
-def score(file: Path, output: Path) -> None:
-    """Score every row of one stream in [0, 1], from it and the rows before it alone.
-
-    FILE is a CSV with the columns timestamp (ISO 8601 or unix seconds) and value; - is stdin.
-    The output has the column score beside them. Recommended threshold: 0.75.
-    """
-    from anomalyd.commands import score as scoring
-
-    scoring.main(str(file), str(output))
+main.add_command(offline.score)
 
 
 @main.command()

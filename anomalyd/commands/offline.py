@@ -1,4 +1,4 @@
-"""The commands over recordings: they need no configuration and no live system."""
+"""The commands over files: they need no configuration and no live system."""
 
 from __future__ import annotations
 
@@ -44,6 +44,27 @@ def replay(false_fail: str, as_json: bool, **paths: Any) -> None:
         shell.fail(error)
     shell.answer(found, document.render(found), as_json)
     raise SystemExit(found["exit_code"])
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    default="-",
+    show_default=True,
+    help="Where the scores go.",
+)
+def score(file: Path, output: Path) -> None:
+    """Score every row of one stream in [0, 1], from it and the rows before it alone.
+
+    FILE is a CSV with the columns timestamp (ISO 8601 or unix seconds) and value; - is stdin.
+    The output has the column score beside them. Recommended threshold: 0.75.
+    """
+    from anomalyd.commands import score as scoring
+
+    scoring.main(str(file), str(output))
 
 
 def fit_recording(path: Path, output: Path | None, window: str | None, as_json: bool) -> None:

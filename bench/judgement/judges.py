@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.judgement.kayenta import Kayenta
+from bench.judgement.ours import Ours
 from bench.judgement.records import Decision, Recording
 from bench.judgement.thresholds import Fixed, Sigma
 
@@ -44,6 +45,8 @@ class Entrant:
 
 
 ENTRANTS: tuple[Entrant, ...] = (
+    Entrant("anomalyd", Ours()),
+    Entrant("anomalyd, windows as independent", Ours(independent=True), parts=("boundary",)),
     Entrant("kayenta", Kayenta(), peer=True),
     Entrant("kayenta, all critical", Kayenta(all_critical=True), peer=True),
     Entrant("mean ± 3σ by hour", Sigma(), peer=True),
