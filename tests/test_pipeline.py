@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import binom
 
 from anomalyd import codec
+from anomalyd.detectors.absence import PATIENCE
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import Labels, Matcher, Outcome, RunState
 from tests.judgement.world import LOAD, SIGNALS, WINDOW, Fault, Stage
@@ -152,7 +153,7 @@ def test_an_entry_that_died_took_the_load_with_it_and_fails_the_run():
     assert {a.service for a in incident.anomalies} == {"gateway"}
     assert incident.severity == "critical"
     assert incident.started_at == 20 * WINDOW
-    assert incident.anomalies[0].fired_at == 23 * WINDOW, "three windows of patience"
+    assert incident.anomalies[0].fired_at == (20 + PATIENCE) * WINDOW
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from anomalyd.detectors import baseline_deviation, count_deviation, level_filter
+from anomalyd.detectors import absence, baseline_deviation, count_deviation, level_filter
 from anomalyd.detectors.base import Context, Detector
 
 TILTS = (0.5, 1.0, 2.0, 3.0)
@@ -392,7 +392,8 @@ class AbsenceTwin:
         if not w["answered"]:
             return math.nan
         missed = self.missed + 1 if math.isnan(w["value"]) else 0
-        return float(w["usual"] and self.seen and missed >= max(3, 2 * w["gap"] + 1))
+        patience = absence.LONE_PATIENCE if w["lone"] else absence.PATIENCE
+        return float(w["usual"] and self.seen and missed >= max(patience, 2 * w["gap"] + 1))
 
     def learn(self, w, mask):
         if mask and not math.isnan(w["value"]):

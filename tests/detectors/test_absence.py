@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from anomalyd.detectors.absence import Absence
+from anomalyd.detectors.absence import LONE_PATIENCE, PATIENCE, Absence
 from tests.detectors.naive import AbsenceTwin, compare
 from tests.detectors.windows import streams, window
 
@@ -18,6 +18,7 @@ def test_it_is_its_slow_twin(steps):
 
 
 NAN = float("nan")
+FEW, MANY = int(PATIENCE), int(LONE_PATIENCE)
 
 
 def run(values, **arrays):
@@ -34,9 +35,11 @@ def run(values, **arrays):
 @pytest.mark.parametrize(
     ("values", "arrays", "expected"),
     [
-        ([1, NAN, NAN], {}, 0),  # two windows are a scrape that failed
-        ([1, NAN, NAN, NAN], {}, 1),
-        ([1, NAN, NAN, 1, NAN, NAN], {}, 0),  # it came back
+        ([1] + [NAN] * (FEW - 1), {}, 0),  # a scrape that failed
+        ([1] + [NAN] * FEW, {}, 1),
+        ([1] + 2 * ([NAN] * (FEW - 1) + [1]), {}, 0),  # it came back
+        ([1] + [NAN] * (MANY - 1), {"lone": True}, 0),  # others of its service go on
+        ([1] + [NAN] * MANY, {"lone": True}, 1),
         ([NAN] * 8, {}, 0),  # never seen in this run: missing, which is told otherwise
         ([1] + [NAN] * 8, {"usual": False}, 0),  # production does without it too
         ([1] + [NAN] * 5, {"gap": 2.5}, 0),  # production's gaps are up to 2.5 windows
@@ -59,4 +62,5 @@ def test_windows_that_were_not_answered_do_not_count():
 
 
 def test_it_holds_until_the_row_is_back():
-    assert run([1, NAN, NAN, NAN, NAN, 1]) == [0, 0, 0, 1, 1, 0]
+    silent = [NAN] * (FEW + 1)
+    assert run([1, *silent, 1]) == [0] * FEW + [1, 1, 0]

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from anomalyd.detectors.baseline_deviation import ONSETS, OWN_PAST, BaselineDeviation
+from anomalyd.detectors.baseline_deviation import (
+    LEAST_PAST,
+    MOST_PAST,
+    ONSETS,
+    OWN_PAST,
+    BaselineDeviation,
+)
 from tests.detectors.naive import StepsTwin, compare
 from tests.detectors.windows import first_above, noisy, streams, window
 
@@ -53,8 +59,12 @@ def test_one_absurd_window_does_not_make_the_next_ones_surprising(size):
         assert first_above(BaselineDeviation(), windows, np.log(1000)) is None
 
 
-@pytest.mark.parametrize("width", [5.0, 30.0, 120.0])
-def test_nothing_is_bet_on_before_a_minute_of_the_run_was_seen(width):
+@pytest.mark.parametrize(
+    ("width", "past"), [(1.0, MOST_PAST), (OWN_PAST / 3, 3), (600.0, LEAST_PAST)]
+)
+def test_nothing_is_bet_on_before_a_minute_of_the_run_was_seen_in_windows_within_bounds(
+    width, past
+):
     detector, everyone, bet = BaselineDeviation(), np.ones(1, dtype=bool), []
     detector.resize(1)
     for t in range(30):

@@ -38,6 +38,7 @@ def window(n: int, t: int = 0, **arrays: object) -> Context:
         burst=np.full(n, 0.1),
         brief=np.full(n, 5.5),
         answered=np.ones(n, dtype=bool),
+        shown=np.zeros(n, dtype=bool),
         lone=np.zeros(n, dtype=bool),
         few=np.zeros(n, dtype=bool),
         usual=np.ones(n, dtype=bool),
@@ -115,6 +116,7 @@ def stream(seed: int, windows: int, n: int) -> Stream:
             answered=rng.random(n) < 0.9,
             usual=usual,
             gap=gap,
+            lone=rng.random(n) < 0.3,
         )  # fmt: skip
         resets = np.flatnonzero(rng.random(n) < 0.02).tolist()
         steps.append(Step(context, rng.random(n) < 0.9, resets))

@@ -101,9 +101,14 @@ def test_an_absence_counts_if_it_is_the_service_s(absent, expected):
     assert desk.counted(**named) & set(absent) == expected
 
 
-def test_while_the_load_goes_on_services_that_all_died_are_absent():
+def test_what_silences_all_services_at_once_is_what_collects_them_though_the_load_goes_on():
     desk = Desk("cpu a", "cpu b", "load")
-    assert {"cpu a", "cpu b"} <= desk.counted(cpu__a=NAN, cpu__b=NAN)
+    assert desk.counted(cpu__a=NAN, cpu__b=NAN) == {"load"}
+    assert desk.counted(cpu__a=NAN) >= {"cpu a"}
+
+
+def test_the_only_service_there_is_is_absent_while_the_load_goes_on():
+    assert Desk("cpu a", "load").counted(cpu__a=NAN) == {"cpu a", "load"}
 
 
 def test_what_was_not_asked_is_not_absent():
