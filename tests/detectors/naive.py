@@ -185,7 +185,9 @@ class StepsTwin:
             for j, (size, tolerated) in enumerate(steps):
                 null = density4((error - tolerated * left) / sd)
                 other = density4((error - (tolerated + size) * left) / sd)
-                grown = onset.wealth[j] * min(other / null, math.exp(w["brief"]))
+                share = float(baseline_deviation.SHARES[j])
+                factor = share * other / null + (1 - share)
+                grown = onset.wealth[j] * min(factor, math.exp(w["brief"]))
                 onset.wealth[j] = min(grown, float(baseline_deviation.RICH))
         return slots, cash, self.unspent - stake
 
@@ -393,7 +395,8 @@ class AbsenceTwin:
             return math.nan
         missed = self.missed + 1 if math.isnan(w["value"]) else 0
         patience = absence.LONE_PATIENCE if w["lone"] else absence.PATIENCE
-        return float(w["usual"] and self.seen and missed >= max(patience, 2 * w["gap"] + 1))
+        seen = self.seen or w["shown"]
+        return float(w["usual"] and seen and missed >= max(patience, 2 * w["gap"] + 1))
 
     def learn(self, w, mask):
         if mask and not math.isnan(w["value"]):

@@ -41,6 +41,7 @@ def run(values, **arrays):
         ([1] + [NAN] * (MANY - 1), {"lone": True}, 0),  # others of its service go on
         ([1] + [NAN] * MANY, {"lone": True}, 1),
         ([NAN] * 8, {}, 0),  # never seen in this run: missing, which is told otherwise
+        ([NAN] * FEW, {"shown": True}, 1),  # accepted runs had it
         ([1] + [NAN] * 8, {"usual": False}, 0),  # production does without it too
         ([1] + [NAN] * 5, {"gap": 2.5}, 0),  # production's gaps are up to 2.5 windows
         ([1] + [NAN] * 6, {"gap": 2.5}, 1),

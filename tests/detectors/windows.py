@@ -117,6 +117,7 @@ def stream(seed: int, windows: int, n: int) -> Stream:
             usual=usual,
             gap=gap,
             lone=rng.random(n) < 0.3,
+            shown=rng.random(n) < 0.3,
         )  # fmt: skip
         resets = np.flatnonzero(rng.random(n) < 0.02).tolist()
         steps.append(Step(context, rng.random(n) < 0.9, resets))
