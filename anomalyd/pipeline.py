@@ -116,7 +116,14 @@ class Pipeline:
         lookup = Lookup(baseline) if baseline is not None else None
         settings = self.settings
         self.reference = Reference(
-            self.table, lookup, settings.run_label, settings.totals, transfer, smear, settings.blip
+            self.table,
+            lookup,
+            settings.run_label,
+            settings.totals,
+            transfer,
+            smear,
+            settings.blip,
+            settings.capacity,
         )
         self._baseline = digest(baseline) if baseline is not None else ""
         self._share_out()

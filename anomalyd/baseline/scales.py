@@ -31,8 +31,8 @@ def transform(values: Floats, kind: Kind) -> tuple[Floats, NDArray[np.bool_], Fl
     """(log values or values, which rows are log, the floor below which values count as it)."""
     known = np.isfinite(values)
     positive = ((values > 0) & known).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    least = 1.0 if kind is Kind.OTHER else POSITIVE
-    logarithmic = (positive >= least) & (kind is not Kind.ERRORS)
+    signed = (known & (values < 0)).any(axis=1) & (kind is Kind.OTHER)
+    logarithmic = (positive >= POSITIVE) & ~signed & (kind is not Kind.ERRORS)
     median = np.where(logarithmic, row_medians(values), 0.0)
     floor = np.maximum(RATIO_FLOOR * np.maximum(median, 0.0), VALUE_FLOOR.get(kind, 0.0))
     floor = np.where(logarithmic, np.maximum(floor, 1e-30), 0.0)

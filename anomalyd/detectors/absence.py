@@ -23,6 +23,8 @@ class Absence:
     a failed query or a dead Prometheus is no absence. A rule, outside the budget: under its null
     (staging sends what production sends) it has no noise to bet on.
 
+    A row that accepted runs showed need not have been seen in this one.
+
     State: seen (0 or 1), missed windows in a row, float64[n].
     """
 
@@ -40,7 +42,7 @@ class Absence:
         missed = np.where(absent, self._state["missed"] + 1, 0)
         patience = np.where(context.lone, LONE_PATIENCE, PATIENCE)
         enough = missed >= np.maximum(patience, 2 * context.gap + 1)
-        fired = enough & context.usual & (self._state["seen"] > 0)
+        fired = enough & context.usual & ((self._state["seen"] > 0) | context.shown)
         return np.where(context.answered, fired.astype(np.float64), np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:

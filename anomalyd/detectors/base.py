@@ -47,10 +47,10 @@ class Context:
     down, 0 both. bad, total: counts behind an error ratio, NaN elsewhere; bad_ratio: the ratio that
     production shows, with its upper uncertainty; burst: relative variance of the bad count's mean
     from window to window. brief: most log evidence that one window may bring. answered: the row's
-    signal was evaluated. lone: other series of
-    its service have values. few: the window holds too few requests for the size of its value to
-    mean anything. usual: production has the row nearly always, and its longest gap in windows is
-    `gap`.
+    signal was evaluated. shown: accepted runs had it. lone: other
+    series of its service have values. few: the window holds too few requests for the size of its
+    value to mean anything. usual: production has the row nearly always, and its longest gap in
+    windows is `gap`.
     """
 
     time: float
@@ -74,6 +74,7 @@ class Context:
     burst: Floats
     brief: Floats
     answered: Mask
+    shown: Mask
     lone: Mask
     few: Mask
     usual: Mask

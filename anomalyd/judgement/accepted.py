@@ -21,10 +21,10 @@ from anomalyd.model import Floats, Kind, Rows
 LEAST_WINDOWS = 8
 """Of a run, in which a series must have been seen to count."""
 
-BETWEEN: Mapping[Kind, float] = {kind: 0.4 * sd for kind, sd in OFFSET.items()}
+BETWEEN: Mapping[Kind, float] = {kind: 0.25 * sd for kind, sd in OFFSET.items()}
 """What runs of one staging are taken to differ by before any was seen."""
 
-OF_BEFORE, OF_KIND = 4.0, 6.0
+OF_BEFORE, OF_KIND = 2.0, 6.0
 """Degrees of freedom that `BETWEEN`, and the kind's common sd, count for."""
 
 WIDEN = 1.2

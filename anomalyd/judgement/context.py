@@ -73,8 +73,9 @@ class Reference:
         transfer: Transfer | None = None,
         smear: int = 1,
         blip: float = 40.0,
+        capacity: float = 1.0,
     ) -> None:
-        self.smear, self._blip = smear, blip
+        self.smear, self._blip, self._capacity = smear, blip, capacity
         self._table, self._lookup, self._run_label = table, lookup, run_label
         self._transfer = transfer
         self._skipped = frozenset(
@@ -222,6 +223,8 @@ class Reference:
         events = np.where(counts > 0, counts, np.inf)
         span = self.smear * window
         arrivals = np.where(f.rate, np.maximum(band.expected * span, 1.0), np.inf)
+        offered = np.maximum(loads * self._capacity * span, 1.0)
+        of_load = np.where(f.rate & np.isfinite(loads), 1 / offered, 0.0)
         few = np.where(f.rate, band.expected, counts / window) * span < FEW
         few |= f.held & (band.expected < FEW_HELD)
         return Context(
@@ -229,7 +232,7 @@ class Reference:
             window=window,
             value=values,
             residual=np.where(counted | few, np.nan, self._residual(values, band, rows)),
-            sampling=np.nan_to_num(f.sampling / events + 1 / arrivals),
+            sampling=np.nan_to_num(f.sampling / events + 1 / arrivals + of_load),
             noise=band.noise,
             phi=np.nan_to_num(f.phi),
             wander=f.wander,
@@ -246,6 +249,7 @@ class Reference:
             brief=np.where(f.blips, self._brief(window), MOST_PER_WINDOW),
             bad_ratio=np.where(counted, np.minimum(allowed, 1.0), np.nan),
             answered=answered,
+            shown=f.shown,
             lone=lone if lone is not None else np.zeros(len(rows), dtype=bool),
             few=few,
             usual=f.usual,

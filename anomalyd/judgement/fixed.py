@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class Fixed:
     requests), held (a number of things under way), blips (see `BLIPS`): bool. Of production's
     profile, NaN without one: noise, sampling, median; logarithmic: bool; usual (bool), gap: see
     `Context`. Of `Transfer`, or what is assumed before any run was accepted: mean, slope, offset,
-    slope_sd, factor (of the noise), phi, wander, sure, burst; known_ratio: NaN before.
+    slope_sd, factor (of the noise), phi, wander, sure, burst; known_ratio: NaN before;
+    shown: they had it.
     """
 
     sign: Floats
@@ -54,6 +56,7 @@ class Fixed:
     sure: Floats
     burst: Floats
     known_ratio: Floats
+    shown: Mask
 
     def take(self, rows: Rows) -> Fixed:
         return Fixed(*(getattr(self, name)[rows] for name in _NAMES))
@@ -152,7 +155,7 @@ def _transferred(
     lookup: Lookup | None,
     known: Transfer | None,
     partner: Rows,
-) -> dict[str, Floats]:
+) -> dict[str, Any]:
     """What accepted runs taught, or what is assumed before any: float64[n] each."""
     has, n = partner >= 0, len(partner)
     found = {
@@ -172,7 +175,11 @@ def _transferred(
     for name, ours in _LEARNED.items() if known is not None else ():
         learned = getattr(known, name)[partner[has]]
         found[ours][has] = np.where(np.isfinite(learned), learned, found[ours][has])
-    return found
+    shown = np.zeros(n, dtype=bool)
+    if known is not None:
+        seen = np.isfinite(np.fmax(known.mean, known.bad_ratio))
+        shown[has] = seen[partner[has]] & (known.runs > 0)
+    return {**found, "shown": shown}
 
 
 _LEARNED = {

@@ -15,7 +15,7 @@ from anomalyd.judgement import accepted
 from anomalyd.judgement.course import Course
 from anomalyd.model import LOAD_SIGNAL, Batch, Kind, Labels, Run, RunState, Verdict
 from anomalyd.pipeline import Pipeline, Settings
-from anomalyd.replay.capacity import capacity_ratio
+from anomalyd.replay.capacity import SETTLED, SETTLED_SECONDS, capacity_ratio
 from anomalyd.replay.infer import Columns, key_of
 from anomalyd.replay.recording import Recording
 from anomalyd.replay.smear import averaged_over
@@ -26,9 +26,6 @@ WARMUP = 60.0
 """Seconds from the start of a run in which nothing is judged."""
 
 MOVED_BY_CHANCE = (Kind.LATENCY, Kind.ERRORS)
-SETTLED, SETTLED_SECONDS = 0.15, 75.0
-"""Log load that has moved by less than this for so long is no ramp any more."""
-
 FIRST_WARMUPS = (120.0, 300.0)
 """The same while staging's capacity must be learned from the run itself: until its ramp is over, in
 these bounds."""
@@ -117,8 +114,10 @@ def _until_settled(windows: Windows) -> tuple[float, Windows]:
     for last in range(held, len(load)):
         after = float(windows.ends[last]) - start
         stretch = load[last - held : last + 1]
-        if after >= most or (after >= least and np.ptp(stretch) < SETTLED):
+        if after >= least and np.ptp(stretch) < SETTLED:
             return after, windows.taken(slice(last - held, last + 1))
+        if after >= most:
+            return after, windows.taken(slice((last + 1) // 2, last + 1))
     return most, windows
 
 
