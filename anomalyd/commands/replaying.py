@@ -85,7 +85,7 @@ def _columns(
     overrides: Overrides,
     load: Sequence[str] = (),
 ) -> Columns:
-    headers = [*known, *staging.headers, *(h for run in accepted for h in run.headers)]
+    headers = [*staging.headers, *known, *(h for run in accepted for h in run.headers)]
     return columns(list(dict.fromkeys(headers)), edges, overrides, load)
 
 

@@ -49,7 +49,7 @@ def _rule(words: str, kind: Kind, worse: Worse, unit: str = "", total: bool = Fa
 
 RULES: tuple[_Rule, ...] = (
     _rule("load|offered_load|offered_rate", Kind.TRAFFIC, Worse.BOTH, "req/s", total=True),
-    _rule("calls_per_request|fanout|fan_out|retries?(?:_.*)?", Kind.OTHER, Worse.UP),
+    _rule("calls_per_request|fanout|fan_out|retr(?:y|ies)(?:_.*)?", Kind.OTHER, Worse.UP),
     _rule("(?:error|errors|failure|failures|failed)_(?:ratio|rate|share|fraction)|(?:error|failure)s?",
           Kind.ERRORS, Worse.UP),
     _rule("latency|duration|response_time|own_time|wait_time", Kind.LATENCY, Worse.UP, "s"),
@@ -63,7 +63,11 @@ RULES: tuple[_Rule, ...] = (
 )  # fmt: skip
 """The first whose words are in the name."""
 
-BYTES = re.compile(r"_bytes(?:_|$)")
+UNITS = (
+    ("By", re.compile(r"_bytes(?:_|$)")),
+    ("ms", re.compile(r"_(?:ms|millis|milliseconds)(?:_|$)")),
+)
+"""Units that a name may end in, against what its kind is usually measured in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,8 @@ def key_of(header: str) -> str:
 def _signal(metric: str, rule: _Rule | None, own: Mapping[str, str]) -> Signal:
     kind = Kind(own["kind"]) if "kind" in own else (rule.kind if rule else Kind.OTHER)
     worse = Worse(own["worse"]) if "worse" in own else (rule.worse if rule else Worse.BOTH)
-    unit = own.get("unit", "By" if BYTES.search(metric) else (rule.unit if rule else ""))
+    named = next((unit for unit, words in UNITS if words.search(metric)), None)
+    unit = own.get("unit", named or (rule.unit if rule else ""))
     signal = Signal(metric, kind, _definition(metric, kind, rule), unit=unit, worse=worse)
     if kind is Kind.ERRORS:
         signal = replace(signal, tolerate=ERRORS, detect=PP, unit=unit or "ratio")

@@ -8,6 +8,7 @@ import numpy as np
 
 from anomalyd.baseline.fit import FitInput, fit
 from anomalyd.baseline.profile import Baseline
+from anomalyd.detectors.base import Mask
 from anomalyd.model import LOAD_SIGNAL
 from anomalyd.replay.infer import Columns
 from anomalyd.replay.recording import Recording, RecordingError
@@ -21,7 +22,7 @@ def fit_production(recording: Recording, columns: Columns, width: float) -> Base
     if not math.isfinite(step):
         raise RecordingError("production's recording is too short to learn from")
     windows = gather(recording, columns, max(width, step), counted=width)
-    answered = np.isfinite(windows.values).any(axis=1)
+    answered: Mask = np.asarray(np.isfinite(windows.values).any(axis=1))
     inputs = []
     for signal in columns.signals:
         at = [i for i, one in enumerate(columns.series) if one.signal == signal.name]

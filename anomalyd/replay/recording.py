@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def _read(file: TextIO, name: str) -> Recording:
         raise RecordingError(f"{name}: is not CSV: {error}") from error
     at = _time_column(header, name)
     headers = tuple(h for i, h in enumerate(header) if i != at)
-    twice = sorted({h for h in headers if headers.count(h) > 1})
+    twice = sorted(h for h, times in Counter(headers).items() if times > 1)
     if twice:
         raise RecordingError(f"{name}: column {twice[0]} is there twice")
     times, values = _cells(rows, at, len(header), name)

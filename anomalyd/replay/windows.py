@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalyd.baseline.curves import row_medians
-from anomalyd.model import Floats, Kind
+from anomalyd.model import Floats, Kind, Rows
 from anomalyd.replay.infer import Columns, parse_header
 from anomalyd.replay.recording import Recording, RecordingError
 
@@ -97,7 +97,7 @@ def _matrix(recording: Recording, places: dict[str, int], keys: list[str]) -> Fl
     return np.where(np.isfinite(out), out, np.nan)
 
 
-def _by_window(matrix: Floats, starts: Floats, *, mean: bool) -> Floats:
+def _by_window(matrix: Floats, starts: Rows, *, mean: bool) -> Floats:
     """float64[w, n]: rows from each start to the next brought to one, absent values left out."""
     if len(starts) == len(matrix):
         return matrix
