@@ -92,7 +92,8 @@ class Series:
 class Columns:
     """What the columns of some recordings mean together.
 
-    signals: one per metric name, the load first. series: the judged ones, in order of appearance.
+    signals: one per metric name, the load first. series: the judged ones, in order of appearance;
+    what is named `load` is no signal besides, were it not the load either.
     load: keys whose sum is the offered load. requests: by service, the key of its request rate.
     """
 
@@ -127,7 +128,7 @@ def columns(
         series.setdefault(one.key, one)
     traffic = [s for s in series.values() if signals[s.signal].kind is Kind.TRAFFIC and s.total]
     load = tuple(load) or _load(traffic, edges)
-    judged = tuple(one for one in series.values() if one.key not in load)
+    judged = tuple(s for s in series.values() if s.key not in load and s.signal != LOAD_SIGNAL)
     kept = {one.signal for one in judged}
     offered = Signal(LOAD_SIGNAL, Kind.TRAFFIC, Rate(Selector("load")), by=(), unit="req/s")
     chosen = (offered, *(signal for name, signal in signals.items() if name in kept))

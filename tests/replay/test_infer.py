@@ -122,6 +122,13 @@ def test_the_load_is_what_comes_in(headers, edges, load):
     assert read.signals[0].name == LOAD_SIGNAL
 
 
+def test_what_is_named_load_is_judged_in_no_case():
+    read = columns(["offered_load", 'load{service="cart"}', *RATES], {})
+    assert read.load == ("offered_load",)
+    assert [one.signal for one in read.series] == ["request_rate", "request_rate", "rps"]
+    assert [one.name for one in read.signals].count(LOAD_SIGNAL) == 1
+
+
 def test_a_baseline_s_load_is_kept():
     assert columns(RATES, {}, load=[RATES[2]]).load == (RATES[2],)
 
