@@ -125,6 +125,7 @@ class Plan:
                 "settle": f"{self.settle:g}s",
                 "keep_firing_for": "10s",
                 "close_incident_after": "10s",
+                "ignore_shorter": "0s",
             },
             "sinks": {"log": None},
             "api": {"listen": "127.0.0.1:0"},

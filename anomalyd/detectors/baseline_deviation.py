@@ -23,7 +23,7 @@ SIZES = np.array([0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 0.7])
 BOTH_WAYS = np.array([0.1, 0.3, 1.0, -0.1, -0.3, -1.0, 0.7])
 """The same where worse is both."""
 
-SHARES = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, np.float32(0.2))
+SHARES: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2)
 """In how many of the windows from the onset on each step is there: the last comes and goes."""
 
 RICH = np.float32(1e30)
@@ -147,7 +147,7 @@ class BaselineDeviation:
         self.forget_evidence(rows)
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
-        mine = {
+        mine: dict[str, NDArray[np.generic]] = {
             "response": self._response, "wealth": self._wealth,
             "cash": self._cash, "unspent": self._unspent,
         }  # fmt: skip
