@@ -39,7 +39,8 @@ from anomalyd.signals.table import SignalTable
 class Settings:
     """What the pipeline needs to know of the configuration; times in seconds. totals: both
     environments have the same capacity, so that their rates and sums can be compared. blip: briefer
-    deviations of latency and saturation pass."""
+    deviations of latency and saturation pass. ratio: of the unit of capacity that loads are given
+    per to production's."""
 
     window: float
     false_fail: float = 0.01
@@ -47,6 +48,7 @@ class Settings:
     keep_firing_for: float = 60.0
     close_incident_after: float = 60.0
     capacity: float = 1.0
+    ratio: float = 1.0
     totals: bool = True
     run_label: str | None = None
     shadow: bool = False
@@ -124,6 +126,7 @@ class Pipeline:
             smear,
             settings.blip,
             settings.capacity,
+            settings.ratio,
         )
         self._baseline = digest(baseline) if baseline is not None else ""
         self._share_out()

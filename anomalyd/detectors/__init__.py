@@ -14,11 +14,11 @@ from anomalyd.detectors.run_shift import RunShift
 from anomalyd.detectors.trend import Trend
 
 DETECTORS: tuple[tuple[Callable[[], Detector], float], ...] = (
-    (BaselineDeviation, 0.50),
+    (BaselineDeviation, 0.55),
     (CountDeviation, 0.95),
     (RunShift, 0.25),
-    (Cusum, 0.0),
-    (Ewma, 0.0),
+    (Cusum, 0.01),
+    (Ewma, 0.01),
     (Trend, 0.15),
     (Absence, 0.0),
 )

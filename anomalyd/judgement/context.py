@@ -74,8 +74,9 @@ class Reference:
         smear: int = 1,
         blip: float = 40.0,
         capacity: float = 1.0,
+        ratio: float = 1.0,
     ) -> None:
-        self.smear, self._blip, self._capacity = smear, blip, capacity
+        self.smear, self._blip, self._capacity, self._ratio = smear, blip, capacity, ratio
         self._table, self._lookup, self._run_label = table, lookup, run_label
         self._transfer = transfer
         self._skipped = frozenset(
@@ -168,14 +169,27 @@ class Reference:
         return self._transfer.most_load if self._transfer is not None else 0.0
 
     def band(self, load: float, rows: Rows) -> Band:
-        """Expected values of `rows` at `load` (per unit of capacity); arrays of len(rows)."""
+        """Expected values of `rows` at `load` (per unit of capacity); arrays of len(rows).
+
+        How often a service is called goes with the load itself, whatever the capacity.
+        """
+        if self._ratio == 1.0:
+            return self._band(load, load, rows)
+        band, rate = Band.unknown(len(rows)), self._fixed.rate[rows]
+        for which, at in ((~rate, load), (rate, load * self._ratio)):
+            part = np.flatnonzero(which)
+            band.put(part, self._band(at, load, rows[part]))
+        return band
+
+    def _band(self, at: float, load: float, rows: Rows) -> Band:
+        """With production looked up at the load `at`."""
         band = Band.unknown(len(rows))
         has = np.flatnonzero(self.partner[rows] >= 0)
         if self._lookup is None or not has.size:
             return band
         partner = self.partner[rows[has]]
-        expected = self._lookup.at(load, partner)
-        rate, upper = self._lookup.rates(load, partner)
+        expected = self._lookup.at(at, partner)
+        rate, upper = self._lookup.rates(at, partner)
         counted = np.isfinite(rate)
         shift = self._shift(load, rows[has])
         centre, low, high = (
@@ -189,7 +203,7 @@ class Reference:
             np.where(counted, np.maximum(expected.high, upper), high),
             expected.location + shift,
             np.fmax(upper, known),
-            self._lookup.noise(load, partner) * self._fixed.factor[rows[has]],
+            self._lookup.noise(at, partner) * self._fixed.factor[rows[has]],
             expected.extrapolated,
         )
         band.put(has, part)

@@ -13,7 +13,8 @@ from anomalyd.baseline.transfer import Transfer
 from anomalyd.explain.suspects import Graph
 from anomalyd.judgement import accepted
 from anomalyd.judgement.course import Course
-from anomalyd.model import LOAD_SIGNAL, Batch, Kind, Labels, Run, RunState, Verdict
+from anomalyd.judgement.fixed import is_total
+from anomalyd.model import LOAD_SIGNAL, Batch, Kind, Labels, Rate, Run, RunState, Signal, Verdict
 from anomalyd.pipeline import Pipeline, Settings
 from anomalyd.replay.capacity import SETTLED, SETTLED_SECONDS, capacity_ratio
 from anomalyd.replay.infer import Columns, key_of
@@ -126,7 +127,8 @@ def _pipeline(
 ) -> Pipeline:
     columns, width = reference.columns, reference.width
     table = SignalTable(columns.signals, 1 + len(columns.series))
-    pipeline = Pipeline(table, Settings(width, false_fail, capacity=capacity), Graph(edges))
+    settings = Settings(width, false_fail, capacity=capacity, ratio=capacity)
+    pipeline = Pipeline(table, settings, Graph(edges))
     transfer = reference.transfer or _before_any(reference, capacity)
     table.add(LOAD_SIGNAL, Labels())
     for one in columns.series:
@@ -136,14 +138,19 @@ def _pipeline(
 
 
 def _before_any(reference: Reference, capacity: float) -> Transfer:
-    """Only what capacity says: totals grow with it, at the same load per unit of it."""
+    """Only what capacity says: what is under way grows with it, at the same load per unit of it."""
     keys = {key: i for i, key in enumerate(reference.baseline.profiles.keys)}
     mean, unknown = np.zeros(len(keys)), np.full(len(keys), np.nan)
+    signals = {signal.name: signal for signal in reference.columns.signals}
     for one in reference.columns.series:
-        if one.total and one.key in keys:
+        if one.key in keys and is_total(signals[one.signal]) and not _is_rate(signals[one.signal]):
             mean[keys[one.key]] = np.log(capacity)
     mean[~reference.baseline.profiles.logarithmic] = 0.0
     return Transfer(0, 0.0, 0.0, mean, *[unknown] * 9)
+
+
+def _is_rate(signal: Signal) -> bool:
+    return isinstance(signal.definition, Rate)
 
 
 def _play(pipeline: Pipeline, reference: Reference, windows: Windows, warmup: float) -> Course:
