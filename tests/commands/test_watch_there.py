@@ -186,7 +186,7 @@ async def test_a_server_that_was_away_for_most_of_the_run_is_waited_for_and_says
                 await windows_pass(staging, daemon, 2)
                 await stops(daemon, told(process)[0].split()[1])
                 assert await process.ended() == 4, process.said
-            assert process.has_said("the server answers again")
+            assert process.has_said("waiting for the verdict of")
 
 
 async def stops(daemon: Process, run: str) -> None:
