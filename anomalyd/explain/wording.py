@@ -82,17 +82,22 @@ def too_weak(findings: Sequence[Finding], most: int = 3) -> list[str]:
     """The series that could show least, each with what it could have shown and was asked for."""
     weak = [f for f in findings if f.state in ("weak", "missing") and not f.note]
     weak.sort(key=lambda f: (-f.mde, f.series))
-    return [
-        f"{f.series}: {f.windows} windows could have shown {format_effect(f.mde, f.absolute)}, "
-        f"{format_effect(f.detect, f.absolute)} was asked for; {_mend(f)}"
-        for f in weak[:most]
-    ]
+    return [f"{f.series}: {_weakness(f)}" for f in weak[:most]]
+
+
+def _weakness(finding: Finding) -> str:
+    """What a weak series could have shown, and what would let it show what was asked for."""
+    windows, asked = finding.windows, format_effect(finding.detect, finding.absolute)
+    if windows < FEWEST_WINDOWS:
+        return (
+            f"judged in {windows} window{'s' * (windows != 1)}, too few to show {asked}; at least "
+            f"{FEWEST_WINDOWS} are needed"
+        )
+    shown = format_effect(finding.mde, finding.absolute)
+    return f"{windows} windows could have shown {shown}, {asked} was asked for; {_mend(finding)}"
 
 
 def _mend(finding: Finding) -> str:
-    """What would let a weak series show what was asked for."""
-    if finding.windows < FEWEST_WINDOWS:
-        return f"at least {FEWEST_WINDOWS} windows are needed to show anything"
     times = times_longer(finding.mde, finding.detect, finding.absolute)
     if math.isfinite(times):
         more = f", or at {times:g} times the load" if finding.absolute else ""

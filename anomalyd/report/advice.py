@@ -113,4 +113,4 @@ def _after_invalid(document: Document) -> list[str]:
 
 
 def _share(score: float | None) -> str:
-    return "score n/a" if score is None else f"score {score:.0%}"
+    return "suspicion n/a" if score is None else f"{score:.0%} of the suspicion"

@@ -38,15 +38,25 @@ def at_least(document: Document) -> str:
 def for_weak(document: Document) -> list[str]:
     """What would let series show what was asked for that could not; empty where all could."""
     weak = [f for f in document["findings"] if f["state"] == "weak"]
-    noisy = [f for f in weak if not f["note"]]
+    seen = views.windows(document)
+    seldom = [f for f in weak if not f["note"] and f["windows"] < FEWEST_WINDOWS <= seen]
+    noisy = [f for f in weak if not f["note"] and f not in seldom]
     reached = [f for f in noisy if f.get("times_longer")]
     far = [f for f in noisy if not f.get("times_longer")]
     off = [f for f in weak if f["note"] and f["windows"]]
     return [
+        *([_seldom(seldom, seen)] if seldom else []),
         *([_longer(document, reached, len(noisy))] if reached else []),
         *([_steadier(far)] if far else []),
         *([_alike(off)] if off else []),
     ]
+
+
+def _seldom(findings: list[Document], seen: int) -> str:
+    return (
+        f"Find out why staging showed {_named(findings)} so seldom: in {findings[0]['windows']} of "
+        f"the {seen} windows that were judged."
+    )
 
 
 def _longer(document: Document, reached: list[Document], weak: int) -> str:

@@ -34,6 +34,7 @@ def markdown(document: Document) -> str:
         _reasons(document),
         _deciding(document),
         _suspects(document),
+        _next(document),
         _notes(document),
         _coverage(document),
         _details(document),
@@ -120,6 +121,10 @@ def _suspects(document: Document) -> str:
     return "**Where it began**\n\n" + _bullets(lines) if lines else ""
 
 
+def _next(document: Document) -> str:
+    return "**What to do next**\n\n" + _bullets(map(prose, advice.next_steps(document)))
+
+
 def _notes(document: Document) -> str:
     notes = document["run"]["notes"]
     more = len(notes) - _LISTED
@@ -136,11 +141,10 @@ def _coverage(document: Document) -> str:
 def _details(document: Document) -> str:
     coverage = document["coverage"]
     parts = [
-        _fold("What to do next", _bullets(map(prose, advice.next_steps(document)))),
         _fold("Missing in staging", _listed(coverage["missing"])),
         _fold("Without a partner in production", _listed(coverage["unmatched"])),
         _fold("Silenced", _listed(coverage["silenced"])),
-        _fold("Closest to failing", _nearly(document)),
+        _fold("Close to failing", _nearly(document)),
         _fold("Telemetry faults", _integrity(document)),
         _fold("Phases and how it was judged", _judged(document)),
     ]

@@ -43,6 +43,12 @@ def closeness(finding: Document) -> float | None:
     return float(max(0.0, evidence / threshold))
 
 
+def unshown(document: Document) -> list[Document]:
+    """Judged series of which a change that matters could have been missed, the worst first."""
+    weak = [f for f in document["findings"] if f["state"] == "weak" and f["windows"]]
+    return sorted(weak, key=lambda f: (not f["note"], -(f["mde"] or math.inf)))
+
+
 def suspects(document: Document) -> list[Document]:
     """The first suspect of each incident, each service once, in order of the incidents."""
     first: dict[str, Document] = {}
@@ -109,6 +115,11 @@ def effect(finding: Document) -> str:
 
 def mde(finding: Document) -> str:
     return format_effect(_float(finding["mde"]), bool(finding["absolute"]))
+
+
+def asked(finding: Document) -> str:
+    """The change that a pass had to be able to show."""
+    return format_effect(_float(finding["detect"]), bool(finding["absolute"]))
 
 
 def passes_if(finding: Document) -> str:
@@ -186,6 +197,10 @@ def coverage_line(document: Document) -> str:
     coverage = document["coverage"]
     if not coverage["production_series"]:
         return f"{coverage['judged']} series judged; production gave no series to compare with."
+    if not coverage["judged"]:
+        return (
+            f"None of the {plural(coverage['production_series'], 'production series')} was judged."
+        )
     return (
         f"{coverage['powered']} of {coverage['production_series']} production series "
         f"({coverage['ratio']:.0%}) could have shown a change that matters; "
@@ -214,7 +229,7 @@ def windows(document: Document) -> int:
 
 
 def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 or noun.endswith("series") else f"{count} {noun}s"
 
 
 def _float(number: Any) -> float:

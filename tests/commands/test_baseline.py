@@ -98,7 +98,7 @@ async def test_an_interrupted_fit_goes_on_where_it_was(fitting, production, tmp_
     assert ended.child.returncode == 0, ended.said
     again = [one for one in ranges(production) if "latency_seconds" in one["query"]]
     points = sum(float(one["end"]) - float(one["start"]) for one in again)
-    assert points < 120
+    assert points < 720, "of 1,440"
     assert len(load(tmp_path / "b.npz").profiles.keys) == 6
 
 

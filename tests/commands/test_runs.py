@@ -12,8 +12,8 @@ from tests.servers import free_port
 
 
 @pytest.fixture
-async def daemon(config) -> AsyncIterator[Process]:
-    async with serving(config) as served:
+async def daemon(demanding) -> AsyncIterator[Process]:
+    async with serving(demanding) as served:
         await served.answers("/-/ready", lambda status, _: status == 200)
         yield served
 

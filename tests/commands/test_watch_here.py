@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from anomalyd.runs.store import Store
+from tests.commands.conftest import asked_times, windows_pass
 from tests.daemon.process import Process, command, fast, serving, spawned, until, written
 from tests.fakes.prometheus import never, refuse
 
-LONG = ("sleep", "30")
-SHORT = ("sleep", "8")
+LONG = ("sleep", "120")
+ENOUGH = 11
+"""Windows in which a run can pass."""
 
 
 async def watch(config: str, *run: str, options: tuple[str, ...] = ()) -> Process:
@@ -22,6 +24,16 @@ async def watch(config: str, *run: str, options: tuple[str, ...] = ()) -> Proces
 
 def watching(config: str, *run: str, options: tuple[str, ...] = ()):
     return spawned("watch", "-c", config, *options, "--", *run)
+
+
+async def watched(config: str, gate, staging, windows: int = ENOUGH) -> Process:
+    """A run that ends once so many windows of it have passed."""
+    async with watching(config, *gate.command()) as process:
+        await process.says("run is active")
+        await windows_pass(staging, process, windows)
+        gate.open()
+        await process.ended()
+    return process
 
 
 def lives(pid: str) -> bool:
@@ -37,20 +49,22 @@ def told(process: Process) -> list[str]:
     return [line.removeprefix("anomalyd: ") for line in process.said if "anomalyd: " in line]
 
 
-async def test_a_good_run_passes(config, tmp_path):
-    ended = await watch(config, *SHORT)
+async def test_a_good_run_passes(config, gate, staging, tmp_path):
+    ended = await watched(config, gate, staging)
     assert ended.child.returncode == 0, (ended.out, ended.said)
     assert "PASS" in "\n".join(ended.out).upper()
     (report,) = (tmp_path / "state" / "reports").glob("*/report.json")
     assert any(str(report.parent) in line for line in ended.out)
 
 
-async def test_a_bad_run_fails_whatever_the_command_says(config, staging):
+@pytest.mark.parametrize("status", [0, 3])
+async def test_a_bad_run_fails_whatever_the_command_says(config, gate, staging, status):
     staging.failing["cart"] = 0.5
-    for run in (SHORT, ("sh", "-c", "sleep 8; exit 3")):
-        ended = await watch(config, *run)
-        assert ended.child.returncode == 1, (ended.out, ended.said)
-        assert any(line.startswith("incident open: cart") for line in told(ended))
+    async with watching(config, *gate.command(status)) as process:
+        await process.says("incident open: cart")
+        gate.open()
+        assert await process.ended() == 1, (process.out, process.said)
+    assert process.has_said("command exited with 3") == (status == 3)
 
 
 async def test_a_run_too_short_is_inconclusive_unless_that_is_accepted(config):
@@ -59,10 +73,16 @@ async def test_a_run_too_short_is_inconclusive_unless_that_is_accepted(config):
     assert (await watch(config, "true", options=accepting)).child.returncode == 0
 
 
-async def test_a_run_without_data_is_invalid(config, staging):
-    async with watching(config, *SHORT) as process:
+async def test_a_run_without_data_is_invalid(config, gate, staging):
+    async with watching(config, *gate.command()) as process:
         await process.says("run is active")
         staging.trouble = refuse(503)
+        before = asked_times(staging)
+        gone_for = 2 * (before[-1] - before[0]) + 1.0
+        await until(
+            lambda: asked_times(staging)[-1] - before[-1] > gone_for, "most is gone", process
+        )
+        gate.open()
         assert await process.ended() == 4, (process.out, process.said)
     assert not process.has_said("incident open")
 
@@ -100,8 +120,8 @@ async def test_options_that_make_no_sense_are_one_sentence(config, options):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_one_interruption_ends_the_command_and_judges(config, number, tmp_path):
-    async with watching(config, *LONG) as process:
+async def test_one_interruption_ends_the_command_and_judges(demanding, number, tmp_path):
+    async with watching(demanding, *LONG) as process:
         await process.says("run is active")
         process.child.send_signal(number)
         assert await process.ended() == 130, process.said
@@ -110,11 +130,16 @@ async def test_one_interruption_ends_the_command_and_judges(config, number, tmp_
     assert list((tmp_path / "state" / "reports").glob("*/report.json"))
 
 
+def stubborn(pid: Path) -> tuple[str, ...]:
+    """A command that does not end when asked; the number of its child is in `pid` by then."""
+    script = f"trap '' INT TERM; sleep 600 & echo $! > {pid}; while :; do sleep 1; done"
+    return "sh", "-c", script
+
+
 async def test_two_interruptions_kill_a_command_with_all_its_children(config, tmp_path):
     pid = tmp_path / "pid"
-    stubborn = f"trap '' INT TERM; sleep 600 & echo $! > {pid}; while :; do sleep 1; done"
-    async with watching(config, "sh", "-c", stubborn) as process:
-        await process.says("run is active")
+    async with watching(config, *stubborn(pid)) as process:
+        await until(lambda: pid.exists() and bool(pid.read_text()), "it is stubborn", process)
         process.child.send_signal(signal.SIGINT)
         await process.says("once more kills it")
         process.child.send_signal(signal.SIGINT)
@@ -124,14 +149,12 @@ async def test_two_interruptions_kill_a_command_with_all_its_children(config, tm
 
 async def test_three_interruptions_leave_without_a_verdict(config, tree, tmp_path):
     tree["judgement"]["settle"] = "60s"
-    config = str(written(tmp_path / "c.yaml", tree))
-    async with watching(config, *LONG) as process:
-        await process.says("run is active")
-        process.child.send_signal(signal.SIGINT)
-        await process.says("run is settling")
-        process.child.send_signal(signal.SIGINT)
-        process.child.send_signal(signal.SIGINT)
-        await process.says("left without a verdict")
+    config, pid = str(written(tmp_path / "c.yaml", tree)), tmp_path / "pid"
+    async with watching(config, *stubborn(pid)) as process:
+        await until(lambda: pid.exists() and bool(pid.read_text()), "it is stubborn", process)
+        for line in ("once more kills it", "once more leaves", "left without a verdict"):
+            process.child.send_signal(signal.SIGINT)
+            await process.says(line)
         assert await process.ended() == 130
     assert process.out == []
 
@@ -148,9 +171,9 @@ async def test_an_interruption_while_staging_is_waited_for_starts_nothing(config
 
 async def test_a_staging_that_stays_away_is_given_up(config, staging):
     staging.trouble = refuse(503)
-    ended = await watch(config, "true", options=("--wait", "1s"))
+    ended = await watch(config, "true", options=("--wait", "5s"))
     assert ended.child.returncode == 2, ended.said
-    assert "not ready within 1s" in told(ended)[-1]
+    assert "not ready within 5s" in told(ended)[-1]
     assert "HTTP 503" in told(ended)[-1]
 
 
@@ -170,10 +193,12 @@ async def test_a_staging_that_refuses_us_is_one_sentence(config, staging):
     assert "HTTP 401" in told(ended)[0]
 
 
-async def test_a_production_that_is_away_is_told_and_nothing_passes(config, production, tmp_path):
+async def test_a_production_that_is_away_is_told_and_nothing_passes(
+    config, gate, staging, production, tmp_path
+):
     (tmp_path / "state" / "baseline.npz").unlink()
     production.trouble = refuse(503)
-    ended = await watch(config, *SHORT)
+    ended = await watched(config, gate, staging)
     assert ended.child.returncode == 3, ended.said
     assert any("judging without a baseline: production" in line for line in told(ended))
 
@@ -185,10 +210,12 @@ async def test_a_state_directory_in_use_is_one_sentence(config, tmp_path):
     assert "is in use by another anomalyd" in told(ended)[0]
 
 
-async def test_a_run_that_a_killed_watch_left_is_ended_first(config):
-    async with watching(config, "sleep", "3") as process:
+async def test_a_run_that_a_killed_watch_left_is_ended_first(config, gate):
+    async with watching(config, *gate.command()) as process:
         await process.says("run is active")
-        await process.killed()
+        process.child.kill()
+        gate.open()
+        await process.ended()
     ended = await watch(config, "true", options=("--accept", "inconclusive"))
     assert ended.child.returncode == 0, ended.said
     assert any("was left behind by an anomalyd" in line for line in told(ended))
@@ -205,18 +232,18 @@ async def test_json_is_one_line_and_the_command_speaks_on_stderr(config):
     assert "hello from k6" in ended.said
 
 
-async def test_a_full_disk_costs_no_verdict(config, tmp_path):
+async def test_a_full_disk_costs_no_verdict(config, gate, staging, tmp_path):
     reports = tmp_path / "state" / "reports"
     reports.write_text("in the way")
-    ended = await watch(config, *SHORT)
+    ended = await watched(config, gate, staging)
     assert ended.child.returncode == 0, ended.said
     assert ended.count("report not written") == 1
     assert not ended.has_said("Traceback")
 
 
-async def test_without_a_production_nothing_passes(staging, tmp_path):
+async def test_without_a_production_nothing_passes(gate, staging, tmp_path):
     config = str(written(tmp_path / "c.yaml", fast(staging.url, None, tmp_path / "state")))
-    ended = await watch(config, "sleep", "2")
+    ended = await watched(config, gate, staging, windows=3)
     assert ended.child.returncode == 3, ended.said
     assert any("environments.production is not set" in line for line in told(ended))
 

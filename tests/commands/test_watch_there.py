@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 
-from tests.daemon.process import Process, command, serving, spawned, until, written
+from tests.commands.conftest import windows_pass
+from tests.daemon.process import (
+    Process,
+    command,
+    serving,
+    spawned,
+    until,
+    until_async,
+    written,
+)
 from tests.servers import free_port
 
+LONG = ("sleep", "120")
 ACCEPT = ("--accept", "inconclusive")
 
 
@@ -25,15 +40,24 @@ async def watch(server: str, *run: str, options: tuple[str, ...] = (), **more) -
     return await command("watch", "--server", server, *options, "--", *run, **more)
 
 
+def watching(server: str, *run: str, options: tuple[str, ...] = ()):
+    return spawned("watch", "--server", server, *options, "--", *run)
+
+
 def told(process: Process) -> list[str]:
     return [line.removeprefix("anomalyd: ") for line in process.said if "anomalyd: " in line]
 
 
-async def test_a_run_is_judged_there_and_its_reports_are_brought_here(daemon, tmp_path, staging):
+async def test_a_run_is_judged_there_and_its_reports_are_brought_here(
+    daemon, gate, tmp_path, staging
+):
     staging.failing["cart"] = 0.5
     output = tmp_path / "out"
-    ended = await watch(daemon.url, "sleep", "4", options=("--output", str(output), "--json"))
-    assert ended.child.returncode == 1, ended.said
+    options = ("--output", str(output), "--json")
+    async with watching(daemon.url, *gate.command(), options=options) as ended:
+        await ended.says("incident open: cart")
+        gate.open()
+        assert await ended.ended() == 1, ended.said
     (line,) = ended.out
     document = json.loads(line)
     assert (document["verdict"]["outcome"], document["exit_code"]) == ("fail", 1)
@@ -111,18 +135,37 @@ async def test_beside_a_run_under_way_nothing_is_started(daemon):
 
 
 async def test_a_run_that_settles_is_waited_for(tree, tmp_path):
-    tree["judgement"]["settle"] = "2s"
+    tree["judgement"]["settle"] = "3s"
+    tree["api"]["token"] = "right"
+    token = tmp_path / "token"
+    os.mkfifo(token)
+    options = ("--output", str(tmp_path / "out"), *ACCEPT, "--token-file", str(token))
     async with serving(written(tmp_path / "c.yaml", tree)) as daemon:
+        daemon.token = "right"
         run = await daemon.start("other")
-        await daemon.ask(f"/api/v1/runs/{run}/stop", "POST")
-        options = ("--output", str(tmp_path / "out"), *ACCEPT)
-        ended = await watch(daemon.url, "true", options=options)
-    assert ended.child.returncode == 0, ended.said
-    assert any("is settling for another" in line for line in told(ended))
+        async with watching(daemon.url, "true", options=options) as process:
+            with await writer(token, process) as once_it_waits:
+                await daemon.ask(f"/api/v1/runs/{run}/stop", "POST")
+                once_it_waits.write("right")
+            assert await process.ended() == 0, process.said
+    assert any("is settling for another" in line for line in told(process))
+
+
+async def writer(pipe: Path, process: Process) -> TextIO:
+    """Opened as soon as the process reads."""
+    opened: list[int] = []
+
+    def opens() -> bool:
+        with suppress(OSError):
+            opened.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(opened)
+
+    await until(opens, f"{pipe.name} is read", process)
+    return os.fdopen(opened[0], "w")
 
 
 async def test_a_server_that_was_away_for_most_of_the_run_is_waited_for_and_says_invalid(
-    tree, tmp_path
+    tree, tmp_path, gate, staging
 ):
     tree["api"] = {"listen": f"127.0.0.1:{free_port()}"}
     config = written(tmp_path / "c.yaml", tree)
@@ -130,24 +173,38 @@ async def test_a_server_that_was_away_for_most_of_the_run_is_waited_for_and_says
     options = ("--output", str(tmp_path / "out"), *ACCEPT)
     async with serving(config) as daemon:
         await daemon.answers("/-/ready", lambda status, _: status == 200)
-        async with spawned("watch", "--server", url, *options, "--", "sleep", "3") as process:
+        async with watching(url, *gate.command(), options=options) as process:
+            started = time.monotonic()
             await process.says("run is active")
             await daemon.killed()
+            killed = time.monotonic()
+            gate.open()
             await process.says("cannot be reached")
-            async with serving(config):
+            back = killed + 2 * (killed - started) + 4.0
+            await until(lambda: time.monotonic() > back, "most of the run is over", process)
+            async with serving(config) as daemon:
+                await windows_pass(staging, daemon, 2)
+                await stops(daemon, told(process)[0].split()[1])
                 assert await process.ended() == 4, process.said
-            assert process.has_said("run is finished")
+            assert process.has_said("waiting for the verdict of")
 
 
-async def test_a_server_that_never_comes_back_is_given_up(tree, tmp_path):
+async def stops(daemon: Process, run: str) -> None:
+    async def stopped() -> bool:
+        return (await daemon.ask(f"/api/v1/runs/{run}/stop", "POST"))[0] == 200
+
+    await until_async(stopped, f"{run} is stopped", daemon)
+
+
+async def test_a_server_that_never_comes_back_is_given_up(tree, tmp_path, gate):
     tree["api"] = {"listen": f"127.0.0.1:{free_port()}"}
     url = f"http://{tree['api']['listen']}"
     async with serving(written(tmp_path / "c.yaml", tree)) as daemon:
         await daemon.answers("/-/ready", lambda status, _: status == 200)
-        options = ("--wait", "1s")
-        async with spawned("watch", "--server", url, *options, "--", "sleep", "1") as process:
+        async with watching(url, *gate.command(), options=("--wait", "4s")) as process:
             await process.says("run ")
             await daemon.killed()
+            gate.open()
             assert await process.ended() == 2, process.said
     assert not process.has_said("Traceback")
     assert "cannot be reached" in told(process)[-1]
@@ -156,7 +213,7 @@ async def test_a_server_that_never_comes_back_is_given_up(tree, tmp_path):
 
 async def test_an_interruption_stops_the_run_there(daemon, tmp_path):
     options = ("--output", str(tmp_path / "out"))
-    async with spawned("watch", "--server", daemon.url, *options, "--", "sleep", "30") as process:
+    async with spawned("watch", "--server", daemon.url, *options, "--", *LONG) as process:
         await process.says("run is active")
         process.child.send_signal(signal.SIGINT)
         assert await process.ended() == 130, process.said
@@ -168,13 +225,11 @@ async def test_a_run_that_is_left_is_stopped_there(tree, tmp_path):
     tree["judgement"]["settle"] = "60s"
     async with serving(written(tmp_path / "c.yaml", tree)) as daemon:
         await daemon.answers("/-/ready", lambda status, _: status == 200)
-        async with spawned("watch", "--server", daemon.url, "--", "sleep", "30") as process:
+        async with spawned("watch", "--server", daemon.url, "--", *LONG) as process:
             await process.says("run is active")
-            for line in ("once more kills it", "the run is being judged", "left without"):
+            for line in ("run is settling", "left without a verdict"):
                 process.child.send_signal(signal.SIGINT)
-                if line == "once more kills it":
-                    await process.says("run is settling")
-            await until(lambda: process.has_said("left without a verdict"), "left", process)
+                await process.says(line)
             assert await process.ended() == 130
         _, listed = await daemon.ask("/api/v1/runs")
         assert [run["state"] for run in listed["runs"]] == ["settling"]

@@ -98,8 +98,7 @@ WEAK = replace(FINDING, state="weak", mde=0.9, detect=0.5, windows=20)
         ),
         (
             {"mde": float("inf"), "windows": 5},
-            "5 windows could have shown no change at all, +50% was asked for; "
-            "at least 8 windows are needed to show anything",
+            "judged in 5 windows, too few to show +50%; at least 8 are needed",
         ),
     ],
 )

@@ -153,3 +153,11 @@ def test_a_series_without_a_service_is_named_by_its_signal():
     assert "<h3>latency_p95</h3>" in text
     assert "<td>no service</td>" in text
     assert "1 signal is worse than production" in text
+
+
+def test_every_plot_says_in_words_which_series_it_shows():
+    document = samples.failing()
+    tags = Page(html(document)).tags
+    said = [a["aria-label"] for tag, a in tags if tag == "svg" and "class" not in a]
+    drawn = [series["series"] for series in document["series"]]
+    assert sorted(label.split(" over the run: ")[0] for label in said) == sorted(drawn)

@@ -9,6 +9,7 @@ import pytest
 
 from anomalyd.explain import wording
 from anomalyd.report import advice, length, views
+from anomalyd.report.html import html
 from anomalyd.report.markdown import markdown
 from anomalyd.report.terminal import terminal
 from tests.report import samples
@@ -131,3 +132,31 @@ def test_a_duration_to_plan_by_is_round(seconds, said):
 )
 def test_a_duration_that_was_is_said_to_the_second(seconds, said):
     assert views.exactly(seconds) == said
+
+
+def test_a_series_that_was_hardly_seen_is_asked_after_rather_than_run_longer():
+    found = samples.finding("cart", state="weak", mde=0.9, windows=4)
+    (step,) = advice.next_steps(weak(found, samples.finding("email")))[1:]
+    assert step == (
+        'Find out why staging showed latency_p95{service="cart"} so seldom: in 4 of the 19 windows '
+        "that were judged."
+    )
+
+
+def test_the_first_card_of_a_weak_run_says_what_could_not_be_shown():
+    page = html(weak(samples.finding("cart", state="weak", mde=0.9), samples.finding("email")))
+    assert '<h2 id="began">What could not be shown</h2>' in page
+    assert "could have shown +90%, +50% was asked for" in page
+
+
+def test_the_first_card_of_a_run_of_which_nothing_was_judged_blames_no_series():
+    page = html(short(20))
+    assert '<h2 id="began">What was not seen</h2>' in page
+    assert "No window of the run was judged." in page
+    assert "series missing in staging" not in page
+
+
+def test_what_to_do_next_is_not_folded_away_in_a_comment():
+    for sample in samples.ALL.values():
+        text = markdown(sample())
+        assert text.index("**What to do next**") < text.index("<details>")

@@ -111,7 +111,7 @@ def test_prose_mentions_nobody_and_refers_to_nothing(text):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("pass", ["**PASS**", "Nothing is worse", "Closest to failing"]),
+        ("pass", ["**PASS**", "Nothing is worse", "Close to failing"]),
         ("fail", ["**FAIL**", "<code>cart-db</code>** (71%", "at most 223 ms", "spike 14:15:00"]),
         ("inconclusive", ["**INCONCLUSIVE**", "**Not seen:** 5 missing in staging", "Silenced"]),
         ("invalid", ["**INVALID**", "This broke the run", "Repeat the run"]),

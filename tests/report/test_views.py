@@ -98,7 +98,7 @@ def test_each_verdict_has_its_sentence_and_its_first_step(name, headline, first)
 
 def test_a_weak_suspect_is_called_a_possibility():
     said = advice.origin(samples.failing())
-    assert "began in cart-db at 14:06:12 UTC (score 71%)" in said
+    assert "began in cart-db at 14:06:12 UTC (71% of the suspicion)" in said
     assert "another incident may have begun in payment" in said
 
 
@@ -112,3 +112,9 @@ def test_without_production_series_coverage_says_so():
     document = samples.passing()
     document["coverage"]["production_series"] = 0
     assert "production gave no series" in views.coverage_line(document)
+
+
+def test_where_nothing_was_judged_coverage_says_just_that():
+    assert views.coverage_line(samples.invalid()) == (
+        "None of the 36 production series was judged."
+    )
