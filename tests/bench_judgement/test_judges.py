@@ -52,7 +52,9 @@ CALM = recording(10.0, 0.1, 0.05, start=2 * 86_400.0)
 
 
 @pytest.mark.parametrize(
-    "judge", [Kayenta(), Kayenta(all_critical=True), Sigma(), Fixed()], ids=lambda one: repr(one)
+    "judge",
+    [Kayenta(), Kayenta(all_critical=True), Sigma(), Fixed()],
+    ids=["kayenta", "all critical", "sigma", "fixed"],
 )
 def test_a_run_like_production_passes(judge):
     fitted = judge.fit(PRODUCTION)
