@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,13 @@ from anomalyd.replay.infer import Columns, Overrides, columns
 from anomalyd.replay.production import fit_production
 from anomalyd.replay.recording import Recording, RecordingError, read_csv
 from anomalyd.replay.windows import WINDOW, width_of
+from anomalyd.units import format_duration
 
 ERRORS = (RecordingError, file.BaselineError, ValueError)
 """What a user can cause."""
+
+LONGEST_RUN = 7 * 86400.0
+"""Seconds."""
 
 OVERRIDABLE = ("kind", "worse", "unit", "tolerate")
 
@@ -37,8 +42,8 @@ class Inputs:
 
 def replay(inputs: Inputs, false_fail: float) -> document.Document:
     """Judge a recorded run. Raises RecordingError, BaselineError."""
-    staging = read_csv(inputs.staging)
-    accepted = [read_csv(path) for path in inputs.accepted]
+    staging = _read_run(inputs.staging)
+    accepted = [_read_run(path) for path in inputs.accepted]
     edges = read_edges(inputs.edges) if inputs.edges is not None else {}
     overrides = parse_overrides(inputs.signals)
     if inputs.baseline is not None:
@@ -63,6 +68,20 @@ def replay(inputs: Inputs, false_fail: float) -> document.Document:
     reference = judge.learn(found, baseline, width, accepted, edges)
     judged = judge.judge(reference, staging, edges, false_fail)
     return document.document(judged)
+
+
+def _read_run(path: Path) -> Recording:
+    """One wrong time among many would make a run of years, window after empty window."""
+    run = read_csv(path)
+    if not math.isfinite(run.step):
+        raise RecordingError(f"{path}: has a single sample or none; a run needs more")
+    span = float(run.times[-1] - run.times[0])
+    if span > LONGEST_RUN:
+        raise RecordingError(
+            f"{path}: spans {format_duration(span)} from its first time to its last; a run is at "
+            f"most {format_duration(LONGEST_RUN)} long: is one of its times wrong?"
+        )
+    return run
 
 
 def fit(production: Path, out: Path, window: float | None) -> dict[str, Any]:

@@ -202,6 +202,29 @@ def test_what_a_user_got_wrong_is_one_sentence(files, words, sentence):
     assert sentence in line
 
 
+@pytest.mark.parametrize("by", ["production", "baseline"])
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("", "has a single sample or none"),
+        ("1,2\n", "has a single sample or none"),
+        ("1,2\n16,2\n31,2\n1700000000,2\n", "is one of its times wrong?"),
+    ],
+)
+@pytest.mark.parametrize("role", ["staging", "accepted"])
+def test_what_is_no_run_is_told_whichever_way_production_is_named(
+    files, role, lines, sentence, by, tmp_path
+):
+    odd = tmp_path / "odd.csv"
+    odd.write_text(f"time,load\n{lines}")
+    given = ["--staging", str(files["good2"]), f"--{role}", str(odd), f"--{by}", "absent"]
+    done = CliRunner().invoke(main, ["replay", *given])
+    assert done.exit_code == USAGE
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"anomalyd: {odd}: ")
+    assert sentence in line
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
