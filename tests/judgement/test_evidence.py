@@ -44,7 +44,8 @@ def test_it_is_the_weighted_mean_of_its_detectors(steps):
             score = detector.score(step.context)
             if detector.returns is Returns.PREDICTIVE:
                 for i in np.flatnonzero(np.isfinite(score) & step.mask):
-                    factors = tilted(float(score[i]))
+                    most = np.exp(step.context.brief[i])
+                    factors = [min(factor, most) for factor in tilted(float(score[i]))]
                     bets[i].windows.append((factors, factors))
                 score = np.array([b.value() for b in bets])
             if detector.returns is not Returns.RULE:
