@@ -20,7 +20,7 @@ HAZARD = 1 / 60
 SIZES = np.array([0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 0.7])
 """Steps beyond the tolerated one that are bet on: of the log, or of what 100% is."""
 
-BOTH_WAYS = np.array([0.1, 0.3, 1.0, -0.1, -0.3, -1.0, 0.7])
+BOTH_WAYS = np.array([0.1, 0.3, 1.0, -0.1, -0.3, -1.0, -0.7])
 """The same where worse is both."""
 
 SHARES: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2)
@@ -70,7 +70,7 @@ class BaselineDeviation:
 
     def score(self, context: Context) -> Floats:
         _, bet, _, wealth, cash, unspent = self._step(context)
-        held = np.where(bet, wealth.sum(axis=(0, 1), dtype=np.float64), self._held())
+        held = np.where(bet, _total(wealth), self._held())
         rest = np.where(bet, cash + unspent, self._cash + self._unspent)
         return np.where(np.isfinite(context.noise), np.log(held + rest), np.nan)
 
@@ -133,7 +133,7 @@ class BaselineDeviation:
         response[:, slot, rows] = 0.0
 
     def _held(self) -> Floats:
-        return self._wealth.sum(axis=(0, 1), dtype=np.float64)
+        return _total(self._wealth)
 
     def forget_evidence(self, rows: Rows) -> None:
         """Bet anew; what the filter learned of the run stays."""
@@ -160,6 +160,14 @@ class BaselineDeviation:
         self._unspent = np.array(state["unspent"], dtype=np.float64)
         self._filter.load(state)
         self._step.forget()
+
+
+def _total(wealth: Bets) -> Floats:
+    """Of each row, float64[n]; in order, so that a row's does not depend on those beside it."""
+    total = np.zeros(wealth.shape[-1])
+    for stake in wealth.reshape(-1, wealth.shape[-1]):
+        total += stake
+    return total
 
 
 def _sizes(context: Context) -> tuple[Bets, Bets]:
