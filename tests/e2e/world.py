@@ -50,7 +50,8 @@ graph:
 step: 5s
 window: 10s
 baseline: {days: 3, step: 10s}
-judgement: {warmup: 15s, settle: 5s, keep_firing_for: 20s, close_incident_after: 10s, ignore_shorter: 10s}
+judgement:
+  {warmup: 15s, settle: 5s, keep_firing_for: 20s, close_incident_after: 10s, ignore_shorter: 10s}
 sinks:
   grafana: {url: "@GRAFANA", token: "${GRAFANA_TOKEN}"}
   alertmanager: {urls: ["@ALERTMANAGER"], labels: {team: shop}}
