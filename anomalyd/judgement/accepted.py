@@ -31,8 +31,8 @@ WIDEN = 1.2
 """Sds estimated from few runs are too small as often as too large: cautious."""
 
 MOVED = 0.2
-"""Log load away from the run's own by less is as likely noise of the load as a load that differs,
-and would pull every slope towards that of the noise."""
+"""Log load away from the run's own by less, or by less than three sds of its jitter, is as likely
+noise of the load as a load that differs, and would pull every slope towards that of the noise."""
 
 LEAST_SLOPE_SD = 0.02
 
@@ -145,7 +145,9 @@ def _slopes(runs: _Runs, x: Floats) -> tuple[Floats, Floats]:
         away[:, at] -= np.mean(x[:, at], axis=1, keepdims=True)
     sd = np.maximum(scatter.spread(y), 1e-9)[:, np.newaxis]
     y = np.clip(y, -3 * sd, 3 * sd)
-    known = np.isfinite(y) & (np.abs(away) > MOVED)
+    jitter = scatter.spread(np.diff(x, axis=1)) / np.sqrt(2)
+    moved = np.maximum(MOVED, 3 * jitter)[:, np.newaxis]
+    known = np.isfinite(y) & (np.abs(away) > moved)
     away = np.where(known, away, 0.0)
     inflation = (1 + _phi_of(y)) / (1 - _phi_of(y))
     variance = sd[:, 0] ** 2 * inflation

@@ -42,6 +42,15 @@ def _asked_of(signal: Signal) -> float:
     return signal.detect.absolute or signal.detect.relative
 
 
+def _share_of_few(contexts: Sequence[Context], values: Floats) -> Floats:
+    """Of the windows in which each row had a value, float64[n]; 0 for a row without any."""
+    if not contexts:
+        return np.zeros(values.shape[1])
+    seen = np.isfinite(values)
+    few = np.stack([context.few for context in contexts]) & seen
+    return np.asarray(few.sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
+
+
 class Findings:
     """Reads a finished course; changes nothing."""
 
@@ -86,7 +95,7 @@ class Findings:
         largest = self._reference.largest(rows, power.LARGEST_LOG)
         mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, largest)
         fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
-        few = np.mean([c.few for c in contexts], axis=0) if contexts else np.zeros(len(rows))
+        few = _share_of_few(contexts, values)
         share = np.full(len(rows), np.nan)
         if fired.any() and contexts:
             taken = [c.take(np.flatnonzero(fired)) for c in contexts]

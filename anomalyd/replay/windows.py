@@ -60,7 +60,7 @@ def gather(
     means = _by_window(matrix, starts, mean=True)
     requests = [
         columns.requests.get(one.service, "")
-        if kinds[one.signal] in (Kind.ERRORS, Kind.LATENCY)
+        if kinds[one.signal] in (Kind.ERRORS, Kind.LATENCY, Kind.OTHER)
         else ""
         for one in columns.series
     ]
