@@ -8,6 +8,7 @@ import os
 import pty
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,7 +79,9 @@ def _all_of(terminal: int) -> str:
         text += more
 
 
-async def test_an_interrupted_fit_goes_on_where_it_was(fitting, production, tmp_path):
+async def test_an_interrupted_fit_goes_on_where_it_was(fitting, tree, production, tmp_path):
+    tree["environments"]["production"]["timeout"] = "60s"
+    written(Path(fitting), tree)
     production.troubled = lambda query: "failed_total" in query
     production.trouble = never
     async with spawned("baseline", "fit", "-c", fitting) as process:
