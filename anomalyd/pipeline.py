@@ -23,8 +23,9 @@ from anomalyd.detectors.base import Context, Mask
 from anomalyd.explain.suspects import Graph
 from anomalyd.judgement import tell
 from anomalyd.judgement.anomalies import Anomalies
+from anomalyd.judgement.band import Band
 from anomalyd.judgement.board import Board
-from anomalyd.judgement.context import Band, Reference
+from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
 from anomalyd.judgement.evidence import Bank, Scores
 from anomalyd.judgement.incidents import Incidents
@@ -83,8 +84,12 @@ class Pipeline:
             return []
         self.window_end = batch.time
         loads = self.board.loads(self.settings.capacity)
-        of_rows = self.board.spread(loads)
-        self.band = self._band(of_rows)
+        steady = self.board.steady_loads(self.settings.capacity, self.settings.window)
+        of_rows = np.where(
+            self.reference.goes_with_load, self.board.spread(loads), self.board.spread(steady)
+        )
+        rows = np.arange(len(self.table))
+        self.band = self.reference.bands(of_rows, rows)
         context = self.reference.context(
             batch.time,
             self.settings.window,
@@ -93,7 +98,7 @@ class Pipeline:
             of_rows,
             self.band,
             self.board.answered(),
-            np.arange(len(self.table)),
+            rows,
             ~self.board.silent(),
         )
         judged, watched = self._judged(context, loads)
@@ -212,13 +217,6 @@ class Pipeline:
 
     def _under_way(self) -> list[Course]:
         return [course for course in self.courses.values() if course.under_way]
-
-    def _band(self, loads: Floats) -> Band:
-        band = Band.unknown(len(loads))
-        for load in np.unique(loads):
-            rows = np.flatnonzero(np.isnan(loads) if np.isnan(load) else loads == load)
-            band.put(rows, self.reference.band(float(load), rows))
-        return band
 
     def _judged(self, context: Context, loads: dict[str, float]) -> tuple[Mask, Mask]:
         """bool[n] each: rows whose evidence advances at this window, and rows whose absence does"""

@@ -105,18 +105,19 @@ def _contexts(reference: Reference, record: Record, rows: Rows, window: float) -
     judged = [t for t, judged in enumerate(record.judged) if judged]
     values, counts = record.matrix(rows), record.matrix(rows, counts=True)
     answered = np.ones(len(rows), dtype=bool)
+    loads = [reference.loads_of(record.loads[: t + 1], window, rows) for t in judged]
     return [
         reference.context(
             record.times[t],
             window,
             values[t],
             counts[t],
-            np.full(len(rows), record.loads[t]),
-            reference.band(record.loads[t], rows),
+            loads[i],
+            reference.bands(loads[i], rows),
             answered,
             rows,
         )
-        for t in judged
+        for i, t in enumerate(judged)
     ]
 
 

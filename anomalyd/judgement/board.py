@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 
 from anomalyd.detectors.base import Mask
 from anomalyd.judgement.silences import Silence, silenced
+from anomalyd.judgement.steady import LOOK_BACK, steady
 from anomalyd.model import LOAD_SIGNAL, Batch, Floats, Gauge, Rate, Rows
 from anomalyd.signals.table import SignalTable
 
@@ -33,6 +35,7 @@ class Board:
         self._service: Rows = np.zeros(0, dtype=np.intp)
         self._named: Mask = np.zeros(0, dtype=bool)
         self._known_services: Rows = np.zeros(0, dtype=np.intp)
+        self._recent: dict[str, deque[float]] = {}
         self._selectors: dict[str, int] = {}
         self._selector: Rows = np.zeros(0, dtype=np.intp)
         self._silences: tuple[Silence, ...] = ()
@@ -79,6 +82,15 @@ class Board:
         names = list(self._selectors)
         rows = np.flatnonzero(self.is_load)
         return {names[self._selector[row]]: float(self.observed[row]) / capacity for row in rows}
+
+    def steady_loads(self, capacity: float, window: float) -> dict[str, float]:
+        """As `loads`, without the jitter of the window's own count."""
+        found = {}
+        for name, load in self.loads(capacity).items():
+            recent = self._recent.setdefault(name, deque(maxlen=LOOK_BACK + 1))
+            recent.append(load)
+            found[name] = steady(tuple(recent), capacity * window)
+        return found
 
     def spread(self, by_selector: dict[str, float]) -> Floats:
         """A value per selector as float64[n] over rows, NaN where it has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from anomalyd.baseline import transfer
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
+from anomalyd.judgement.band import Band
 from anomalyd.judgement.fixed import fixed, is_total
+from anomalyd.judgement.steady import steady
 from anomalyd.model import Floats, Kind, Labels, Rows
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SignalTable
@@ -29,30 +31,6 @@ BLIP_MAY_BRING = 15.5
 
 MOST_PER_WINDOW = 5.5
 """No single window may bring more: one absurd sample must not decide a run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """float64[n], NaN without a profile: expected, low, high in the signal's unit; location, the
-    expected value in the residual's scale; bad_ratio, upper bound of production's ratio of bad
-    requests; noise, scale of production's innovations at that load. extrapolated: bool[n]."""
-
-    expected: Floats
-    low: Floats
-    high: Floats
-    location: Floats
-    bad_ratio: Floats
-    noise: Floats
-    extrapolated: Mask
-
-    @classmethod
-    def unknown(cls, n: int) -> Band:
-        expected, low, high, location, bad_ratio, noise = np.full((6, n), np.nan)
-        return cls(expected, low, high, location, bad_ratio, noise, np.zeros(n, dtype=bool))
-
-    def put(self, rows: Rows, part: Band) -> None:
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(part, field.name)
 
 
 class Reference:
@@ -168,6 +146,24 @@ class Reference:
     def _accepted_load(self) -> float:
         return self._transfer.most_load if self._transfer is not None else 0.0
 
+    @property
+    def goes_with_load(self) -> Mask:
+        """bool[n]: rates of requests, which go with the load of their window, jitter and all."""
+        return self._fixed.rate
+
+    def loads_of(self, loads: Sequence[float], window: float, rows: Rows) -> Floats:
+        """The load that each of `rows` is looked up at, given those of a run up to its window."""
+        calm = steady(loads, self._capacity * window)
+        return np.where(self._fixed.rate[rows], loads[-1], calm)
+
+    def bands(self, loads: Floats, rows: Rows) -> Band:
+        """As `band`, each row at its own load."""
+        band = Band.unknown(len(rows))
+        for load in np.unique(loads):
+            at = np.flatnonzero(np.isnan(loads) if np.isnan(load) else loads == load)
+            band.put(at, self.band(float(load), rows[at]))
+        return band
+
     def band(self, load: float, rows: Rows) -> Band:
         """Expected values of `rows` at `load` (per unit of capacity); arrays of len(rows).
 
@@ -241,6 +237,7 @@ class Reference:
         of_load = np.where(f.rate & np.isfinite(loads), 1 / offered, 0.0)
         few = np.where(f.rate, band.expected, counts / window) * span < FEW
         few |= f.held & (band.expected < FEW_HELD)
+        few |= f.per_request & (band.expected * counts * self.smear < FEW)
         return Context(
             time=time,
             window=window,

@@ -11,7 +11,8 @@ import numpy as np
 from anomalyd.detectors.base import Context
 from anomalyd.judgement import power
 from anomalyd.judgement.anomalies import Anomalies
-from anomalyd.judgement.context import Band, Reference
+from anomalyd.judgement.band import Band
+from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
 from anomalyd.judgement.silences import Silence, silenced
 from anomalyd.model import LOAD_SIGNAL, Coverage, Finding, Floats, Rows, Signal
@@ -89,8 +90,10 @@ class Findings:
         windows = [t for t, judged in enumerate(course.record.judged) if judged]
         values = course.record.matrix(rows)[windows]
         counts = course.record.matrix(rows, counts=True)[windows]
-        bands = [self._reference.band(course.record.loads[t], rows) for t in windows]
-        contexts = self._contexts(course, windows, rows, values, counts, bands)
+        past = course.record.loads
+        loads = [self._reference.loads_of(past[: t + 1], self._window, rows) for t in windows]
+        bands = [self._reference.bands(one, rows) for one in loads]
+        contexts = self._contexts(course, windows, rows, values, counts, loads, bands)
         threshold = np.full(len(rows), course.log_threshold)
         largest = self._reference.largest(rows, power.LARGEST_LOG)
         mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, largest)
@@ -114,6 +117,7 @@ class Findings:
         rows: Rows,
         values: Floats,
         counts: Floats,
+        loads: Sequence[Floats],
         bands: Sequence[Band],
     ) -> list[Context]:
         record, answered = course.record, np.ones(len(rows), dtype=bool)
@@ -123,7 +127,7 @@ class Findings:
                 self._window,
                 values[i],
                 counts[i],
-                np.full(len(rows), record.loads[t]),
+                loads[i],
                 bands[i],
                 answered,
                 rows,

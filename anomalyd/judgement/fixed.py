@@ -26,7 +26,8 @@ class Fixed:
     """One entry per row each.
 
     Of its signal: sign; relative, absolute, what is tolerated; ratio (of counts), rate (of
-    requests), held (a number of things under way), blips (see `BLIPS`): bool. Of production's
+    requests), per_request (a number of things for each), held (a number of things under way), blips
+    (see `BLIPS`): bool. Of production's
     profile, NaN without one: noise, sampling, median; logarithmic: bool; usual (bool), gap: see
     `Context`. Of `Transfer`, or what is assumed before any run was accepted: mean, slope, offset,
     slope_sd, factor (of the noise), phi, wander, sure, burst; known_ratio: NaN before;
@@ -38,6 +39,7 @@ class Fixed:
     absolute: Floats
     ratio: Mask
     rate: Mask
+    per_request: Mask
     held: Mask
     blips: Mask
     noise: Floats
@@ -110,6 +112,7 @@ def fixed(
         absolute=of_signal["absolute"],
         ratio=of_signal["ratio"] == 1.0,
         rate=of_signal["rate"] == 1.0,
+        per_request=of_signal["per_request"] == 1.0,
         held=of_signal["held"] == 1.0,
         blips=of_signal["blips"] == 1.0,
         noise=noise,
@@ -131,6 +134,7 @@ def _of_signals(table: SignalTable) -> dict[str, Floats]:
         "absolute": [s.tolerate.absolute for s in signals],
         "ratio": [isinstance(s.definition, Ratio) for s in signals],
         "rate": [isinstance(s.definition, Rate) and s.kind is Kind.TRAFFIC for s in signals],
+        "per_request": [s.kind is Kind.OTHER for s in signals],
         "held": [_is_held(s) for s in signals],
         "blips": [s.kind in BLIPS for s in signals],
     }

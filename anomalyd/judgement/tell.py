@@ -8,7 +8,7 @@ import numpy as np
 
 from anomalyd.detectors.base import Context
 from anomalyd.judgement.anomalies import Anomalies
-from anomalyd.judgement.context import Band
+from anomalyd.judgement.band import Band
 from anomalyd.judgement.evidence import Scores
 from anomalyd.judgement.findings import effect_of
 from anomalyd.model import Anomaly

@@ -16,7 +16,7 @@ from anomalyd.judgement.findings import Findings, coverage_of
 from anomalyd.judgement.generator import breakdown
 from anomalyd.judgement.phases import phases
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Coverage, Finding, Incident, Integrity, Outcome, Verdict
+from anomalyd.model import Coverage, Finding, Incident, Integrity, Kind, Outcome, Verdict
 from anomalyd.signals.table import SignalTable
 from anomalyd.units import format_duration
 
@@ -24,6 +24,9 @@ REASONS = 8
 
 LEAST_SEEN = 0.5
 """Of the judged windows, in which a kind of signal of a service must have been seen."""
+
+WITH_REQUESTS = (Kind.ERRORS, Kind.LATENCY)
+"""Kinds without a value where nobody called."""
 
 LEAST_JUDGED = 0.5
 """Of the windows of the run, that must have been judged."""
@@ -179,7 +182,9 @@ class Judge:
 
 
 def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:
-    """What production always has of a service, of one kind, and staging hardly showed."""
+    """What production always has of a service, of one kind, and staging hardly showed; what comes
+    with requests only, not of a service that has few."""
+    quiet = {finding.service for finding in findings if finding.state == "sparse"}
     best: dict[tuple[str, str], int] = {}
     for finding in findings:
         if finding.service and finding.state not in ("unmatched", "silenced", "sparse"):
@@ -188,7 +193,7 @@ def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:
     return [
         f"{kind} of {service} was seen in {seen} of {windows} windows; production always has it"
         for (service, kind), seen in sorted(best.items())
-        if seen < LEAST_SEEN * windows
+        if seen < LEAST_SEEN * windows and not (service in quiet and kind in WITH_REQUESTS)
     ]
 
 

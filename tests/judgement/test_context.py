@@ -9,7 +9,8 @@ import pytest
 
 from anomalyd.baseline import transfer
 from anomalyd.baseline.lookup import Lookup
-from anomalyd.judgement.context import Band, Reference
+from anomalyd.judgement.band import Band
+from anomalyd.judgement.context import Reference
 from anomalyd.model import Labels
 from anomalyd.signals.table import SignalTable
 from tests.judgement.world import LOAD, SIGNALS, WINDOW, production

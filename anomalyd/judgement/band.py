@@ -1,0 +1,34 @@
+"""What is expected of rows at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from anomalyd.detectors.base import Mask
+from anomalyd.model import Floats, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """float64[n], NaN without a profile: expected, low, high in the signal's unit; location, the
+    expected value in the residual's scale; bad_ratio, upper bound of production's ratio of bad
+    requests; noise, scale of production's innovations at that load. extrapolated: bool[n]."""
+
+    expected: Floats
+    low: Floats
+    high: Floats
+    location: Floats
+    bad_ratio: Floats
+    noise: Floats
+    extrapolated: Mask
+
+    @classmethod
+    def unknown(cls, n: int) -> Band:
+        expected, low, high, location, bad_ratio, noise = np.full((6, n), np.nan)
+        return cls(expected, low, high, location, bad_ratio, noise, np.zeros(n, dtype=bool))
+
+    def put(self, rows: Rows, part: Band) -> None:
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(part, field.name)
