@@ -17,8 +17,8 @@ DETECTORS: tuple[tuple[Callable[[], Detector], float], ...] = (
     (BaselineDeviation, 0.55),
     (CountDeviation, 0.95),
     (RunShift, 0.25),
-    (Cusum, 0.01),
-    (Ewma, 0.01),
+    (Cusum, 0.0),
+    (Ewma, 0.0),
     (Trend, 0.15),
     (Absence, 0.0),
 )

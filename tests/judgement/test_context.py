@@ -139,3 +139,32 @@ def test_a_band_of_some_rows_is_put_into_that_of_all():
     joined = reference(("cpu", "cart"), ("cpu", "pricing"))
     whole.put(np.array([0, 2]), joined.band(LOAD, np.arange(2)))
     assert np.isfinite(whole.expected).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(("count", "judged"), [(14.0, False), (16.0, True)])
+def test_a_latency_of_fewer_than_fifteen_requests_is_not_judged_by_its_size(count, judged):
+    found = context(reference(("latency_p95", "cart")), 0.05, count)
+    assert np.isfinite(found.residual[0]) == judged
+    assert found.few[0] != judged
+
+
+def test_nor_is_how_often_a_service_is_called_that_is_hardly_called():
+    joined = reference(("request_rate", "cart"))
+    assert np.isfinite(context(joined, LOAD).residual[0])
+    assert context(joined, 0.2, load=0.2).few[0], "0.2/s for 30 s are 6 requests"
+
+
+def test_a_rate_goes_with_the_load_and_all_else_with_load_per_capacity():
+    rows = (("request_rate", "cart"), ("latency_p95", "cart"))
+    table = reference(*rows)._table
+    half = Reference(table, Lookup(production()), None, ratio=0.5)
+    plain = reference(*rows)
+    at, load = np.arange(2), LOAD / 0.5
+    assert half.band(load, at).expected[0] == pytest.approx(plain.band(LOAD, at).expected[0])
+    assert half.band(load, at).expected[1] == pytest.approx(plain.band(load, at).expected[1])
+
+
+def test_the_load_of_rates_keeps_its_jitter_and_that_of_others_does_not():
+    joined = reference(("request_rate", "cart"), ("latency_p95", "cart"))
+    found = joined.loads_of([39.0, 41.0], WINDOW, np.arange(2))
+    assert found.tolist() == [41.0, 40.0]

@@ -7,6 +7,7 @@ import pytest
 
 from anomalyd.judgement.findings import coverage_of, effect_of
 from anomalyd.judgement.silences import Silence
+from anomalyd.judgement.verdict import _unseen
 from anomalyd.model import Change, Finding, Kind, Labels, Outcome, PromQL, Signal
 from tests.judgement.world import Fault, Stage
 
@@ -119,3 +120,22 @@ def test_coverage_counts_series_of_production(states, series, matched, judged, p
     counts = (found.production_series, found.matched, found.judged, found.powered)
     assert counts == (series, matched, judged, powered)
     assert found.ratio == (powered / series if series else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("states", "kind", "missed"),
+    [
+        ({"request_rate": "ok"}, Kind.LATENCY, True),
+        ({"request_rate": "sparse"}, Kind.LATENCY, False),
+        ({"request_rate": "sparse"}, Kind.ERRORS, False),
+        ({"request_rate": "sparse"}, Kind.RESOURCE, True),
+    ],
+)
+def test_what_comes_with_requests_is_not_missed_of_a_service_that_has_few(states, kind, missed):
+    labels = Labels.of({"service": "cart"})
+    rates = [
+        Finding(name, labels, "cart", Kind.TRAFFIC, "", s, windows=100)
+        for name, s in states.items()
+    ]
+    hardly = Finding("x", labels, "cart", kind, "", "ok", windows=10)
+    assert bool(_unseen([*rates, hardly], 100)) == missed
