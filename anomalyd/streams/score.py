@@ -69,7 +69,7 @@ class Stream:
     def _scaled(self, value: float) -> float:
         """In units of about the first value that is not 0, a power of two: no digit is lost."""
         if not self._unit and value:
-            self._unit = math.ldexp(1.0, max(math.frexp(value)[1], -1021))
+            self._unit = math.ldexp(1.0, min(max(math.frexp(value)[1], -1021), 1023))
         scaled = value / self._unit if self._unit else value
         return min(max(scaled, -WIDEST), WIDEST)
 

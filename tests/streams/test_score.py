@@ -207,3 +207,8 @@ def test_the_score_is_one_minus_a_power_of_ten():
     evidence = Stream()
     brought = [evidence.evidence(t, v) for t, v in zip(times(800), values, strict=True)][700]
     assert scores(times(800), values)[700] == pytest.approx(1 - math.pow(10, -brought))
+
+
+@pytest.mark.parametrize("value", [1.7e308, -1.7e308, 5e-324])
+def test_a_stream_may_begin_at_the_ends_of_what_a_float_holds(value):
+    assert all(0.0 <= one <= 1.0 for one in scores(range(3), [value] * 3))
