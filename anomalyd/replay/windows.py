@@ -16,6 +16,10 @@ WINDOW = 15.0
 """Seconds; longer where the samples are further apart."""
 
 
+STILL = 2
+"""Times that a number may be repeated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """ends: float64[w], unix seconds, `width` apart with gaps. load: float64[w], offered load,
@@ -65,7 +69,7 @@ def gather(
         for one in columns.series
     ]
     rates = _by_window(_matrix(recording, places, requests), starts, mean=True)
-    load = _by_window(_matrix(recording, places, list(columns.load)), starts, mean=True)
+    load = _by_window(_fresh(_matrix(recording, places, list(columns.load))), starts, mean=True)
     return Windows(
         width,
         start + numbers * width,
@@ -95,6 +99,17 @@ def _matrix(recording: Recording, places: dict[str, int], keys: list[str]) -> Fl
         if key in places:
             out[:, at] = recording.values[:, places[key]]
     return np.where(np.isfinite(out), out, np.nan)
+
+
+def _fresh(matrix: Floats) -> Floats:
+    """The samples without those that stand still: the same number, and not a whole one, for the
+    third time and more is a sample nobody took."""
+    repeated = matrix[1:] == matrix[:-1]
+    stale = np.zeros(matrix.shape, dtype=bool)
+    stale[STILL:] = np.all(
+        [repeated[STILL - 1 - k : len(repeated) - k] for k in range(STILL)], axis=0
+    )
+    return np.where(stale & (matrix != np.round(matrix)), np.nan, matrix)
 
 
 def _by_window(matrix: Floats, starts: Rows, *, mean: bool) -> Floats:

@@ -29,6 +29,12 @@ def twin(recording: Recording, width: float):
     first = recording.times[0] - min(recording.step, width)
     of = [math.ceil((time - first) / width - 1e-6) for time in recording.times]
     ends, loads, values, counts = [], [], [], []
+
+    def fresh(i):
+        now = recording.values[i][0]
+        still = i >= 2 and now == recording.values[i - 1][0] == recording.values[i - 2][0]
+        return math.isfinite(now) and not (still and now != round(now))
+
     for slot in sorted(set(of)):
         rows = [recording.values[i] for i in range(len(of)) if of[i] == slot]
 
@@ -43,7 +49,9 @@ def twin(recording: Recording, width: float):
             return float(np.median(cells)) if cells else math.nan
 
         ends.append(first + slot * width)
-        loads.append(mean(seen("load")))
+        loads.append(
+            mean([recording.values[i][0] for i in range(len(of)) if of[i] == slot and fresh(i)])
+        )
         kinds = {signal.name: signal.kind for signal in COLUMNS.signals}
         of_errors = [kinds[one.signal] is Kind.ERRORS for one in COLUMNS.series]
         keys = [one.key for one in COLUMNS.series]
@@ -109,3 +117,18 @@ def test_a_window_is_whole_steps_wide(step, width):
 def test_a_recording_of_one_sample_has_no_window():
     with pytest.raises(RecordingError, match="a single sample cannot be judged"):
         width_of(math.nan)
+
+
+@pytest.mark.parametrize(
+    ("loads", "expected"),
+    [
+        ([1.5, 1.5, 1.5, 1.5, 2.5], [1.5, 1.5, math.nan, math.nan, 2.5]),
+        ([4.0, 4.0, 4.0, 4.0, 4.0], [4.0, 4.0, 4.0, 4.0, 4.0]),
+        ([1.5, 1.5, 2.5, 1.5, 1.5], [1.5, 1.5, 2.5, 1.5, 1.5]),
+    ],
+)
+def test_a_load_that_stands_still_is_not_known(loads, expected):
+    values = np.ones((5, len(HEADERS)))
+    values[:, 0] = loads
+    found = gather(Recording(np.arange(5) * WINDOW, HEADERS, values), COLUMNS, WINDOW)
+    np.testing.assert_array_equal(found.load, expected)
