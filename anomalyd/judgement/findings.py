@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,10 +13,10 @@ from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
+from anomalyd.judgement.seen import MOSTLY, Seen, asked_of, effect_of, of_anomaly, state_of
 from anomalyd.judgement.silences import Silence, silenced
-from anomalyd.model import LOAD_SIGNAL, Coverage, Finding, Floats, Rows, Signal
+from anomalyd.model import LOAD_SIGNAL, Coverage, Finding, Floats, Rows
 from anomalyd.signals.table import SignalTable
-from anomalyd.units import format_effect
 
 CHUNK = 2000
 """Rows whose power is computed at once, so that a large run needs little memory."""
@@ -25,22 +24,8 @@ CHUNK = 2000
 POWER_WINDOWS = 240
 """Windows, the latest, that power is worked out of: a longer run can show at least as much."""
 
-ROUNDING = 1e-9
-
 NOT_JUDGED = "no window of the run was judged"
 SENT_NOTHING = "production has it, staging sent nothing"
-
-
-def effect_of(signal: Signal, observed: float, expected: float) -> float:
-    """Observed against expected on the scale people use: relative, or absolute for ratios."""
-    if signal.tolerate.absolute:
-        return observed - expected
-    return observed / expected - 1 if expected else math.nan
-
-
-def _asked_of(signal: Signal) -> float:
-    """The change that a pass must have been able to show, on the same scale."""
-    return signal.detect.absolute or signal.detect.relative
 
 
 def _share_of_few(contexts: Sequence[Context], values: Floats) -> Floats:
@@ -98,17 +83,12 @@ class Findings:
         largest = self._reference.largest(rows, power.LARGEST_LOG)
         mde = power.detectable(contexts[-POWER_WINDOWS:], threshold, largest)
         fired = np.array([int(r) in course.anomalies for r in rows], dtype=bool)
-        few = _share_of_few(contexts, values)
         share = np.full(len(rows), np.nan)
         if fired.any() and contexts:
             taken = [c.take(np.flatnonzero(fired)) for c in contexts]
             share[fired] = power.passing_share(taken, threshold[fired])
-        return [
-            self._finding(
-                course, anomalies, int(row), i, values, bands, mde[i], share[i], bool(few[i] > 0.5)
-            )
-            for i, row in enumerate(rows)
-        ]
+        seen = Seen(values, bands, mde, share, _share_of_few(contexts, values) > MOSTLY)
+        return [self._finding(course, anomalies, seen, i, int(r)) for i, r in enumerate(rows)]
 
     def _contexts(
         self,
@@ -136,63 +116,33 @@ class Findings:
         ]
 
     def _finding(
-        self,
-        course: Course,
-        anomalies: Anomalies,
-        row: int,
-        i: int,
-        values: Floats,
-        bands: Sequence[Band],
-        shift: float,
-        share: float,
-        sparse: bool,
+        self, course: Course, anomalies: Anomalies, seen: Seen, i: int, row: int
     ) -> Finding:
+        """Of `row`, which is the i-th of those seen."""
         signal = self._table.signals[self._table.signal_index[row]]
-        absolute = bool(signal.tolerate.absolute)
-        seen = np.isfinite(values[:, i]) if len(values) else np.zeros(0, dtype=bool)
-        mde = self._reference.as_effect(row, shift)
-        base = self._plain(row, "ok")
+        base, mde = self._plain(row, "ok"), self._reference.as_effect(row, seen.shift[i])
         anomaly = course.anomalies.get(row)
-        if anomaly is not None:
-            numbers = (anomaly.observed, anomaly.expected, anomaly.low, anomaly.high)
-        elif seen.any():
-            expected, low, high = (
-                float(
-                    np.median([getattr(b, k)[i] for b, ok in zip(bands, seen, strict=True) if ok])
-                )
-                for k in ("expected", "low", "high")
-            )
-            numbers = (float(np.median(values[seen, i])), expected, low, high)
-        else:
+        numbers = of_anomaly(anomaly) if anomaly is not None else seen.typical(i)
+        if numbers is None:
             return self._without_values(course, base, mde)
-        effect = effect_of(signal, numbers[0], numbers[1])
-        detect = base.detect
-        state, note = "ok", ""
-        if anomaly is not None:
-            state = "fired"
-        elif sparse and not mde <= detect:
-            state, note = "sparse", "too few requests for the size of its values to mean anything"
-        elif self._worse(signal, effect) >= detect:
-            state = "weak"
-            note = f"{format_effect(effect, absolute)} against production over the whole run; " + (
-                "staging's own difference may explain it: too little to fail on, too much to pass"
-            )
-        elif not mde <= detect * (1 + ROUNDING):
-            state = "weak"
+        effect = effect_of(signal, numbers.observed, numbers.expected)
+        state, note = "fired", ""
+        if anomaly is None:
+            state, note = state_of(signal, effect, mde, bool(seen.sparse[i]))
         return replace(
             base,
             state=state,
-            observed=numbers[0],
-            expected=numbers[1],
-            low=numbers[2],
-            high=numbers[3],
+            observed=numbers.observed,
+            expected=numbers.expected,
+            low=numbers.low,
+            high=numbers.high,
             effect=effect,
             evidence=float(anomalies.peak[row]),
             threshold=course.log_threshold,
             mde=mde,
-            pass_at=self._reference.passing(numbers[0], numbers[1], row, share),
-            windows=int(seen.sum()),
-            extrapolated=2 * sum(bool(b.extrapolated[i]) for b in bands) > len(bands),
+            pass_at=self._reference.passing(numbers.observed, numbers.expected, row, seen.share[i]),
+            windows=int(np.isfinite(seen.values[:, i]).sum()),
+            extrapolated=seen.extrapolated(i),
             detector=anomaly.detector if anomaly is not None else "",
             note=note,
         )
@@ -204,12 +154,6 @@ class Findings:
             return replace(base, state="missing", mde=mde, note=SENT_NOTHING)
         return replace(base, state="weak", mde=mde, note=NOT_JUDGED)
 
-    @staticmethod
-    def _worse(signal: Signal, effect: float) -> float:
-        if math.isnan(effect):
-            return 0.0
-        return {"up": effect, "down": -effect, "both": abs(effect)}[signal.worse]
-
     def _plain(self, row: int, state: str) -> Finding:
         signal = self._table.signals[self._table.signal_index[row]]
         return Finding(
@@ -220,7 +164,7 @@ class Findings:
             unit=signal.unit,
             state=state,
             absolute=bool(signal.tolerate.absolute),
-            detect=_asked_of(signal),
+            detect=asked_of(signal),
             query=self._reference.query(signal.name),
         )
 

@@ -10,7 +10,7 @@ from anomalyd.detectors.base import Context
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.evidence import Scores
-from anomalyd.judgement.findings import effect_of
+from anomalyd.judgement.seen import effect_of
 from anomalyd.model import Anomaly
 from anomalyd.signals.table import SignalTable
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalyd.judgement.findings import coverage_of, effect_of
+from anomalyd.judgement.findings import coverage_of
+from anomalyd.judgement.seen import effect_of
 from anomalyd.judgement.silences import Silence
 from anomalyd.judgement.verdict import _unseen
 from anomalyd.model import Change, Finding, Kind, Labels, Outcome, PromQL, Signal

@@ -1,0 +1,97 @@
+"""The numbers of a finding: what a run showed of a series, and what that makes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from anomalyd.detectors.base import Mask
+from anomalyd.judgement.band import Band
+from anomalyd.model import Anomaly, Floats, Signal
+from anomalyd.units import format_effect
+
+ROUNDING = 1e-9
+
+MOSTLY = 0.5
+"""Of the windows: in more of them is what counts for the whole run."""
+
+TOO_FEW = "too few requests for the size of its values to mean anything"
+MAY_BE_OFFSET = "staging's own difference may explain it: too little to fail on, too much to pass"
+
+
+def effect_of(signal: Signal, observed: float, expected: float) -> float:
+    """Observed against expected on the scale people use: relative, or absolute for ratios."""
+    if signal.tolerate.absolute:
+        return observed - expected
+    return observed / expected - 1 if expected else math.nan
+
+
+def asked_of(signal: Signal) -> float:
+    """The change that a pass must have been able to show, on the same scale."""
+    return signal.detect.absolute or signal.detect.relative
+
+
+class Numbers(NamedTuple):
+    """Of one series, in its signal's unit."""
+
+    observed: float
+    expected: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of n rows in the w judged windows of a run.
+
+    values: float64[w, n], NaN where absent. bands: w, of n rows each. shift: float64[n], what 80%
+    power could show, in units of the reference's scale. share: float64[n], of its effect at which a
+    row that fired would pass, NaN for others. sparse: bool[n], too few requests in most windows.
+    """
+
+    values: Floats
+    bands: Sequence[Band]
+    shift: Floats
+    share: Floats
+    sparse: Mask
+
+    def typical(self, i: int) -> Numbers | None:
+        """Medians over the windows in which the row had a value, None if it had none."""
+        there = np.isfinite(self.values[:, i])
+        if not there.any():
+            return None
+        bands = [band for band, known in zip(self.bands, there, strict=True) if known]
+        return Numbers(
+            float(np.median(self.values[there, i])),
+            float(np.median([band.expected[i] for band in bands])),
+            float(np.median([band.low[i] for band in bands])),
+            float(np.median([band.high[i] for band in bands])),
+        )
+
+    def extrapolated(self, i: int) -> bool:
+        return sum(bool(band.extrapolated[i]) for band in self.bands) > MOSTLY * len(self.bands)
+
+
+def of_anomaly(anomaly: Anomaly) -> Numbers:
+    return Numbers(anomaly.observed, anomaly.expected, anomaly.low, anomaly.high)
+
+
+def state_of(signal: Signal, effect: float, mde: float, sparse: bool) -> tuple[str, str]:
+    """State and note of a series that did not fire."""
+    detect = asked_of(signal)
+    if sparse and not mde <= detect:
+        return "sparse", TOO_FEW
+    if _worse(signal, effect) >= detect:
+        size = format_effect(effect, bool(signal.tolerate.absolute))
+        return "weak", f"{size} against production over the whole run; {MAY_BE_OFFSET}"
+    return "ok" if mde <= detect * (1 + ROUNDING) else "weak", ""
+
+
+def _worse(signal: Signal, effect: float) -> float:
+    if math.isnan(effect):
+        return 0.0
+    return {"up": effect, "down": -effect, "both": abs(effect)}[signal.worse]
