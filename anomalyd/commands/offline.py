@@ -35,14 +35,14 @@ def replay(false_fail: str, as_json: bool, **paths: Any) -> None:
     notation: latency_p95_seconds{service="cart"}.
     """
     from anomalyd.commands import replaying
-    from anomalyd.replay import document
+    from anomalyd.report import replayed
     from anomalyd.units import parse_share
 
     try:
         found = replaying.replay(replaying.Inputs(**paths), parse_share(false_fail))
     except replaying.ERRORS as error:
         shell.fail(error)
-    shell.answer(found, document.render(found), as_json)
+    shell.answer(found, replayed.render(found), as_json)
     raise SystemExit(found["exit_code"])
 
 

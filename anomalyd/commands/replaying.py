@@ -10,12 +10,14 @@ from typing import Any
 
 from anomalyd.baseline import file
 from anomalyd.baseline.profile import Baseline
-from anomalyd.replay import document, judge
+from anomalyd.replay import judge
 from anomalyd.replay.edges import read_edges
 from anomalyd.replay.infer import Columns, Overrides, columns
 from anomalyd.replay.production import fit_production
 from anomalyd.replay.recording import Recording, RecordingError, read_csv
 from anomalyd.replay.windows import WINDOW, width_of
+from anomalyd.report.parts import Document
+from anomalyd.report.replayed import document
 from anomalyd.units import format_duration
 
 ERRORS = (RecordingError, file.BaselineError, ValueError)
@@ -40,7 +42,7 @@ class Inputs:
     signals: Sequence[str] = ()
 
 
-def replay(inputs: Inputs, false_fail: float) -> document.Document:
+def replay(inputs: Inputs, false_fail: float) -> Document:
     """Judge a recorded run. Raises RecordingError, BaselineError."""
     staging = _read_run(inputs.staging)
     accepted = [_read_run(path) for path in inputs.accepted]
@@ -67,7 +69,8 @@ def replay(inputs: Inputs, false_fail: float) -> document.Document:
         raise RecordingError("name production's recording (--production) or a --baseline of it")
     reference = judge.learn(found, baseline, width, accepted, edges)
     judged = judge.judge(reference, staging, edges, false_fail)
-    return document.document(judged)
+    windows = len(judged.course.record.times)
+    return document(judged.verdict, capacity=judged.capacity, windows=windows)
 
 
 def _read_run(path: Path) -> Recording:

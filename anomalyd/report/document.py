@@ -11,30 +11,26 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from anomalyd.model import (
     Anomaly,
-    Coverage,
     Finding,
     Incident,
-    Integrity,
     Labels,
-    Phase,
     Run,
     Suspect,
     Verdict,
 )
+from anomalyd.report import parts
+from anomalyd.report.parts import number, rounded, text, texts
 from anomalyd.units import rfc3339
 
 SCHEMA = "anomalyd.report/1"
 
-Document = dict[str, Any]
+Document = parts.Document
 
 STATES = ("fired", "missing", "weak", "unmatched", "silenced", "ok")
 """Of a finding, in the order of reading."""
-
-_SIGNIFICANT = 6
 
 
 class ReportError(Exception):
@@ -85,20 +81,20 @@ def document(
             "outcome": verdict.outcome.value,
             "exit_code": verdict.exit_code,
             "shadow": verdict.shadow,
-            "reference": _text(verdict.reference),
-            "budget": _number(verdict.budget),
-            "reasons": _texts(verdict.reasons),
+            "reference": text(verdict.reference),
+            "budget": number(verdict.budget),
+            "reasons": texts(verdict.reasons),
         },
-        "coverage": _coverage(verdict.coverage),
+        "coverage": parts.coverage(verdict.coverage),
         "incidents": [_incident(incident) for incident in verdict.incidents],
         "findings": [
             _finding(finding, longer.get(finding.series, math.nan))
             for finding in sorted(verdict.findings, key=_order)
         ],
-        "integrity": [_integrity(fault) for fault in verdict.integrity],
-        "phases": [_phase(phase) for phase in verdict.phases],
+        "integrity": [parts.integrity(fault, _instant) for fault in verdict.integrity],
+        "phases": [parts.phase(phase, _instant) for phase in verdict.phases],
         "series": [_series(trace) for trace in traces],
-        "edges": {_text(caller): _texts(edges[caller]) for caller in sorted(edges)},
+        "edges": {text(caller): texts(edges[caller]) for caller in sorted(edges)},
     }
 
 
@@ -134,39 +130,26 @@ def _order(finding: Finding) -> tuple[int, float, str]:
 def _run(run: Run) -> Document:
     ended = run.stopped_at if run.stopped_at is not None else run.finished_at
     return {
-        "id": _text(run.id),
-        "name": _text(run.name),
+        "id": text(run.id),
+        "name": text(run.name),
         "state": run.state.value,
-        "origin": _text(run.origin),
-        "selector": _text(run.selector),
+        "origin": text(run.origin),
+        "selector": text(run.selector),
         "labels": _labels(run.labels),
         "started_at": _instant(run.started_at),
         "active_at": _instant(run.active_at),
         "stopped_at": _instant(run.stopped_at),
         "finished_at": _instant(run.finished_at),
-        "duration_seconds": None if ended is None else _number(ended - run.started_at),
-        "notes": _texts(run.notes),
-    }
-
-
-def _coverage(coverage: Coverage) -> Document:
-    return {
-        "production_series": coverage.production_series,
-        "matched": coverage.matched,
-        "judged": coverage.judged,
-        "powered": coverage.powered,
-        "ratio": _number(coverage.ratio),
-        "missing": _texts(coverage.missing),
-        "unmatched": _texts(coverage.unmatched),
-        "silenced": _texts(coverage.silenced),
+        "duration_seconds": None if ended is None else number(ended - run.started_at),
+        "notes": texts(run.notes),
     }
 
 
 def _incident(incident: Incident) -> Document:
     return {
-        "id": _text(incident.id),
-        "severity": _text(incident.severity),
-        "summary": _text(incident.summary),
+        "id": text(incident.id),
+        "severity": text(incident.severity),
+        "summary": text(incident.summary),
         "started_at": _instant(incident.started_at),
         "ended_at": _instant(incident.ended_at),
         "suspects": [_suspect(suspect) for suspect in incident.suspects],
@@ -176,28 +159,28 @@ def _incident(incident: Incident) -> Document:
 
 def _suspect(suspect: Suspect) -> Document:
     return {
-        "service": _text(suspect.service),
-        "score": _number(suspect.score),
-        "reason": _text(suspect.reason),
+        "service": text(suspect.service),
+        "score": number(suspect.score),
+        "reason": text(suspect.reason),
     }
 
 
 def _judged(judged: Anomaly | Finding) -> Document:
     """What an anomaly and a finding have in common."""
     return {
-        "series": _text(judged.series),
-        "signal": _text(judged.signal),
+        "series": text(judged.series),
+        "signal": text(judged.signal),
         "labels": _labels(judged.labels),
-        "service": _text(judged.service),
+        "service": text(judged.service),
         "kind": judged.kind.value,
-        "unit": _text(judged.unit),
-        "detector": _text(judged.detector),
-        "observed": _number(judged.observed),
-        "expected": _number(judged.expected),
-        "low": _number(judged.low),
-        "high": _number(judged.high),
-        "effect": _number(judged.effect),
-        "evidence": _number(judged.evidence),
+        "unit": text(judged.unit),
+        "detector": text(judged.detector),
+        "observed": number(judged.observed),
+        "expected": number(judged.expected),
+        "low": number(judged.low),
+        "high": number(judged.high),
+        "effect": number(judged.effect),
+        "evidence": number(judged.evidence),
         "extrapolated": judged.extrapolated,
     }
 
@@ -212,48 +195,29 @@ def _anomaly(anomaly: Anomaly) -> Document:
 
 def _finding(finding: Finding, times_longer: float) -> Document:
     return _judged(finding) | {
-        "state": _text(finding.state),
+        "state": text(finding.state),
         "absolute": finding.absolute,
-        "threshold": _number(finding.threshold),
-        "mde": _number(finding.mde),
-        "detect": _number(finding.detect),
-        "pass_at": _number(finding.pass_at),
-        "times_longer": _number(times_longer),
+        "threshold": number(finding.threshold),
+        "mde": number(finding.mde),
+        "detect": number(finding.detect),
+        "pass_at": number(finding.pass_at),
+        "times_longer": number(times_longer),
         "windows": int(finding.windows),
-        "query": _text(finding.query),
-        "note": _text(finding.note),
-    }
-
-
-def _integrity(fault: Integrity) -> Document:
-    return {
-        "kind": _text(fault.kind),
-        "where": _text(fault.where),
-        "start": _instant(fault.start),
-        "end": _instant(fault.end),
-        "detail": _text(fault.detail),
-        "breaks_run": fault.breaks_run,
-    }
-
-
-def _phase(phase: Phase) -> Document:
-    return {
-        "kind": _text(phase.kind),
-        "start": _instant(phase.start),
-        "end": _instant(phase.end),
+        "query": text(finding.query),
+        "note": text(finding.note),
     }
 
 
 def _series(trace: SeriesPlot) -> Document:
     return {
-        "series": _text(trace.series),
-        "unit": _text(trace.unit),
-        "kind": _text(trace.kind),
+        "series": text(trace.series),
+        "unit": text(trace.unit),
+        "kind": text(trace.kind),
         "times": [round(float(time), 3) for time in trace.times],
-        "observed": _numbers(trace.observed),
-        "expected": _numbers(trace.expected),
-        "low": _numbers(trace.low),
-        "high": _numbers(trace.high),
+        "observed": [rounded(value) for value in trace.observed],
+        "expected": [rounded(value) for value in trace.expected],
+        "low": [rounded(value) for value in trace.low],
+        "high": [rounded(value) for value in trace.high],
     }
 
 
@@ -263,23 +227,5 @@ def _instant(time: float | None) -> Document | None:
     return {"rfc3339": rfc3339(time), "unix": float(time)}
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _numbers(values: Sequence[float]) -> list[float | None]:
-    rounded = (float(f"{float(value):.{_SIGNIFICANT}g}") for value in values)
-    return [_number(value) for value in rounded]
-
-
 def _labels(labels: Labels) -> dict[str, str]:
-    return {_text(name): _text(value) for name, value in labels}
-
-
-def _texts(texts: Sequence[str]) -> list[str]:
-    return [_text(text) for text in texts]
-
-
-def _text(text: str) -> str:
-    """Lone surrogates have no place in UTF-8, which every report is written in."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return {text(name): text(value) for name, value in labels}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-from anomalyd.model import Finding, Incident, Integrity, Phase, Verdict
-from anomalyd.replay.judge import Judged
-
-Document = dict[str, Any]
+from anomalyd.model import Finding, Incident, Verdict
+from anomalyd.report import parts
+from anomalyd.report.parts import Document, rounded
 
 
-def document(judged: Judged) -> Document:
-    """Plain values: times in the recording's unix seconds, NaN as None."""
-    verdict = judged.verdict
+def document(verdict: Verdict, *, capacity: float, windows: int) -> Document:
+    """Plain values: times in the recording's unix seconds, NaN as None.
+
+    capacity: staging's per unit of production's. windows: that the run had.
+    """
     return {
         "verdict": verdict.outcome.value,
         "exit_code": verdict.exit_code,
@@ -22,11 +20,11 @@ def document(judged: Judged) -> Document:
         "reasons": list(verdict.reasons),
         "incidents": [_incident(incident) for incident in verdict.incidents],
         "findings": [_finding(finding) for finding in verdict.findings],
-        "coverage": _coverage(verdict),
-        "integrity": [_integrity(fault) for fault in verdict.integrity],
-        "phases": [_phase(phase) for phase in verdict.phases],
-        "capacity": _number(judged.capacity),
-        "windows": len(judged.course.record.times),
+        "coverage": parts.coverage(verdict.coverage),
+        "integrity": [parts.integrity(fault, float) for fault in verdict.integrity],
+        "phases": [parts.phase(phase, float) for phase in verdict.phases],
+        "capacity": rounded(capacity),
+        "windows": windows,
     }
 
 
@@ -39,7 +37,7 @@ def _incident(incident: Incident) -> Document:
         "severity": incident.severity,
         "series": [anomaly.series for anomaly in incident.anomalies],
         "suspects": [
-            {"service": one.service, "score": _number(one.score), "reason": one.reason}
+            {"service": one.service, "score": rounded(one.score), "reason": one.reason}
             for one in incident.suspects
         ],
         "summary": incident.summary,
@@ -53,53 +51,21 @@ def _finding(finding: Finding) -> Document:
         "kind": finding.kind.value,
         "unit": finding.unit,
         "state": finding.state,
-        "observed": _number(finding.observed),
-        "expected": _number(finding.expected),
-        "low": _number(finding.low),
-        "high": _number(finding.high),
-        "effect": _number(finding.effect),
-        "evidence": _number(finding.evidence),
-        "threshold": _number(finding.threshold),
-        "mde": _number(finding.mde),
-        "detect": _number(finding.detect),
-        "pass_at": _number(finding.pass_at),
+        "observed": rounded(finding.observed),
+        "expected": rounded(finding.expected),
+        "low": rounded(finding.low),
+        "high": rounded(finding.high),
+        "effect": rounded(finding.effect),
+        "evidence": rounded(finding.evidence),
+        "threshold": rounded(finding.threshold),
+        "mde": rounded(finding.mde),
+        "detect": rounded(finding.detect),
+        "pass_at": rounded(finding.pass_at),
         "windows": finding.windows,
         "extrapolated": finding.extrapolated,
         "detector": finding.detector,
         "note": finding.note,
     }
-
-
-def _coverage(verdict: Verdict) -> Document:
-    coverage = verdict.coverage
-    return {
-        "production_series": coverage.production_series,
-        "matched": coverage.matched,
-        "judged": coverage.judged,
-        "powered": coverage.powered,
-        "ratio": _number(coverage.ratio),
-        "missing": list(coverage.missing),
-        "unmatched": list(coverage.unmatched),
-    }
-
-
-def _integrity(fault: Integrity) -> Document:
-    return {
-        "kind": fault.kind,
-        "where": fault.where,
-        "start": fault.start,
-        "end": fault.end,
-        "detail": fault.detail,
-        "breaks_run": fault.breaks_run,
-    }
-
-
-def _phase(phase: Phase) -> Document:
-    return {"kind": phase.kind, "start": phase.start, "end": phase.end}
-
-
-def _number(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def render(found: Document) -> str:

@@ -1,0 +1,61 @@
+"""The parts that the document of a judged run has in common with that of a replayed one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anomalyd.model import Coverage, Integrity, Phase
+
+Document = dict[str, Any]
+
+Instant = Callable[[float], object]
+"""How a time, in unix seconds, is written."""
+
+
+def coverage(found: Coverage) -> Document:
+    return {
+        "production_series": found.production_series,
+        "matched": found.matched,
+        "judged": found.judged,
+        "powered": found.powered,
+        "ratio": number(found.ratio),
+        "missing": texts(found.missing),
+        "unmatched": texts(found.unmatched),
+        "silenced": texts(found.silenced),
+    }
+
+
+def integrity(fault: Integrity, instant: Instant) -> Document:
+    return {
+        "kind": text(fault.kind),
+        "where": text(fault.where),
+        "start": instant(fault.start),
+        "end": instant(fault.end),
+        "detail": text(fault.detail),
+        "breaks_run": fault.breaks_run,
+    }
+
+
+def phase(one: Phase, instant: Instant) -> Document:
+    return {"kind": text(one.kind), "start": instant(one.start), "end": instant(one.end)}
+
+
+def number(value: float) -> float | None:
+    """None where it is not finite: JSON has no word for it."""
+    return float(value) if math.isfinite(value) else None
+
+
+def rounded(value: float, significant: int = 6) -> float | None:
+    """To so many significant digits."""
+    return number(float(f"{float(value):.{significant}g}"))
+
+
+def text(written: str) -> str:
+    """Lone surrogates have no place in UTF-8, which every report is written in."""
+    return written.encode("utf-8", "replace").decode("utf-8")
+
+
+def texts(written: Sequence[str]) -> list[str]:
+    return [text(one) for one in written]
