@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from anomalyd.replay.capacity import SETTLED, SETTLED_SECONDS, capacity_ratio
 from anomalyd.replay.infer import Columns, key_of
 from anomalyd.replay.recording import Recording
 from anomalyd.replay.smear import averaged_over
-from anomalyd.replay.windows import Windows, gather
+from anomalyd.replay.windows import Windows, batches, gather
 from anomalyd.signals.table import SignalTable
 
 WARMUP = 60.0
@@ -57,6 +57,15 @@ class Judged:
     capacity: float
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A pipeline that waits for the first window of `run`; capacity as in `Judged`."""
+
+    pipeline: Pipeline
+    run: Run
+    capacity: float
+
+
 def learn(
     columns: Columns, baseline: Baseline, width: float, runs: Sequence[Recording], edges: Edges
 ) -> Reference:
@@ -66,13 +75,13 @@ def learn(
         return Reference(columns, baseline, width, None, None, None)
     windows = [gather(run, columns, width) for run in runs]
     capacity = capacity_ratio(Lookup(baseline), columns, windows)
-    smear = _smear(runs, columns, width)
+    smear = smear_of(runs, columns, width)
     before = Reference(columns, baseline, width, capacity, None, smear)
     records = []
     for one in windows:
-        pipeline = _pipeline(before, edges, 0.01, capacity, smear)
-        records.append(_play(pipeline, before, one, WARMUP).record)
-    learned = accepted.learn(pipeline.reference, records, width)
+        started = start(before, one, smear, edges)
+        records.append(_play(started, batches(one, columns)).record)
+    learned = accepted.learn(started.pipeline.reference, records, width)
     return Reference(columns, baseline, width, capacity, learned, smear)
 
 
@@ -81,24 +90,36 @@ def judge(
 ) -> Judged:
     """The verdict on a recorded run, causal: what fired, fired by what came before."""
     windows = gather(recording, reference.columns, reference.width)
+    smear = reference.smear or smear_of([recording], reference.columns, reference.width)
+    started = start(reference, windows, smear, edges, false_fail)
+    _play(started, batches(windows, reference.columns))
+    return finish(started, float(windows.ends[-1]))
+
+
+def start(
+    reference: Reference, windows: Windows, smear: int, edges: Edges, false_fail: float = 0.01
+) -> Started:
+    """The pipeline that judges these windows, before the first of them. smear: over how many
+    windows the values of one moment are spread."""
     warmup, capacity = WARMUP, reference.capacity
     if capacity is None:
         warmup, early = _until_settled(windows)
         capacity = capacity_ratio(Lookup(reference.baseline), reference.columns, [early])
-    smear = reference.smear or _smear([recording], reference.columns, reference.width)
     pipeline = _pipeline(reference, edges, false_fail, capacity, smear)
-    course = _play(pipeline, reference, windows, warmup)
-    end = float(windows.ends[-1])
-    run = course.run
-    finished = Run(
-        run.id, run.name, RunState.FINISHED, run.started_at, "replay",
-        active_at=run.active_at, stopped_at=end, finished_at=end,
-    )  # fmt: skip
-    verdict, _ = pipeline.finish_run(finished, end)
-    return Judged(finished, verdict, course, capacity)
+    begun = float(windows.ends[0]) - windows.width
+    run = Run("replay", "replay", RunState.ACTIVE, begun, "replay", active_at=begun + warmup)
+    pipeline.start_run(run)
+    return Started(pipeline, run, capacity)
 
 
-def _smear(runs: Sequence[Recording], columns: Columns, width: float) -> int:
+def finish(started: Started, end: float) -> Judged:
+    """The verdict on a run whose windows were processed, over at `end` (unix seconds)."""
+    run = replace(started.run, state=RunState.FINISHED, stopped_at=end, finished_at=end)
+    verdict, _ = started.pipeline.finish_run(run, end)
+    return Judged(run, verdict, started.pipeline.courses[run.id], started.capacity)
+
+
+def smear_of(runs: Sequence[Recording], columns: Columns, width: float) -> int:
     """Over how many windows the values of one moment are spread."""
     kinds = {signal.name: signal.kind for signal in columns.signals}
     noisy = {one.key for one in columns.series if kinds[one.signal] in MOVED_BY_CHANCE}
@@ -153,21 +174,7 @@ def _is_rate(signal: Signal) -> bool:
     return isinstance(signal.definition, Rate)
 
 
-def _play(pipeline: Pipeline, reference: Reference, windows: Windows, warmup: float) -> Course:
-    start = float(windows.ends[0]) - windows.width
-    run = Run("replay", "replay", RunState.ACTIVE, start, "replay", active_at=start + warmup)
-    pipeline.start_run(run)
-    answered = frozenset(signal.name for signal in reference.columns.signals)
-    slots = np.round((windows.ends - windows.ends[0]) / windows.width).astype(np.intp)
-    nothing = np.zeros(0)
-    for slot in range(int(slots[-1]) + 1):
-        end = float(windows.ends[0] + slot * windows.width)
-        at = np.flatnonzero(slots == slot)
-        if not at.size:
-            pipeline.process(Batch(end, nothing.astype(np.intp), nothing, nothing, answered))
-            continue
-        values = np.append(windows.load[at[0]], windows.values[at[0]])
-        counts = np.append(np.nan, windows.counts[at[0]])
-        rows = np.flatnonzero(np.isfinite(values))
-        pipeline.process(Batch(end, rows, values[rows], counts[rows], answered))
-    return pipeline.courses[run.id]
+def _play(started: Started, of_run: Sequence[Batch]) -> Course:
+    for batch in of_run:
+        started.pipeline.process(batch)
+    return started.pipeline.courses[started.run.id]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalyd.baseline.curves import row_medians
-from anomalyd.model import Floats, Kind, Rows
+from anomalyd.model import Batch, Floats, Kind, Rows
 from anomalyd.replay.infer import Columns, parse_header
 from anomalyd.replay.recording import Recording, RecordingError
 
@@ -77,6 +77,25 @@ def gather(
         np.where(np.array(ratios, dtype=bool), means, medians),
         rates * (width if counted is None else counted),
     )
+
+
+def batches(windows: Windows, columns: Columns) -> list[Batch]:
+    """One per window, in order, those of gaps without rows: row 0 is the load, then
+    `columns.series`."""
+    answered = frozenset(signal.name for signal in columns.signals)
+    slots = np.round((windows.ends - windows.ends[0]) / windows.width).astype(np.intp)
+    nothing = np.zeros(0)
+    found = [
+        Batch(float(windows.ends[0] + slot * windows.width), np.zeros(0, dtype=np.intp), nothing,
+              nothing, answered)
+        for slot in range(int(slots[-1]) + 1)
+    ]  # fmt: skip
+    for at, slot in enumerate(slots):
+        values = np.append(windows.load[at], windows.values[at])
+        counts = np.append(np.nan, windows.counts[at])
+        rows = np.flatnonzero(np.isfinite(values))
+        found[slot] = Batch(found[slot].time, rows, values[rows], counts[rows], answered)
+    return found
 
 
 def _places(recording: Recording) -> dict[str, int]:
