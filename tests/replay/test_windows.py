@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anomalyd.model import Kind
 from anomalyd.replay.infer import columns
 from anomalyd.replay.recording import Recording, RecordingError
-from anomalyd.replay.windows import WINDOW, gather, width_of
+from anomalyd.replay.windows import WINDOW, batches, gather, width_of
 
 HEADERS = (
     "load",
@@ -132,3 +132,16 @@ def test_a_load_that_stands_still_is_not_known(loads, expected):
     values[:, 0] = loads
     found = gather(Recording(np.arange(5) * WINDOW, HEADERS, values), COLUMNS, WINDOW)
     np.testing.assert_array_equal(found.load, expected)
+
+
+def test_a_gap_is_batches_without_rows_and_every_other_window_has_what_was_seen() -> None:
+    values = np.arange(20.0).reshape(4, 5)
+    values[1, 2] = np.nan
+    times = WINDOW * np.array([1.0, 2.0, 5.0, 6.0])
+    windows = gather(Recording(times, HEADERS, values), COLUMNS, WINDOW)
+    found = batches(windows, COLUMNS)
+    assert [one.time for one in found] == [WINDOW * k for k in range(1, 7)]
+    assert [len(one.rows) for one in found] == [5, 4, 0, 0, 5, 5]
+    assert found[1].rows.tolist() == [0, 1, 3, 4]
+    assert found[4].values.tolist() == values[2].tolist()
+    assert {one.answered for one in found} == {frozenset(s.name for s in COLUMNS.signals)}
