@@ -57,6 +57,8 @@ class DaemonControl:
     def add_note(self, run_id: str, text: str) -> Run:
         self._stored(run_id)
         self._store.add_note(run_id, text, self._clock())
+        if self._store.outcome(run_id) is not None:
+            self._reporter.put_again(run_id)
         return self._stored(run_id)
 
     def runs(self, limit: int) -> Sequence[Run]:

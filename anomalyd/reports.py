@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anomalyd import reporting
 from anomalyd.config import Config
-from anomalyd.report.document import Document
+from anomalyd.report.document import Document, ReportError, read
 from anomalyd.report.process import render
 from anomalyd.running import Finished
 from anomalyd.runs.store import Store
@@ -21,7 +21,7 @@ MISSED_SECONDS = 86400.0
 
 
 class Reporter:
-    """`put` what ended; `run`, as a task, writes. written: called after each, with its files."""
+    """`put` what ended; `run`, as a task, writes. written: called with each run's first files."""
 
     def __init__(
         self,
@@ -31,16 +31,21 @@ class Reporter:
         written: Callable[[Finished, list[Path]], None],
     ) -> None:
         self._store, self._config, self._clock, self._written = store, config, clock, written
-        self._queue: asyncio.Queue[Finished] = asyncio.Queue()
-        self._pending: set[str] = set()
+        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._waiting: dict[str, Finished | None] = {}
+        self._writing: str | None = None
 
     def put(self, ended: Finished) -> None:
-        self._pending.add(ended.run.id)
-        self._queue.put_nowait(ended)
+        self._enqueue(ended.run.id, ended)
+
+    def put_again(self, run_id: str) -> None:
+        """Queue a run that ended before, for what was noted since. Those that wait are written with
+        all notes that there are by then."""
+        self._enqueue(run_id, None)
 
     def pending(self, run_id: str) -> bool:
         """Whether the run's reports are still to be written."""
-        return run_id in self._pending
+        return run_id in self._waiting or run_id == self._writing
 
     def put_missed(self) -> None:
         """Queue what a daemon that was killed did not get to; without plots, its record is gone."""
@@ -57,29 +62,46 @@ class Reporter:
 
     async def run(self) -> None:
         while True:
-            ended = await self._queue.get()
+            run_id = await self._queue.get()
+            ended, self._writing = self._waiting.pop(run_id), run_id
             try:
-                await self._write(ended)
+                await (self._write_again(run_id) if ended is None else self._write(ended))
             finally:
-                self._pending.discard(ended.run.id)
+                self._writing = None
                 self._queue.task_done()
 
     async def join(self) -> None:
         """Returns once everything that was put is written."""
         await self._queue.join()
 
+    def _enqueue(self, run_id: str, ended: Finished | None) -> None:
+        if run_id not in self._waiting:
+            self._queue.put_nowait(run_id)
+        self._waiting[run_id] = ended or self._waiting.get(run_id)
+
     async def _write(self, ended: Finished) -> None:
         config = self._config()
         directory = reporting.directory(config.state_dir, ended.run.id)
-        cache = config.state_dir / "cache"
-        formats = config.reports.formats
-        document = self._with_notes(ended)
-        paths = await render(document, directory, formats, cache_dir=cache)
+        stored = self._store.run(ended.run.id)
+        notes = stored.notes if stored is not None else ended.run.notes
+        paths = await self._render(reporting.noted(ended.document, notes), directory)
         self._store.prune(self._clock(), config.retention.runs)
         self._written(ended, paths)
 
-    def _with_notes(self, ended: Finished) -> Document:
-        """The document with the notes made until now: while it was judged, while others waited."""
-        stored = self._store.run(ended.run.id)
-        notes = stored.notes if stored is not None else ended.run.notes
-        return reporting.noted(ended.document, notes)
+    async def _write_again(self, run_id: str) -> None:
+        """From the report that is there, with its plots; without them where it is gone."""
+        run, verdict = self._store.run(run_id), self._store.verdict(run_id)
+        directory = self._store.report_dir(run_id)
+        if run is None or verdict is None or directory is None:
+            return
+        try:
+            document = await asyncio.to_thread(read, directory / "report.json")
+        except ReportError as error:
+            log.info("run %s is reported without plots: %s", run_id, error)
+            document = reporting.rebuild(run, verdict, self._config())
+        await self._render(reporting.noted(document, run.notes), directory)
+
+    async def _render(self, document: Document, directory: Path) -> list[Path]:
+        config = self._config()
+        cache = config.state_dir / "cache"
+        return await render(document, directory, config.reports.formats, cache_dir=cache)

@@ -58,7 +58,9 @@ async def _answer(
         lines = [_line({**plain["run"], "outcome": plain["likely"]})]
         lines.append(f"elapsed {format_duration(status.elapsed)}  {status.phase}")
         lines += [f"incident open: {incident.summary}" for incident in status.incidents]
-        return plain, "\n".join(lines + list(status.reasons))
+        lines += status.reasons
+        lines += [f"note: {note}" for note in status.run.notes]
+        return plain, "\n".join(lines)
     if what == "start":
         run = await client.start_run(options["name"], options["selector"])
     elif what == "stop":

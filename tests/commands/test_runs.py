@@ -34,6 +34,7 @@ async def test_a_run_from_start_to_report(daemon):
     run = (await answer(daemon, "start", "nightly"))["id"]
     assert (await runs(daemon, "show", run)).out[0].startswith(run)
     assert (await answer(daemon, "note", run, "cold cache"))["notes"] == ["cold cache"]
+    assert "note: cold cache" in (await runs(daemon, "show", run)).out
     assert (await answer(daemon, "stop", run))["state"] == "settling"
     await daemon.answers(f"/api/v1/runs/{run}/report.json", lambda status, _: status == 200)
     report = await runs(daemon, "report", run, "--format", "json")

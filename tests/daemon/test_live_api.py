@@ -58,6 +58,9 @@ async def test_a_note_is_in_the_run_and_in_its_report(daemon):
     path = f"/api/v1/runs/{run}/report.json"
     report = await daemon.answers(path, lambda status, _: status == 200)
     assert report["run"]["notes"] == ["cold cache"]
+    await daemon.ask(f"/api/v1/runs/{run}/notes", "POST", {"text": "and on Monday"})
+    report = await daemon.answers(path, lambda status, _: status == 200)
+    assert report["run"]["notes"] == ["cold cache", "and on Monday"]
 
 
 async def test_a_report_that_is_being_written_is_told_apart_from_none(daemon):
