@@ -114,10 +114,17 @@ def source(config: Config, plan: Plan, side: Side) -> tuple[Source, SignalTable]
 
 def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:
     """The pipeline over staging's table; a capacity that is an expression its source applies."""
+    settings = pipeline_settings(config, plan.window)
+    built = Pipeline(table, settings, Graph(config.graph))
+    built.silences = silences(config)
+    return built
+
+
+def pipeline_settings(config: Config, window: float) -> Settings:
     capacity = config.environments.staging.capacity
     judgement = config.judgement
-    settings = Settings(
-        window=plan.window,
+    return Settings(
+        window=window,
         false_fail=judgement.false_fail,
         coverage=judgement.coverage,
         keep_firing_for=judgement.keep_firing_for,
@@ -128,9 +135,6 @@ def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:
         shadow=judgement.shadow,
         blip=judgement.ignore_shorter,
     )
-    built = Pipeline(table, settings, Graph(config.graph))
-    built.silences = silences(config)
-    return built
 
 
 def _same_capacity(config: Config) -> bool:

@@ -198,6 +198,7 @@ def watch(path: Path, overrides: tuple[str, ...], **options: Any) -> None:
     raise SystemExit(shell.run(watching.run(config, path, overrides, options, os.environ)))
 
 
+main.add_command(offline.record)
 main.add_command(offline.replay)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +13,18 @@ from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.judgement.phases import phases
 from anomalyd.model import Incident, Labels, Outcome, Run, RunState, State, Verdict
+from anomalyd.replay import bundle, tape
+from anomalyd.replay.recording import RecordingError
 from anomalyd.report import FORMATS
 from anomalyd.reports import Reporter
 from anomalyd.runs.life import UnknownRun
+from anomalyd.runs.retention import RECORDINGS
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store
 from anomalyd.session import Session
 from anomalyd.telemetry import Band
+
+log = logging.getLogger(__name__)
 
 NAMES = {state: state.name.lower() for state in State}
 
@@ -108,6 +115,11 @@ class DaemonControl:
         path = directory / name if directory else None
         return path if path is not None and path.exists() else None
 
+    async def recording(self, run_id: str) -> bytes | None:
+        if self._stored(run_id).state is not RunState.FINISHED:
+            return None
+        return await asyncio.to_thread(_packed, self._store.directory / RECORDINGS / run_id)
+
     def incidents(self, run_id: str | None) -> Sequence[Incident]:
         if run_id is not None:
             self._stored(run_id)
@@ -173,6 +185,18 @@ class DaemonControl:
         session = self._session()
         if session is not None:
             session.read_silences()
+
+
+def _packed(folder: Path) -> bytes | None:
+    """None where nothing, or nothing whole, is kept in `folder`."""
+    if not (folder / tape.FRAMES).exists():
+        return None
+    try:
+        recorded = tape.read(folder)
+    except RecordingError as error:
+        log.warning("%s", error)
+        return None
+    return bundle.pack(recorded) if recorded.verdict is not None else None
 
 
 def series_row(session: Session, row: int) -> SeriesRow:

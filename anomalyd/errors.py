@@ -11,6 +11,7 @@ from anomalyd.config import ConfigError
 from anomalyd.demo.process import DemoError
 from anomalyd.query import QueryError
 from anomalyd.refresh import FitError
+from anomalyd.replay.recording import RecordingError
 from anomalyd.report.document import ReportError
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
@@ -29,6 +30,7 @@ USER_ERRORS = (
     DemoError,
     FitError,
     QueryError,
+    RecordingError,
     ReportError,
     RunConflict,
     SelectorRefused,

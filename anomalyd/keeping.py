@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import time as clock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from anomalyd import __version__, snapshots, telemetry
-from anomalyd.baseline.file import BaselineError, check_fits, load
+from anomalyd.baseline.file import BaselineError, check_fits, load, save
+from anomalyd.baseline.profile import Baseline
 from anomalyd.model import Incident, Run
 from anomalyd.pipeline import Pipeline
 from anomalyd.runs.store import Store
@@ -71,10 +73,9 @@ class BaselineFile:
         if pipeline.reference.known and under_way:
             return
         try:
-            status = self.path.stat()
+            stamp = _stamp(self.path)
         except OSError:
             return
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -90,6 +91,27 @@ class BaselineFile:
         count = len(baseline.profiles.keys)
         telemetry.signal_series.set(count, {"environment": "production"})
         log.info("baseline of %d signal series from %s", count, self.path)
+
+    def hold(self, baseline: Baseline, place: Path) -> None:
+        """Keep what was taken up at `place` too, as a second name of the same file where that can
+        be. Raises OSError."""
+        try:
+            place.unlink(missing_ok=True)
+            os.link(self.path, place)
+            if _stamp(place) == self._stamp:
+                return
+        except OSError as error:
+            log.debug("%s is copied: %s", self.path, error)
+        try:
+            save(baseline, place)
+        except BaselineError as error:
+            raise OSError(None, str(error)) from error
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Tells one file from another that took its place. Raises OSError."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 class Memory:

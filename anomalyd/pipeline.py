@@ -56,6 +56,16 @@ class Settings:
     blip: float = 40.0
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """A baseline, what accepted runs taught, and over how many windows the values of one moment are
+    spread."""
+
+    baseline: Baseline | None = None
+    transfer: Transfer | None = None
+    smear: int = 1
+
+
 class Pipeline:
     """State over the rows of one signal table, and the runs under way (`courses`, by run id)."""
 
@@ -66,7 +76,8 @@ class Pipeline:
         self.reference = Reference(table, None, settings.run_label, settings.totals)
         self.bank = Bank()
         self.anomalies = Anomalies(settings.keep_firing_for)
-        self._graph, self._baseline = graph, ""
+        self.graph, self._baseline = graph, ""
+        self.judged_by = JudgedBy()
         self.incidents = Incidents(graph, settings.close_incident_after)
         self.courses: dict[str, Course] = {}
         self.band = Band.unknown(0)
@@ -133,6 +144,7 @@ class Pipeline:
             settings.capacity,
             settings.ratio,
         )
+        self.judged_by = JudgedBy(baseline, transfer, smear)
         self._baseline = digest(baseline) if baseline is not None else ""
         self._share_out()
         for course in self._under_way():
@@ -147,6 +159,7 @@ class Pipeline:
         self.grow()
         course = Course(run, IntegrityLog(self.settings.window))
         self.courses[run.id] = course
+        self.board.begin(run.selector)
         self._join(course)
         self.judge_anew(course)
         self.bank.reset(course.rows)
@@ -189,7 +202,7 @@ class Pipeline:
         course = self.courses[run.id]
         course.close(run, self.settings.window)
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
-        judge = Judge(self.table, self.reference, self.settings, self.silences, self._graph)
+        judge = Judge(self.table, self.reference, self.settings, self.silences, self.graph)
         return judge.verdict(course, self.anomalies, self.incidents.of_run(run.id)), closed
 
     def forget_run(self, run_id: str) -> None:

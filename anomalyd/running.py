@@ -13,6 +13,7 @@ from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.config import Config
 from anomalyd.model import Batch, Incident, Labels, Run, RunState, Verdict
 from anomalyd.pipeline import Pipeline
+from anomalyd.recorder import Recorder
 from anomalyd.report import Document
 from anomalyd.runs.detect import Detection
 from anomalyd.runs.life import Change, Lifecycle, Rules, UnknownRun
@@ -47,8 +48,10 @@ class Running:
         delivery: Delivery,
         finished: Callable[[Finished], None],
         clock: Callable[[], float],
+        recorder: Recorder,
     ) -> None:
         self._config, self._pipeline, self._store = config, pipeline, store
+        self._recorder = recorder
         self._hub, self._delivery, self._finished, self._clock = hub, delivery, finished, clock
         judgement, runs = config.judgement, config.runs
         rules = Rules(judgement.warmup, judgement.settle, runs.max_duration, runs.label)
@@ -106,7 +109,11 @@ class Running:
     def judge(self, batch: Batch) -> None:
         """One tick's values through the pipeline; what becomes of incidents is told."""
         before = {incident.id for incident in self.open_incidents()}
-        for incident in self._pipeline.process(batch):
+        judged_until = self._pipeline.window_end
+        changed = self._pipeline.process(batch)
+        if self._pipeline.window_end > judged_until:
+            self._recorder.window(batch)
+        for incident in changed:
             self._tell(incident)
             if incident.id not in before:
                 telemetry.incidents_opened.add(1, {"severity": incident.severity})
@@ -124,6 +131,7 @@ class Running:
     def _announce(self, run: Run) -> None:
         self._store.save_run(run)
         self._pipeline.start_run(run)
+        self._recorder.begin(run)
         self._delivery.put(RunStarted(run))
         self._hub.publish(run_event(run, "started"))
         log.info("run %s (%s) started", run.id, run.name)
@@ -148,6 +156,7 @@ class Running:
             self._tell(incident)
         directory = reporting.directory(self._config.state_dir, run.id)
         self._store.save_verdict(run, verdict, self._clock(), directory)
+        self._recorder.finish(run, verdict)
         telemetry.verdicts.add(1, {"outcome": verdict.outcome.value})
         self._pipeline.forget_run(run.id)
         self._delivery.put(RunFinished(run, verdict))

@@ -24,6 +24,7 @@ from anomalyd.keeping import BaselineFile, Disk, Memory
 from anomalyd.metering import measure
 from anomalyd.model import Batch
 from anomalyd.query import QueryError, parse_labels
+from anomalyd.recorder import Recorder
 from anomalyd.refresh import baseline_path, requests, store_path
 from anomalyd.running import Finished, Running
 from anomalyd.runs.store import Store
@@ -93,6 +94,7 @@ class Session:
         self.staging, table = assembly.source(self.config, self.plan, self.plan.staging)
         self.pipeline = assembly.pipeline(self.config, self.plan, table)
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
+        recorder = Recorder(self.pipeline, self.config, self.baseline, self._disk)
         self.runs = Running(
             self.config,
             self.pipeline,
@@ -101,11 +103,14 @@ class Session:
             self.delivery,
             self._finished,
             self._clock,
+            recorder,
         )
         self.read_silences()
         self.read_baseline()
         self._memory = Memory(self.pipeline, self.config.state_dir / "snapshot.npz", self._disk)
         reopened = self._memory.restore(self.runs.unfinished, self.store)
+        for run in self.runs.unfinished:
+            recorder.resume(run)
         await self._begin(self.staging, stack)
         production = self.plan.production
         if production is not None and production.api is None:

@@ -42,6 +42,7 @@ def save(pipeline: Pipeline, path: Path, version: str) -> None:
         "version": version,
         "window": pipeline.settings.window,
         "window_end": pipeline.window_end,
+        "loads": pipeline.board.recent,
         "keys": pipeline.table.keys,
         "runs": {run_id: course.integrity.dump() for run_id, course in pipeline.courses.items()},
         "baselines": {run_id: course.baseline for run_id, course in pipeline.courses.items()},
@@ -99,8 +100,10 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
         course.integrity.load(about["runs"][run_id])
         course.record, course.baseline = record, str(about["baselines"][run_id])
         pipeline.judge_anew(course)
+    pipeline.board.recall(about["loads"])
     for run_id, course in pipeline.courses.items():
         if run_id not in records:  # what the arrays hold of its rows is another run's
+            pipeline.board.begin(course.run.selector)
             bank.reset(course.rows)
             anomalies.reset(course.rows)
     pipeline.bank, pipeline.anomalies = bank, anomalies

@@ -42,7 +42,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "baseline": {"query", "signals"},
     "judgement": {"baseline", "detectors", "explain", "signals"},
     "pipeline": CORE,
-    "replay": CORE | {"pipeline"},  # the same judge over recordings
+    "snapshots": CORE | {"pipeline"},  # a pipeline's state, to go on from
+    "replay": CORE | {"pipeline", "snapshots"},  # the same judge over recordings
     # talks to the world
     "sources": {"address", "config", "http", "query", "signals"},
     "sinks": {"config", "http"},

@@ -178,7 +178,7 @@ def test_the_readme_says_what_is_missing_only_while_it_is() -> None:
     missing = text.partition("## What it does not do yet")[2]
     assert "accepted runs" in missing
     assert "accept" not in main.commands["runs"].commands
-    assert "It does not record runs" in missing
-    assert not {"record", "backtest", "parity"} & main.commands.keys()
+    assert "It does not record" not in text
+    assert not {"backtest", "parity"} & main.commands.keys()
     assert "no remote_write, no OTLP" in missing
     assert {kind.section for kind in SOURCES} == {"url", "scrape"}

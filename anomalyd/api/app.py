@@ -20,6 +20,7 @@ ROUTES = (
     web.post("/api/v1/runs/{id}/notes", runs.note),
     web.get("/api/v1/runs/{id}/verdict", verdicts.verdict),
     web.get(r"/api/v1/runs/{id}/report.{form:json|xml|md|html}", verdicts.report),
+    web.get("/api/v1/runs/{id}/recording", verdicts.recording),
     web.get("/api/v1/runs/{id}/events", stream.events),
     web.get("/api/v1/incidents", runs.incidents),
     web.get("/api/v1/series", health.series),

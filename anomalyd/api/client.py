@@ -133,6 +133,11 @@ class ServerClient:
         """A report as `json`, `xml`, `md` or `html`."""
         return await self._ask("GET", f"/runs/{_part(run_id)}/report.{ending}")
 
+    async def recording(self, run_id: str, seconds: float) -> bytes:
+        """A finished run's recording as one archive; packing and sending it may take `seconds`."""
+        _, body = await self._answer("GET", f"/runs/{_part(run_id)}/recording", wait=seconds)
+        return body
+
     async def events(self, run_id: str) -> AsyncIterator[Event]:
         """What happens in a run, `finished` last.
 

@@ -70,10 +70,10 @@ class Control(Protocol):
     """The daemon as its API sees it.
 
     Every method answers at once from memory or the store; none waits for the network, but
-    `reload`. Unless said otherwise an unknown run raises `runs.life.UnknownRun`, and a store out
-    of reach `runs.errors.StoreError`; the API answers 404 and 503 to these, and 503 to
-    `NotReady`, which any method may raise. What changes is told by the daemon to the `Hub` that the
-    app was made with.
+    `reload`, and `recording` for the disk. Unless said otherwise an unknown run raises
+    `runs.life.UnknownRun`, and a store out of reach `runs.errors.StoreError`; the API answers 404
+    and 503 to these, and 503 to `NotReady`, which any method may raise. What changes is told by
+    the daemon to the `Hub` that the app was made with.
     """
 
     def start_run(self, name: str, selector: str, labels: Mapping[str, str]) -> Run:
@@ -102,6 +102,10 @@ class Control(Protocol):
 
     def report(self, run_id: str, form: ReportFormat) -> Path | None:
         """The rendered file; None if there is none. Raises NotReady while it is being written."""
+        ...
+
+    async def recording(self, run_id: str) -> bytes | None:
+        """All that a finished run was judged by, as one zip archive; None if there is none."""
         ...
 
     def incidents(self, run_id: str | None) -> Sequence[Incident]:

@@ -57,6 +57,18 @@ async def report(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers=headers)
 
 
+async def recording(request: web.Request) -> web.Response:
+    control = request.app[CONTROL]
+    run = control.status(request.match_info["id"]).run
+    found = await control.recording(run.id)
+    if found is None:
+        message = f"run {run.id} ({run.state}) has no recording"
+        raise Refusal(404, "no_recording", f"{message}; see limits.recording_bytes, or wait")
+    name = f'attachment; filename="{run.id}.zip"'
+    headers = {"Content-Disposition": name}
+    return web.Response(body=found, content_type="application/zip", headers=headers)
+
+
 async def _wait(request: web.Request, run_id: str, wait: float) -> Verdict | None:
     """The verdict as soon as it is given, None after `wait` seconds without one."""
     control = request.app[CONTROL]

@@ -1,11 +1,13 @@
-"""The commands over files: they need no configuration and no live system."""
+"""The commands over files: they need no live system."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from anomalyd.commands import shell
 
@@ -13,9 +15,14 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
+@click.argument("folder", type=_FILE, required=False)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="With FOLDER: what if."
+)
+@click.option("--config", type=_FILE, help="With FOLDER: judge as this configuration would.")
 @click.option("--production", type=_FILE, help="Production's history: wide CSV.")
 @click.option("--baseline", type=_FILE, help="Instead: what `baseline fit --from` made of it.")
-@click.option("--staging", type=_FILE, required=True, help="The run to be judged: wide CSV.")
+@click.option("--staging", type=_FILE, help="The run to be judged: wide CSV.")
 @click.option("--accepted", type=_FILE, multiple=True, help="A run known to be good; repeat.")
 @click.option("--edges", type=_FILE, help="Who calls whom: CSV with columns caller,callee.")
 @click.option(
@@ -27,13 +34,53 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--false-fail", default="1%", show_default=True, help="Chance that a good run fails.")
 @shell.json_option
-def replay(false_fail: str, as_json: bool, **paths: Any) -> None:
+@click.pass_context
+def replay(context: click.Context, /, folder: Path | None, as_json: bool, **options: Any) -> None:
     """Judge a recorded run offline; exit with the verdict's code.
 
-    Example: anomalyd replay --production prod.csv --staging run.csv --accepted good1.csv. A wide
-    CSV has a column time (unix seconds or ISO 8601) and one per series, named in Prometheus
-    notation: latency_p95_seconds{service="cart"}.
+    FOLDER is what `anomalyd record` made: anomalyd replay run/ gives the verdict again, and with
+    --set judgement.false_fail=5% the one that it would have been.
+
+    Without it, wide CSVs: anomalyd replay --production prod.csv --staging run.csv --accepted
+    good1.csv. A wide CSV has a column time (unix seconds or ISO 8601) and one per series, named in
+    Prometheus notation: latency_p95_seconds{service="cart"}.
     """
+    given = {
+        name
+        for name in options
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    if folder is not None:
+        strange = sorted(given - {"overrides", "config"})
+        if strange:
+            shell.fail(f"--{strange[0].replace('_', '-')} is for CSVs; {folder} has its own")
+        _replay_folder(folder, options["overrides"], options["config"], as_json)
+        return
+    if options["staging"] is None:
+        shell.fail("name what `anomalyd record` made, or a run as CSV with --staging")
+    if given & {"overrides", "config"}:
+        shell.fail("--set and --config are for what `anomalyd record` made; name its folder")
+    false_fail = options.pop("false_fail")
+    del options["overrides"], options["config"]
+    _replay_csv(false_fail, as_json, options)
+
+
+def _replay_folder(
+    folder: Path, overrides: tuple[str, ...], config: Path | None, as_json: bool
+) -> None:
+    from anomalyd.commands import recordings
+    from anomalyd.config import ConfigError
+    from anomalyd.replay.recording import RecordingError
+
+    try:
+        found = recordings.replay(folder, overrides, config)
+    except (ConfigError, RecordingError) as error:
+        shell.fail(error)
+    shell.answer(found, recordings.render(found), as_json)
+    raise SystemExit(found["exit_code"])
+
+
+def _replay_csv(false_fail: str, as_json: bool, paths: dict[str, Any]) -> None:
     from anomalyd.commands import replaying
     from anomalyd.report import replayed
     from anomalyd.units import parse_share
@@ -44,6 +91,33 @@ def replay(false_fail: str, as_json: bool, **paths: Any) -> None:
         shell.fail(error)
     shell.answer(found, replayed.render(found), as_json)
     raise SystemExit(found["exit_code"])
+
+
+@click.command()
+@click.argument("run")
+@click.option("-o", "--output", type=_FILE, required=True, help="The folder to be made.")
+@shell.config_options
+@click.option("--server", metavar="URL", help="Ask this anomalyd instead of the state directory.")
+@click.option("--token-file", type=_FILE, help="API token of --server.")
+@shell.json_option
+def record(
+    output: Path, path: Path, overrides: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Save all that a finished RUN was judged by, for `anomalyd replay`.
+
+    It is read from state_dir of the configuration, or with --server from a daemon.
+    """
+    from anomalyd.commands import recordings
+
+    async def work() -> dict[str, Any]:
+        if options["server"] is not None:
+            found = await recordings.fetch(options, os.environ)
+        else:
+            found = recordings.find(shell.load(path, overrides), options["run"])
+        return recordings.save(found, output)
+
+    data = shell.run(work())
+    shell.answer(data, recordings.render_saved(data), as_json)
 
 
 @click.command()

@@ -70,6 +70,7 @@ class Limits(Section):
     query_series: int = Field(50_000, ge=1)
     label_bytes: int = Field(4096, ge=64)
     body_bytes: int = Field(256 * 2**20, ge=1024)
+    recording_bytes: int = Field(2 * 2**30, ge=0)
 
 
 class Retention(Section):

@@ -40,6 +40,18 @@ class _Loader(yaml.SafeLoader):
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     """Read and check a config file; `overrides` are `dotted.path=value`. Raises ConfigError."""
+    tree = read_tree(path)
+    for override in overrides:
+        override_setting(tree, override)
+    config = parse(tree)
+    unreadable = sorted(_unreadable(config))
+    if unreadable:
+        raise ConfigError(unreadable)
+    return config
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """What a config file says, unchecked. Raises ConfigError where it is not a mapping in YAML."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -49,13 +61,7 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     tree = _read(text, str(path))
     if not isinstance(tree, dict):
         raise ConfigError([f"{path}: must be a mapping, like `environments: ...`"])
-    for override in overrides:
-        _override(tree, override)
-    config = parse(tree)
-    unreadable = sorted(_unreadable(config))
-    if unreadable:
-        raise ConfigError(unreadable)
-    return config
+    return tree
 
 
 def parse(tree: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
@@ -206,7 +212,8 @@ def _unreadable(config: Config) -> Iterator[str]:
                 yield f"{path}: {value} is not text"
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def override_setting(tree: dict[str, Any], override: str) -> None:
+    """Put `dotted.path=value` into a tree of settings. Raises ConfigError."""
     path, separator, text = override.partition("=")
     *parents, last = keys = path.strip().split(".")
     if not separator or not all(keys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -91,6 +91,21 @@ class Board:
             recent.append(load)
             found[name] = steady(tuple(recent), capacity * window)
         return found
+
+    def begin(self, selector: str) -> None:
+        """A run begins: its loads are averaged with none from before it."""
+        whole = not self._run_label or not selector
+        kept = () if whole else [item for item in self._recent.items() if item[0] != selector]
+        self._recent = dict(kept)
+
+    @property
+    def recent(self) -> dict[str, list[float]]:
+        """The latest loads of each selector, for a snapshot."""
+        return {name: list(loads) for name, loads in self._recent.items()}
+
+    def recall(self, recent: Mapping[str, Sequence[float]]) -> None:
+        """What `recent` gave."""
+        self._recent = {name: deque(loads, LOOK_BACK + 1) for name, loads in recent.items()}
 
     def spread(self, by_selector: dict[str, float]) -> Floats:
         """A value per selector as float64[n] over rows, NaN where it has none."""

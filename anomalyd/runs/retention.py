@@ -11,6 +11,9 @@ from anomalyd.runs.database import Cell, Database, Write, delete
 
 log = logging.getLogger(__name__)
 
+RECORDINGS = "recordings"
+"""The folder in the state directory that has a folder for each recorded run."""
+
 
 def prune(database: Database, now: float, age: float) -> list[str]:
     """Delete runs that finished more than `age` seconds ago, with all that belongs to them.
@@ -29,7 +32,11 @@ def prune(database: Database, now: float, age: float) -> list[str]:
         )
         if _before(row["finished_at"], now - age)
     ]
-    gone = [run_id for run_id in old if _delete_reports(database, run_id)]
+    gone = [
+        run_id
+        for run_id in old
+        if _delete_reports(database, run_id) and _delete_recording(database, run_id)
+    ]
     writes = [write for run_id in gone for write in _all_of(database, run_id)]
     for row in database.select(schema.SILENCES):
         if _before(row["until"], now - age):
@@ -54,12 +61,21 @@ def _delete_reports(database: Database, run_id: Cell) -> bool:
     directory = Path(str(rows[0]["report_dir"]))
     if database.path.parent.resolve() not in directory.resolve().parents:
         return True
+    return _deleted(directory, f"reports of run {run_id}")
+
+
+def _delete_recording(database: Database, run_id: Cell) -> bool:
+    """Whether nothing is left of the recording of a run."""
+    return _deleted(database.path.parent / RECORDINGS / str(run_id), f"recording of run {run_id}")
+
+
+def _deleted(directory: Path, what: str) -> bool:
     try:
         shutil.rmtree(directory)
     except FileNotFoundError:
         return True
     except OSError as error:
-        log.warning("reports of run %s cannot be deleted: %s", run_id, error)
+        log.warning("the %s cannot be deleted: %s", what, error)
         return False
     return True
 

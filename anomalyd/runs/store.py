@@ -145,6 +145,11 @@ class Store:
     def memory(self, sink: str) -> SinkMemory:
         return SinkMemory(self._database, sink)
 
+    @property
+    def directory(self) -> Path:
+        """The state directory."""
+        return self._database.path.parent
+
     def prune(self, now: float, age: float) -> list[str]:
         """Delete what finished more than `age` seconds ago; see `retention.prune`."""
         return retention.prune(self._database, now, age)
