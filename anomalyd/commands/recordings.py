@@ -13,11 +13,12 @@ from anomalyd.commands.asking import PATIENCE_SECONDS, token
 from anomalyd.config import Config
 from anomalyd.model import Verdict
 from anomalyd.recorder import recordings
-from anomalyd.replay import bundle, compare, document, tape
+from anomalyd.replay import bundle, compare, tape
 from anomalyd.replay.again import play
 from anomalyd.replay.judge import Judged
 from anomalyd.replay.recorded import RecordedRun
 from anomalyd.replay.recording import RecordingError
+from anomalyd.report import replayed
 
 DOWNLOAD_SECONDS = 300.0
 
@@ -86,9 +87,9 @@ def replay(folder: Path, overrides: Sequence[str], config: Path | None) -> dict[
     if overrides:
         changed = whatif.with_settings(changed, overrides)
     if changed is recorded:
-        return document.document(again) | {"recorded": told}
+        return _document(again) | {"recorded": told}
     other = _played(changed, folder)
-    return document.document(other) | {
+    return _document(other) | {
         "recorded": told | _gist(again.verdict),
         "changed": compare.changed_series(again.verdict, other.verdict),
     }
@@ -99,6 +100,11 @@ def _played(recorded: RecordedRun, folder: Path) -> Judged:
         return play(recorded)
     except ValueError as error:
         raise RecordingError(f"{folder}: is damaged ({error}); record the run again") from error
+
+
+def _document(judged: Judged) -> dict[str, Any]:
+    windows = len(judged.course.record.times)
+    return replayed.document(judged.verdict, capacity=judged.capacity, windows=windows)
 
 
 def _gist(verdict: Verdict) -> dict[str, Any]:
@@ -124,7 +130,7 @@ def _because(recorded: RecordedRun) -> list[str]:
 def render(found: Mapping[str, Any]) -> str:
     """What a person reads on a terminal."""
     recorded = found["recorded"]
-    lines = [document.render(dict(found))]
+    lines = [replayed.render(dict(found))]
     if "changed" in found:
         lines.append(f"as it was recorded: {recorded['verdict']}")
         lines += [f"  {reason}" for reason in recorded["reasons"]]
