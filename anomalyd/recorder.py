@@ -62,6 +62,7 @@ class Recorder:
         self._limit = config.limits.recording_bytes
         self._config = judging(config)
         self._tapes: dict[str, _Tape] = {}
+        self._unwritten: list[tuple[_Tape, Frame]] = []
         self._used = sum(_sizes(self._directory).values())
 
     def begin(self, run: Run) -> None:
@@ -87,6 +88,11 @@ class Recorder:
         found = self._tapes.pop(run.id, None)
         if found is not None:
             self._disk.write(WHAT, self._finish, found, run, verdict)
+
+    def retry(self) -> None:
+        """What the disk refused at the end of a run, once more; call it at every tick."""
+        if self._disk.refuses(WHAT) and (self._unwritten or not self._pipeline.courses):
+            self._disk.write(WHAT, self._try)
 
     def _begin(self, run: Run) -> None:
         found = self._tapes[run.id] = _Tape(self._directory / run.id)
@@ -147,7 +153,23 @@ class Recorder:
 
     def _finish(self, found: _Tape, run: Run, verdict: Verdict) -> None:
         ended = self._conditions(found, run)
-        self._append(found, found.teller.verdict(ended, verdict, found.lost))
+        self._unwritten.append((found, found.teller.verdict(ended, verdict, found.lost)))
+        self._write_verdicts()
+
+    def _write_verdicts(self) -> None:
+        while self._unwritten:
+            found, frame = self._unwritten[0]
+            if found.folder.exists():
+                self._append(found, frame)
+            self._unwritten.pop(0)
+
+    def _try(self) -> None:
+        """Whether the disk takes anything again. Raises OSError."""
+        self._write_verdicts()
+        trial = self._directory / "trial"
+        self._directory.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(b"written")
+        trial.unlink()
 
     def _conditions(self, found: _Tape, run: Run) -> Conditions:
         """As they are now; what judges is written before it is named. Raises OSError."""

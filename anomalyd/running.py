@@ -109,6 +109,7 @@ class Running:
     def judge(self, batch: Batch) -> None:
         """One tick's values through the pipeline; what becomes of incidents is told."""
         before = {incident.id for incident in self.open_incidents()}
+        self._recorder.retry()
         judged_until = self._pipeline.window_end
         changed = self._pipeline.process(batch)
         if self._pipeline.window_end > judged_until:

@@ -41,7 +41,8 @@ async def test_a_full_disk_degrades_the_daemon_and_costs_no_verdict(tree, tmp_pa
     assert health["status"] == "degraded"
     assert any("state database" in reason for reason in health["reasons"])
     assert any("the snapshot cannot be written" in reason for reason in health["reasons"])
-    for once in ("the snapshot cannot be written", "report not written", "none waits"):
+    told = ("the snapshot cannot be written", "the recording cannot be written")
+    for once in (*told, "report not written", "none waits"):
         assert daemon.count(once) == 1, daemon.said
     assert not daemon.has_said("Traceback")
     async with serving(written(tmp_path / "c.yaml", tree)) as daemon:
