@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.commands.here import answered
 from tests.daemon.process import command, written
 from tests.fakes.prometheus import refuse
 
@@ -16,8 +17,8 @@ async def test_a_doctor_with_nothing_to_mend_exits_0(config):
 
 async def test_a_doctor_with_something_to_mend_exits_1(config, staging):
     staging.trouble = refuse(401)
-    ended = await command("doctor", "-c", config, "--json")
-    assert ended.child.returncode == 1
+    ended = await answered("doctor", "-c", config, "--json")
+    assert ended.code == 1
     (line,) = ended.out
     told = json.loads(line)
     assert told["ok"] is False
@@ -36,8 +37,8 @@ async def test_signals_are_listed_with_their_queries(config):
 
 async def test_signals_of_a_server_that_is_away_come_with_its_trouble(config, staging):
     staging.trouble = refuse(503)
-    ended = await command("signals", "list", "-c", config)
-    assert ended.child.returncode == 2
+    ended = await answered("signals", "list", "-c", config)
+    assert ended.code == 2
     (line,) = ended.said
     assert line.startswith("anomalyd: staging: ")
     assert "HTTP 503" in line
@@ -46,23 +47,23 @@ async def test_signals_of_a_server_that_is_away_come_with_its_trouble(config, st
 async def test_a_valid_configuration_exits_0_and_a_wrong_one_2(config, tree, tmp_path):
     assert (await command("check-config", "-c", config)).child.returncode == 0
     tree["step"] = "soon"
-    ended = await command("check-config", "-c", str(written(tmp_path / "wrong.yaml", tree)))
-    assert ended.child.returncode == 2
+    ended = await answered("check-config", "-c", str(written(tmp_path / "wrong.yaml", tree)))
+    assert ended.code == 2
     (line,) = ended.said
     assert line.startswith("step: ")
 
 
 async def test_a_configuration_that_is_not_there_is_one_sentence(tmp_path):
     for asked in (("serve",), ("doctor",), ("signals", "list"), ("baseline", "fit")):
-        ended = await command(*asked, "-c", str(tmp_path / "none.yaml"))
-        assert (ended.child.returncode, len(ended.said)) == (2, 1), ended.said
+        ended = await answered(*asked, "-c", str(tmp_path / "none.yaml"))
+        assert (ended.code, len(ended.said)) == (2, 1), ended.said
         assert "cannot be read" in ended.said[0]
 
 
 async def test_an_override_that_is_no_yaml_is_one_sentence(config):
     for override in ("step=[", "step", "environments.staging.url.x=1"):
-        ended = await command("check-config", "-c", config, "--set", override)
-        assert ended.child.returncode == 2, (override, ended.said)
+        ended = await answered("check-config", "-c", config, "--set", override)
+        assert ended.code == 2, (override, ended.said)
         assert not ended.has_said("Traceback")
         assert len(ended.said) == 1, ended.said
 
@@ -70,8 +71,8 @@ async def test_an_override_that_is_no_yaml_is_one_sentence(config):
 async def test_a_wrong_configuration_is_told_in_json_as_well(tree, tmp_path):
     tree["step"], tree["colour"] = "soon", "red"
     wrong = str(written(tmp_path / "wrong.yaml", tree))
-    ended = await command("check-config", "-c", wrong, "--json")
-    assert ended.child.returncode == 2
+    ended = await answered("check-config", "-c", wrong, "--json")
+    assert ended.code == 2
     (line,) = ended.out
     told = json.loads(line)
     assert told["valid"] is False

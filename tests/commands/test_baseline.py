@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from anomalyd.baseline.file import load
+from tests.commands.here import answered
 from tests.daemon.process import command, spawned, until, written
 from tests.fakes.prometheus import never, refuse
 
@@ -29,8 +30,8 @@ def ranges(production) -> list[dict[str, str]]:
 
 
 async def test_an_estimate_reads_nothing(fitting, production, tmp_path):
-    ended = await command("baseline", "fit", "-c", fitting, "--estimate", "--json")
-    assert ended.child.returncode == 0, ended.said
+    ended = await answered("baseline", "fit", "-c", fitting, "--estimate", "--json")
+    assert ended.code == 0, ended.said
     (line,) = ended.out
     told = json.loads(line)
     assert told["queries"] > 0
@@ -108,8 +109,8 @@ async def test_an_interrupted_fit_goes_on_where_it_was(fitting, tree, production
 @pytest.mark.parametrize("status", [401, 403, 404, 503])
 async def test_a_production_that_refuses_is_one_sentence(fitting, production, status):
     production.trouble = refuse(status)
-    ended = await command("baseline", "fit", "-c", fitting)
-    assert ended.child.returncode == 2
+    ended = await answered("baseline", "fit", "-c", fitting)
+    assert ended.code == 2
     (line,) = [line for line in ended.said if line.startswith("anomalyd: ")]
     assert f"HTTP {status}" in line
     assert not ended.has_said("Traceback")
@@ -119,8 +120,8 @@ async def test_a_production_that_refuses_is_one_sentence(fitting, production, st
 async def test_without_a_production_there_is_nothing_to_fit(tree, tmp_path):
     del tree["environments"]["production"]
     config = str(written(tmp_path / "c.yaml", tree))
-    ended = await command("baseline", "fit", "-c", config)
-    assert (ended.child.returncode, len(ended.said)) == (2, 1), ended.said
+    ended = await answered("baseline", "fit", "-c", config)
+    assert (ended.code, len(ended.said)) == (2, 1), ended.said
     assert "environments.production is not set" in ended.said[0]
 
 
@@ -143,6 +144,6 @@ async def test_a_baseline_that_cannot_be_read_is_one_sentence(tmp_path, asked, c
     if content is not None:
         path.write_bytes(content)
     files = (str(path),) * (2 if asked == ("diff",) else 1)
-    ended = await command("baseline", *asked, *files)
-    assert (ended.child.returncode, len(ended.said)) == (2, 1), ended.said
+    ended = await answered("baseline", *asked, *files)
+    assert (ended.code, len(ended.said)) == (2, 1), ended.said
     assert str(path) in ended.said[0]

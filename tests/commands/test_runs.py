@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.commands.here import Ended, answered
 from tests.daemon.process import Process, command, serving
 from tests.servers import free_port
 
@@ -18,15 +19,19 @@ async def daemon(demanding) -> AsyncIterator[Process]:
         yield served
 
 
-async def runs(daemon: Process, *arguments: str) -> Process:
-    return await command("runs", *arguments, "--server", daemon.url)
+async def runs(daemon: Process, *arguments: str) -> Ended:
+    return await answered("runs", *arguments, "--server", daemon.url)
 
 
 async def answer(daemon: Process, *arguments: str):
     ended = await runs(daemon, *arguments, "--json")
-    assert ended.child.returncode == 0, ended.said
+    assert ended.code == 0, ended.said
     (line,) = ended.out
     return json.loads(line)
+
+
+async def reported(daemon: Process, run: str) -> None:
+    await daemon.answers(f"/api/v1/runs/{run}/report.json", lambda status, _: status == 200)
 
 
 async def test_a_run_from_start_to_report(daemon):
@@ -36,13 +41,23 @@ async def test_a_run_from_start_to_report(daemon):
     assert (await answer(daemon, "note", run, "cold cache"))["notes"] == ["cold cache"]
     assert "note: cold cache" in (await runs(daemon, "show", run)).out
     assert (await answer(daemon, "stop", run))["state"] == "settling"
-    await daemon.answers(f"/api/v1/runs/{run}/report.json", lambda status, _: status == 200)
+    await reported(daemon, run)
     report = await runs(daemon, "report", run, "--format", "json")
     document = json.loads("".join(report.out))
     assert document["run"]["notes"] == ["cold cache"]
     (listed,) = await answer(daemon, "list")
     assert (listed["id"], listed["outcome"]) == (run, "inconclusive")
-    assert "inconclusive" in (await runs(daemon, "list")).out[0]
+    alone = await command("runs", "list", "--server", daemon.url)
+    assert alone.child.returncode == 0
+    assert "inconclusive" in alone.out[0]
+    as_json = await runs(daemon, "report", run, "--json")
+    assert json.loads("".join(as_json.out)) == document
+    torn = await runs(daemon, "report", run, "--json", "--format", "xml")
+    assert (torn.code, len(torn.said), torn.out) == (2, 1, [])
+    assert "choose one" in torn.said[0]
+    absent = await runs(daemon, "report", run)
+    assert (absent.code, len(absent.said)) == (2, 1)
+    assert "has no report as markdown" in absent.said[0]
 
 
 REFUSED = {
@@ -51,43 +66,21 @@ REFUSED = {
     "a note to an unknown run": (("note", "none", "text"), "there is no run none"),
     "the report of an unknown run": (("report", "none"), "there is no run none"),
     "a selector without a label": (("start", "x", "--selector", "blue"), "set runs.label"),
+    "a second run beside another": (("start", "second"), "is under way"),
+    "the report of a run under way": (("report", "{run}"), "has no report as markdown"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), REFUSED.values(), ids=REFUSED)
-async def test_what_the_daemon_refuses_is_one_sentence(daemon, arguments, sentence):
-    ended = await runs(daemon, *arguments)
-    assert (ended.child.returncode, len(ended.said), ended.out) == (2, 1, []), ended.said
-    assert sentence in ended.said[0]
-
-
-async def test_a_second_run_beside_another_is_one_sentence(daemon):
-    await answer(daemon, "start", "first")
-    ended = await runs(daemon, "start", "second")
-    assert (ended.child.returncode, len(ended.said)) == (2, 1)
-    assert "is under way" in ended.said[0]
-
-
-async def test_a_report_that_is_not_made_is_one_sentence(daemon):
-    run = (await answer(daemon, "start", "nightly"))["id"]
-    ended = await runs(daemon, "report", run)
-    assert (ended.child.returncode, len(ended.said)) == (2, 1)
-    assert "has no report as markdown" in ended.said[0]
+async def test_what_the_daemon_refuses_is_one_sentence(daemon):
+    run = (await answer(daemon, "start", "first"))["id"]
+    for what, (arguments, sentence) in REFUSED.items():
+        ended = await runs(daemon, *(word.format(run=run) for word in arguments))
+        assert (ended.code, len(ended.said), ended.out) == (2, 1, []), (what, ended)
+        assert sentence in ended.said[0], what
 
 
 async def test_a_daemon_that_is_away_is_one_sentence():
     server = f"http://127.0.0.1:{free_port()}"
-    ended = await command("runs", "list", "--server", server)
-    assert (ended.child.returncode, len(ended.said)) == (2, 1)
+    ended = await answered("runs", "list", "--server", server)
+    assert (ended.code, len(ended.said)) == (2, 1)
     assert f"anomalyd at {server} cannot be reached" in ended.said[0]
-
-
-async def test_a_report_is_json_where_json_is_asked_for(daemon):
-    run = (await answer(daemon, "start", "nightly"))["id"]
-    await answer(daemon, "stop", run)
-    await daemon.answers(f"/api/v1/runs/{run}/report.json", lambda status, _: status == 200)
-    report = await runs(daemon, "report", run, "--json")
-    assert json.loads("".join(report.out))["run"]["id"] == run
-    torn = await runs(daemon, "report", run, "--json", "--format", "xml")
-    assert (torn.child.returncode, len(torn.said), torn.out) == (2, 1, [])
-    assert "choose one" in torn.said[0]
