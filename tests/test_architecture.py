@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,23 +114,25 @@ def module(path: Path) -> str:
 
 
 def imports_of(path: Path, code: str) -> list[Import]:
-    tree = ast.parse(code)
-    lazy = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    }
-    found = []
-    for node in ast.walk(tree):
+    found: list[Import] = []
+    waiting: list[tuple[ast.AST, bool]] = [(ast.parse(code), True)]
+    while waiting:
+        node, top = waiting.pop()
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found += [Import(module(path), alias.name, top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        found += [Import(module(path), name, id(node) not in lazy) for name in names]
+            found += [Import(module(path), name, top) for name in names]
+        top = top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        waiting += [(inner, top) for inner in statements(node)]
     return found
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """What may hold imports: not the expressions, of which there are many."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        held = getattr(node, name, ())
+        yield from held if isinstance(held, list) else ()
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))

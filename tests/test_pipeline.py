@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from anomalyd import codec
 from anomalyd.detectors.absence import PATIENCE
@@ -364,7 +363,7 @@ def test_hash_seeds_do_not_matter():
             text=True,
             check=True,
         ).stdout
-        for seed in ("0", "1", "4242")
+        for seed in ("0", "4242")
     }
     assert len(texts) == 1
     assert '"outcome":"fail"' in texts.pop()
@@ -399,6 +398,8 @@ def test_a_run_after_another_begins_without_its_evidence():
 
 
 def test_good_runs_fail_no_more_often_than_the_budget():
+    from scipy.stats import binom  # here: what the processes above import need not have it
+
     failed = 0
     for seed in range(5):
         stage = Stage(MANY, seed=seed, label="testid", windows=40, offset=0.15)

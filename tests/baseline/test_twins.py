@@ -6,11 +6,24 @@ import itertools
 
 import numpy as np
 import pytest
-from statsmodels.regression.quantile_regression import QuantReg
-from statsmodels.tsa.stattools import acf
 
 from anomalyd.baseline import curves, noise, persistence, rates
 from tests.baseline.worlds import autoregressive, daily_load
+
+
+@pytest.fixture
+def acf():
+    """What takes a second to import, only where it is compared with."""
+    from statsmodels.tsa.stattools import acf
+
+    return acf
+
+
+@pytest.fixture
+def quantile_regression():
+    from statsmodels.regression.quantile_regression import QuantReg
+
+    return QuantReg
 
 
 def with_gaps(values, rng, share=0.2):
@@ -26,14 +39,14 @@ def test_quantiles_are_those_of_numpy():
 
 
 @pytest.mark.parametrize("lag", [1, 2, 7])
-def test_autocorrelation_is_that_of_statsmodels_gaps_included(lag):
+def test_autocorrelation_is_that_of_statsmodels_gaps_included(acf, lag):
     rng = np.random.default_rng(1)
     x = with_gaps(autoregressive((6, 400), 0.7, rng), rng)
     slow = [acf(row, nlags=lag, missing="conservative", adjusted=True, fft=False)[lag] for row in x]
     np.testing.assert_allclose(persistence.autocorrelation(x, lag), slow, atol=1e-9)
 
 
-def test_the_centre_is_as_good_as_median_regression_on_the_same_hinges():
+def test_the_centre_is_as_good_as_median_regression_on_the_same_hinges(quantile_regression):
     rng = np.random.default_rng(2)
     load = daily_load(1500, rng)
     axis = curves.load_axis(load)
@@ -42,7 +55,9 @@ def test_the_centre_is_as_good_as_median_regression_on_the_same_hinges():
     fast = curves.centre_curves(y, axis, rising=False)
     medians = curves.fine_medians(y, axis)[0]
     basis, out = curves.hats(axis.fine, axis.knots), curves.hats(axis.centres, axis.knots)
-    slow = np.stack([out @ QuantReg(m, basis).fit(q=0.5, max_iter=5000).params for m in medians])
+    slow = np.stack(
+        [out @ quantile_regression(m, basis).fit(q=0.5, max_iter=5000).params for m in medians]
+    )
     exact = np.interp(np.exp(axis.centres), np.sort(load), truth[np.argsort(load)])
     assert np.abs(fast - exact).mean() <= np.abs(slow - exact).mean() * 1.05
     assert np.abs(fast - slow).mean() < 0.03

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from anomalyd.cli import main
 from anomalyd.exits import USAGE
+from anomalyd.report.replayed import render
 from tests.replay.system import CAPACITY, SERVICES, production, run, slower, written
 
 
@@ -29,7 +31,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def replay(files: dict[str, Path], staging: str, *more: str, by: str = "production") -> Result:
     given = [f"--{by}", str(files[by]), "--staging", str(files[staging])]
-    return CliRunner().invoke(main, ["replay", *given, "--edges", str(files["edges"]), *more])
+    return replayed(*given, "--edges", str(files["edges"]), *more)
+
+
+@functools.cache
+def replayed(*words: str) -> Result:
+    """Of recordings that no test changes: several tests look at the same answer."""
+    return CliRunner().invoke(main, ["replay", *words])
 
 
 def answered(done: Result) -> dict:
@@ -64,7 +72,7 @@ def test_a_slow_service_fails_the_run_and_is_named(files):
     assert fired["service"] == "pricing"
     assert fired["evidence"] >= fired["threshold"] > 0
     assert fired["low"] < fired["expected"] < fired["high"] < fired["observed"]
-    assert "pricing" in replay(files, "bad").stdout
+    assert "pricing" in render(found)
 
 
 FIELDS = {
@@ -137,9 +145,9 @@ def test_a_larger_budget_asks_for_less_evidence(files):
     assert max(loose - {None}) < max(strict - {None})
 
 
-@pytest.mark.parametrize("name", ["good2", "bad"])
-def test_the_answer_does_not_depend_on_the_seed_of_hashes(files, name):
-    words = ["--production", str(files["production"]), "--staging", str(files[name]), "--json"]
+def test_the_answer_does_not_depend_on_the_seed_of_hashes(files):
+    words = ["--production", str(files["production"]), "--staging", str(files["bad"]), "--json"]
+    words += ["--edges", str(files["edges"]), *accepted(files, "good3")]
     said = {
         subprocess.run(
             [sys.executable, "-m", "anomalyd", "replay", *words],
@@ -149,7 +157,9 @@ def test_the_answer_does_not_depend_on_the_seed_of_hashes(files, name):
         for seed in ("0", "4242")
     }  # fmt: skip
     assert len(said) == 1
-    assert json.loads(said.pop())["verdict"] in ("pass", "fail")
+    assert json.loads(said.pop()) == answered(
+        replay(files, "bad", "--json", *accepted(files, "good3"))
+    )
 
 
 @pytest.mark.parametrize(

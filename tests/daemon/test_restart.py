@@ -63,19 +63,26 @@ def kill(shop: Bench, risen: Bench) -> None:
         before.backup(after)
 
 
-async def told_at_once(opened, staging, story) -> Verdict:
-    """The whole story in one session."""
-    async with opened("whole") as shop, shop.at_work():
-        run = shop.start()
-        await story(shop, staging)
-        await after(shop, staging)
-        return await shop.verdict(run)
+@pytest.fixture(scope="module")
+def wholes() -> dict[str, Verdict]:
+    """By story, the verdict of one session on all of it: the same for every test."""
+    return {}
+
+
+async def told_at_once(wholes, opened, staging, story) -> Verdict:
+    if story.__name__ not in wholes:
+        async with opened("whole") as shop, shop.at_work():
+            run = shop.start()
+            await story(shop, staging)
+            await after(shop, staging)
+            wholes[story.__name__] = await shop.verdict(run)
+        staging.slower.clear()
+    return wholes[story.__name__]
 
 
 @pytest.mark.parametrize("story", STORIES)
-async def test_a_restart_changes_nothing_of_a_verdict(opened, staging, story):
-    whole = await told_at_once(opened, staging, story)
-    staging.slower.clear()
+async def test_a_restart_changes_nothing_of_a_verdict(wholes, opened, staging, story):
+    whole = await told_at_once(wholes, opened, staging, story)
     async with opened("halves") as shop:
         async with shop.at_work():
             run = shop.start()
@@ -92,9 +99,8 @@ async def test_a_restart_changes_nothing_of_a_verdict(opened, staging, story):
 
 
 @pytest.mark.parametrize("story", STORIES)
-async def test_a_kill_doubles_no_incident_and_loses_none(opened, staging, story):
-    whole = await told_at_once(opened, staging, story)
-    staging.slower.clear()
+async def test_a_kill_doubles_no_incident_and_loses_none(wholes, opened, staging, story):
+    whole = await told_at_once(wholes, opened, staging, story)
     async with opened("killed") as shop, opened("risen") as risen:
         async with shop.at_work():
             run = shop.start()

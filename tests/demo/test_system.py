@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 from anomalyd.demo.process import DemoError
@@ -21,13 +22,30 @@ SERVER = "http_server_request_duration_seconds"
 CLIENT = "http_client_request_duration_seconds"
 
 
-@pytest.fixture
-async def system() -> AsyncIterator[System]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[System]:
     async with System(Environment.STAGING, seed=5) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def system(shared: System) -> AsyncIterator[System]:
+    """One for all tests, without a fault."""
+    yield shared
+    await shared.clear()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh() -> AsyncIterator[System]:
+    """One whose memory nobody has used yet."""
+    async with System(Environment.STAGING, seed=5) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as opened:
         yield opened
@@ -122,16 +140,16 @@ async def test_a_failing_service_answers_500_and_its_callers_502(system, session
     assert bad["pricing"][f"{SERVER}_count"] == 12
 
 
-async def test_a_leaking_service_grows_by_what_it_keeps(system, session) -> None:
-    await system.fault(Fault("cart", FaultKind.LEAK, 2))
-    bad = await during(session, system, 16)
+async def test_a_leaking_service_grows_by_what_it_keeps(fresh, session) -> None:
+    await fresh.fault(Fault("cart", FaultKind.LEAK, 2))
+    bad = await during(session, fresh, 16)
     assert bad["cart"]["process_resident_memory_bytes"] > 28 * 2**20
     assert bad["pricing"]["process_resident_memory_bytes"] < 8 * 2**20
 
 
-async def test_a_leak_stops_before_it_hurts_the_machine(system, session) -> None:
-    await system.fault(Fault("cart", FaultKind.LEAK, 60))
-    bad = await during(session, system, 8)
+async def test_a_leak_stops_before_it_hurts_the_machine(fresh, session) -> None:
+    await fresh.fault(Fault("cart", FaultKind.LEAK, 60))
+    bad = await during(session, fresh, 8)
     assert 150 * 2**20 < bad["cart"]["process_resident_memory_bytes"] < 200 * 2**20
 
 
@@ -143,15 +161,15 @@ async def test_a_fan_out_multiplies_the_calls_of_one_service_alone(system, sessi
     assert bad["pricing"][f"{SERVER}_count"] == bad["inventory"][f"{SERVER}_count"] == 24
 
 
-async def test_clear_ends_every_fault_and_gives_the_memory_back(system, session) -> None:
-    await system.fault(Fault("cart", FaultKind.LEAK, 5))
-    await system.fault(Fault("inventory", FaultKind.ERRORS, 1))
-    before = await scrape(session, system)
-    await send(session, system, 8)
-    full = await scrape(session, system)
-    await system.clear()
-    seen = await during(session, system, 12)
-    after = await scrape(session, system)
+async def test_clear_ends_every_fault_and_gives_the_memory_back(fresh, session) -> None:
+    await fresh.fault(Fault("cart", FaultKind.LEAK, 5))
+    await fresh.fault(Fault("inventory", FaultKind.ERRORS, 1))
+    before = await scrape(session, fresh)
+    await send(session, fresh, 8)
+    full = await scrape(session, fresh)
+    await fresh.clear()
+    seen = await during(session, fresh, 12)
+    after = await scrape(session, fresh)
     assert seen["inventory"][f"{SERVER}_count/200"] >= 11
     key = "process_resident_memory_bytes"
     assert full["cart"][key] - before["cart"][key] > 35 * 2**20
