@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from anomalyd import __version__
-from anomalyd.commands import offline, shell
+from anomalyd.commands import known_good, offline, shell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -200,6 +200,7 @@ def watch(path: Path, overrides: tuple[str, ...], **options: Any) -> None:
 
 main.add_command(offline.record)
 main.add_command(offline.replay)
+main.add_command(known_good.mutate)
 
 
 @main.group()

@@ -42,39 +42,65 @@ class Inputs:
     signals: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the columns of recordings mean, and production's profiles of windows `width` wide
+    (seconds)."""
+
+    columns: Columns
+    baseline: Baseline
+    width: float
+
+
 def replay(inputs: Inputs, false_fail: float) -> Document:
     """Judge a recorded run. Raises RecordingError, BaselineError."""
-    staging = _read_run(inputs.staging)
-    accepted = [_read_run(path) for path in inputs.accepted]
+    runs = [(path, read_run(path)) for path in (inputs.staging, *inputs.accepted)]
     edges = read_edges(inputs.edges) if inputs.edges is not None else {}
-    overrides = parse_overrides(inputs.signals)
-    if inputs.baseline is not None:
-        baseline = file.load(inputs.baseline)
-        keys = baseline.profiles.keys
-        width = float(baseline.meta["window"])
-        if width < staging.step - 1e-6:
-            raise RecordingError(
-                f"{inputs.baseline}: has windows of {width:g} s, shorter than the "
-                f"{staging.step:g} s between samples of {inputs.staging}; fit it again with "
-                f"`anomalyd baseline fit --from FILE --window {width_of(staging.step):g}s`"
-            )
-        load = baseline.meta.get("source", {}).get("recording", ())
-        found = _columns(keys, staging, accepted, edges, overrides, load)
-    elif inputs.production is not None:
-        production = read_csv(inputs.production)
-        width = width_of(staging.step)
-        found = _columns(production.headers, staging, accepted, edges, overrides)
-        baseline = fit_production(production, found, width)
-    else:
-        raise RecordingError("name production's recording (--production) or a --baseline of it")
-    reference = judge.learn(found, baseline, width, accepted, edges)
+    known = understand(inputs.production, inputs.baseline, runs, edges, inputs.signals)
+    staging, *accepted = (run for _, run in runs)
+    reference = judge.learn(known.columns, known.baseline, known.width, accepted, edges)
     judged = judge.judge(reference, staging, edges, false_fail)
     windows = len(judged.course.record.times)
     return document(judged.verdict, capacity=judged.capacity, windows=windows)
 
 
-def _read_run(path: Path) -> Recording:
-    """One wrong time among many would make a run of years, window after empty window."""
+def understand(
+    production: Path | None,
+    baseline: Path | None,
+    runs: Sequence[tuple[Path, Recording]],
+    edges: Mapping[str, Sequence[str]],
+    signals: Sequence[str],
+    judged: int = 1,
+) -> Known:
+    """Production as the first `judged` of these runs are judged by it, the others being accepted.
+    Raises RecordingError, BaselineError."""
+    overrides, recordings = parse_overrides(signals), [run for _, run in runs]
+    path, coarsest = max(runs[:judged], key=lambda one: one[1].step)
+    if baseline is not None:
+        fitted = file.load(baseline)
+        width = float(fitted.meta["window"])
+        if width < coarsest.step - 1e-6:
+            raise RecordingError(
+                f"{baseline}: has windows of {width:g} s, shorter than the "
+                f"{coarsest.step:g} s between samples of {path}; fit it again with "
+                f"`anomalyd baseline fit --from FILE --window {width_of(coarsest.step):g}s`"
+            )
+        load = fitted.meta.get("source", {}).get("recording", ())
+        found = _columns(fitted.profiles.keys, recordings, edges, overrides, load)
+        return Known(found, fitted, width)
+    if production is None:
+        raise RecordingError("name production's recording (--production) or a --baseline of it")
+    history = read_csv(production)
+    width = width_of(coarsest.step)
+    found = _columns(history.headers, recordings, edges, overrides)
+    return Known(found, fit_production(history, found, width), width)
+
+
+def read_run(path: Path) -> Recording:
+    """A run from a wide CSV. Raises RecordingError.
+
+    One wrong time among many would make a run of years, window after empty window.
+    """
     run = read_csv(path)
     if not math.isfinite(run.step):
         raise RecordingError(f"{path}: has a single sample or none; a run needs more")
@@ -101,13 +127,13 @@ def fit(production: Path, out: Path, window: float | None) -> dict[str, Any]:
 
 def _columns(
     known: Sequence[str],
-    staging: Recording,
-    accepted: Sequence[Recording],
+    runs: Sequence[Recording],
     edges: Mapping[str, Sequence[str]],
     overrides: Overrides,
     load: Sequence[str] = (),
 ) -> Columns:
-    headers = [*staging.headers, *known, *(h for run in accepted for h in run.headers)]
+    first, *others = runs
+    headers = [*first.headers, *known, *(h for run in others for h in run.headers)]
     return columns(list(dict.fromkeys(headers)), edges, overrides, load)
 
 

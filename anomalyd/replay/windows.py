@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +97,17 @@ def batches(windows: Windows, columns: Columns) -> list[Batch]:
         rows = np.flatnonzero(np.isfinite(values))
         found[slot] = Batch(found[slot].time, rows, values[rows], counts[rows], answered)
     return found
+
+
+def refilled(windows: Windows, fed: Sequence[Batch]) -> Windows:
+    """The same windows with the values of these batches, of which there are as many and as wide as
+    `batches` makes."""
+    slots = np.round((windows.ends - windows.ends[0]) / windows.width).astype(np.intp)
+    values, counts = np.full((2, len(slots), 1 + windows.values.shape[1]), np.nan)
+    for at, slot in enumerate(slots):
+        rows = fed[slot].rows
+        values[at, rows], counts[at, rows] = fed[slot].values, fed[slot].counts
+    return Windows(windows.width, windows.ends, values[:, 0], values[:, 1:], counts[:, 1:])
 
 
 def _places(recording: Recording) -> dict[str, int]:

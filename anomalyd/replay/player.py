@@ -1,0 +1,71 @@
+"""A recorded run judged window by window, up to the first thing that fires."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from anomalyd.baseline.profile import Baseline
+from anomalyd.model import Batch, Verdict
+from anomalyd.replay.judge import Started, finish
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """time: unix seconds, the end of the window. series: those that fired then. suspect: the
+    service that comes first in the incident, '' where none does."""
+
+    time: float
+    series: tuple[str, ...]
+    suspect: str
+
+
+class Player(Protocol):
+    """Judges one run: windows are fed in order; `finish` comes last."""
+
+    def feed(self, batch: Batch) -> None: ...
+
+    def fired(self) -> Fired | None:
+        """What has fired first so far."""
+
+    def judged(self) -> list[float]:
+        """Ends of the windows so far whose values counted."""
+
+    def finish(self) -> Verdict: ...
+
+    def fork(self) -> Self:
+        """Another one that goes on from here, and leaves this one as it is."""
+
+
+class StartedPlayer:
+    """Plays what `judge.start` started by a baseline."""
+
+    def __init__(self, started: Started, baseline: Baseline) -> None:
+        self._started, self._baseline = started, baseline
+        self._end = started.run.started_at
+
+    def feed(self, batch: Batch) -> None:
+        self._started.pipeline.process(batch)
+        self._end = batch.time
+
+    def fired(self) -> Fired | None:
+        run, pipeline = self._started.run.id, self._started.pipeline
+        anomalies = pipeline.courses[run].anomalies.values()
+        if not anomalies:
+            return None
+        first = min(one.fired_at for one in anomalies)
+        series = sorted(one.series for one in anomalies if one.fired_at == first)
+        incident = min(pipeline.incidents.of_run(run), key=lambda one: (one.started_at, one.id))
+        suspects = incident.suspects
+        return Fired(first, tuple(series), suspects[0].service if suspects else "")
+
+    def judged(self) -> list[float]:
+        record = self._started.pipeline.courses[self._started.run.id].record
+        return [time for time, judged in zip(record.times, record.judged, strict=True) if judged]
+
+    def finish(self) -> Verdict:
+        return finish(self._started, self._end).verdict
+
+    def fork(self) -> Self:
+        return copy.deepcopy(self, {id(self._baseline): self._baseline})
