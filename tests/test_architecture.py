@@ -31,7 +31,13 @@ MAY_KNOW: dict[str, set[str]] = {
     "address": set(),
     "notify": set(),
     "query": set(),  # Prometheus's query API as data: asked by sources, by the history reader
-    "config": {"address", "signals.identity", "signals.presets", "signals.selector"},
+    "config": {
+        "address",
+        "signals.identity",
+        "signals.presets",
+        "signals.regex",
+        "signals.selector",
+    },
     "http": {"config"},
     "telemetry": {"config", "telemetry_export"},
     "telemetry_export": {"config"},

@@ -11,7 +11,7 @@ from pydantic import (
 )
 from pydantic import model_validator as whole
 
-from anomalyd.config.types import Duration, Matchers, Section, Share, regex
+from anomalyd.config.types import Duration, Matchers, Regex, Section, Share
 
 
 class BaselineConfig(Section):
@@ -38,14 +38,13 @@ class Judgement(Section):
 class Silence(Section):
     """Series that may not decide, with the reason and until when; `match` selects by labels."""
 
-    signal: str = ".*"
+    signal: Regex = ".*"
     match: Matchers = ()
     reason: str = Field(min_length=3)
     until: datetime
 
     @whole(mode="after")
     def _check(self) -> Self:
-        regex(self.signal)
         if self.until.tzinfo is None:
             raise ValueError("until needs a time zone, like 2027-01-31T00:00:00Z")
         return self

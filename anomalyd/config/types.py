@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from anomalyd import model, units
+from anomalyd.signals.regex import checked_regex
 from anomalyd.signals.selector import parse_matchers, parse_selector
 
 T = TypeVar("T")
@@ -68,14 +69,6 @@ class Section(BaseModel):
         return value.get_secret_value() if value else None
 
 
-def regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"broken regular expression: {error}") from error
-    return text
-
-
 def _url(text: str) -> str:
     if not re.match(r"https?://[^\s/]+", text):
         raise ValueError("is not a URL; write http://host:port or https://host/path")
@@ -92,6 +85,6 @@ def _capacity(value: object) -> float | str:
     return number
 
 
-Regex = Annotated[str, _text(regex)]
+Regex = Annotated[str, _text(checked_regex)]
 Url = Annotated[str, _text(_url)]
 Capacity = Annotated[float | str, BeforeValidator(_capacity)]

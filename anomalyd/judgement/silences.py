@@ -10,6 +10,7 @@ import numpy as np
 
 from anomalyd.detectors.base import Mask
 from anomalyd.model import Labels, Matcher
+from anomalyd.signals.selector import matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,6 @@ class Silence:
         return re.fullmatch(self.signal, signal) is not None and all(
             matches(matcher, labels.get(matcher.label)) for matcher in self.matchers
         )
-
-
-def matches(matcher: Matcher, value: str) -> bool:
-    """Prometheus 3's semantics: regexes match the whole value, a dot any character, an absent
-    label is ''."""
-    if matcher.op in ("=", "!="):
-        return (value == matcher.value) == (matcher.op == "=")
-    found = re.fullmatch(matcher.value, value, re.DOTALL)
-    return (found is not None) == (matcher.op == "=~")
 
 
 def silenced(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from anomalyd.model import Matcher, Selector
+from anomalyd.signals.regex import checked_regex
 
 _SELECTOR = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*\Z", re.DOTALL)
 _MATCHER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(,|\Z)', re.DOTALL)
@@ -30,11 +31,18 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
         value = _ESCAPE.sub(lambda escape: {"n": "\n"}.get(escape[1], escape[1]), found[3])
         if found[2] in ("=~", "!~"):
             try:
-                re.compile(value)
-            except re.error as error:
-                raise ValueError(
-                    f"{found[0].strip()!r} has a broken regular expression: {error}"
-                ) from error
+                checked_regex(value)
+            except ValueError as error:
+                raise ValueError(f"{found[0].strip()!r}: {error}") from error
         matchers.append(Matcher(found[1], found[2], value))
         position = found.end()
     return tuple(matchers)
+
+
+def matches(matcher: Matcher, value: str) -> bool:
+    """Prometheus 3's semantics: regexes match the whole value, a dot any character, an absent
+    label is ''."""
+    if matcher.op in ("=", "!="):
+        return (value == matcher.value) == (matcher.op == "=")
+    found = re.fullmatch(matcher.value, value, re.DOTALL)
+    return (found is not None) == (matcher.op == "=~")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import threading
 import time as clock
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from anomalyd import http
 from anomalyd.config import EnvironmentConfig
 from anomalyd.model import Environment, Matcher, Selector
 from anomalyd.query import QueryError, Trouble
+from anomalyd.signals.selector import matches
 from anomalyd.sources.base import Side, SourceError, Wanted
 from anomalyd.sources.promapi import PromApi, Target
 from anomalyd.units import parse_duration
@@ -241,10 +241,4 @@ def _slowest_common(intervals: Sequence[float]) -> float | None:
 
 
 def _matches(labels: dict[str, str], matchers: Sequence[Matcher]) -> bool:
-    return all(_satisfies(matcher, labels.get(matcher.label, "")) for matcher in matchers)
-
-
-def _satisfies(matcher: Matcher, value: str) -> bool:
-    if matcher.op in ("=", "!="):
-        return (value == matcher.value) == (matcher.op == "=")
-    return bool(re.fullmatch(matcher.value, value)) == (matcher.op == "=~")
+    return all(matches(matcher, labels.get(matcher.label, "")) for matcher in matchers)

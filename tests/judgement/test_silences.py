@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from anomalyd.judgement.silences import Silence, matches, silenced
+from anomalyd.judgement.silences import Silence, silenced
 from anomalyd.model import Labels, Matcher
+from anomalyd.signals.selector import matches
 
 CART = Labels.of({"service": "cart", "route": "/pay"})
 

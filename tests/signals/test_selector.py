@@ -44,7 +44,7 @@ def test_a_selector_as_people_write_it(text, matchers):
         ("rate(up[5m])", "is not a selector"),
         ("up{a=b}", "'a=b' is not a matcher like env=\"staging\""),
         ('up{a="b" c="d"}', "is not a matcher"),
-        ('up{a=~"("}', "has a broken regular expression"),
+        ('up{a=~"("}', "broken regular expression"),
     ],
 )
 def test_what_is_no_selector_is_named(text, message):
