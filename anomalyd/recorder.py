@@ -238,7 +238,7 @@ def judging(config: Config) -> Mapping[str, Any]:
     """The sections that judge a run, but for signals and silences, as plain values."""
     sides = {"staging": config.environments.staging, "production": config.environments.production}
     return {
-        "judgement": config.judgement.model_dump(mode="json"),
+        "judgement": config.judgement.written(),
         "graph": {caller: list(callees) for caller, callees in config.graph.items()},
         "environments": {
             name: {"capacity": side.capacity} for name, side in sides.items() if side is not None

@@ -63,7 +63,9 @@ async def recording(request: web.Request) -> web.Response:
     found = await control.recording(run.id)
     if found is None:
         message = f"run {run.id} ({run.state}) has no recording"
-        raise Refusal(404, "no_recording", f"{message}; see limits.recording_bytes, or wait")
+        raise Refusal(
+            404, "no_recording", f"{message}; see limits.recording_bytes, or wait for its verdict"
+        )
     name = f'attachment; filename="{run.id}.zip"'
     headers = {"Content-Disposition": name}
     return web.Response(body=found, content_type="application/zip", headers=headers)

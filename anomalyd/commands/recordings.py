@@ -15,6 +15,7 @@ from anomalyd.model import Verdict
 from anomalyd.recorder import recordings
 from anomalyd.replay import bundle, compare, tape
 from anomalyd.replay.again import play
+from anomalyd.replay.frames import DAMAGED
 from anomalyd.replay.judge import Judged
 from anomalyd.replay.recorded import RecordedRun
 from anomalyd.replay.recording import RecordingError
@@ -71,6 +72,11 @@ def replay(folder: Path, overrides: Sequence[str], config: Path | None) -> dict[
     """The verdict again, and what differs from the recorded one, or from it as it would be under
     other settings. Raises RecordingError, ConfigError."""
     recorded = bundle.read(folder)
+    changed = recorded
+    if config is not None:
+        changed = whatif.with_config(changed, config)
+    if overrides:
+        changed = whatif.with_settings(changed, overrides)
     again = _played(recorded, folder)
     before = recorded.verdict
     same = before is not None and compare.same(before, again.verdict)
@@ -81,11 +87,6 @@ def replay(folder: Path, overrides: Sequence[str], config: Path | None) -> dict[
         "differences": compare.differences(before, again.verdict) if before is not None else [],
         "because": [] if same else _because(recorded),
     }
-    changed = recorded
-    if config is not None:
-        changed = whatif.with_config(changed, config)
-    if overrides:
-        changed = whatif.with_settings(changed, overrides)
     if changed is recorded:
         return _document(again) | {"recorded": told}
     other = _played(changed, folder)
@@ -98,7 +99,7 @@ def replay(folder: Path, overrides: Sequence[str], config: Path | None) -> dict[
 def _played(recorded: RecordedRun, folder: Path) -> Judged:
     try:
         return play(recorded)
-    except ValueError as error:
+    except DAMAGED as error:
         raise RecordingError(f"{folder}: is damaged ({error}); record the run again") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import (
     Field,
@@ -33,6 +33,14 @@ class Judgement(Section):
     ignore_shorter: Duration = Field(40.0, ge=0)
     close_incident_after: Duration = Field(60.0, ge=0)
     shadow: bool = False
+
+    def written(self) -> dict[str, Any]:
+        """As a file would have it: durations with their unit, shares as percentages."""
+        return {
+            name: f"{100 * value:.15g}%" if name in ("false_fail", "coverage") else f"{value:.9f}s"
+            for name, value in self
+            if not isinstance(value, bool)
+        } | {"shadow": self.shadow}
 
 
 class Silence(Section):

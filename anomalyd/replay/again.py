@@ -21,7 +21,7 @@ from anomalyd.signals.table import SignalTable
 def play(recorded: RecordedRun) -> Judged:
     """The verdict on a recorded run, worked out as it was then. Raises ValueError where the
     recording names a series that none of its signals has."""
-    player = _Player(recorded)
+    player = Player(recorded)
     for place, stretch in enumerate(recorded.stretches):
         player.begin(stretch)
         after = recorded.stretches[place + 1 :]
@@ -39,8 +39,9 @@ def _kept(stretch: Stretch, after: tuple[Stretch, ...]) -> tuple[Window, ...]:
     return tuple(window for window in stretch.windows if window.batch.time <= until)
 
 
-class _Player:
-    """One pipeline after another, as the daemon had them."""
+class Player:
+    """One pipeline after another, as the daemon had them: `begin` each stretch, `feed` its windows,
+    `finish` once. pipeline: the one at work."""
 
     def __init__(self, recorded: RecordedRun) -> None:
         self._recorded = recorded
@@ -74,15 +75,15 @@ class _Player:
             with tempfile.TemporaryDirectory() as directory:
                 path = Path(directory) / "snapshot.npz"
                 snapshots.save(before, path, versions[0])
-                snapshots.load(self._at_work, path, versions[1])
-        self._at_work.reopen(incidents)
+                snapshots.load(self.pipeline, path, versions[1])
+        self.pipeline.reopen(incidents)
 
     def feed(self, window: Window) -> None:
         self._name(window.known)
         self._set(window.conditions, running=True)
         batch = window.batch
         duplicates = tuple((int(self._rows[row]), what) for row, what in batch.duplicates)
-        self._at_work.process(replace(batch, rows=self._rows[batch.rows], duplicates=duplicates))
+        self.pipeline.process(replace(batch, rows=self._rows[batch.rows], duplicates=duplicates))
 
     def finish(self, ended: Conditions) -> Judged:
         """Raises ValueError for a run that did not end."""
@@ -90,18 +91,18 @@ class _Player:
         if run.state is not RunState.FINISHED:
             raise ValueError(f"run {run.id} did not end")
         self._set(ended, running=False)
-        course = self._at_work.courses[run.id]
-        verdict, _ = self._at_work.finish_run(run, run.stopped_at or run.started_at)
-        return Judged(run, verdict, course, self._at_work.settings.capacity)
+        course = self.pipeline.courses[run.id]
+        verdict, _ = self.pipeline.finish_run(run, run.stopped_at or run.started_at)
+        return Judged(run, verdict, course, self.pipeline.settings.capacity)
 
     @property
-    def _at_work(self) -> Pipeline:
+    def pipeline(self) -> Pipeline:
         if self._pipeline is None:
             raise ValueError("the recording has no session")
         return self._pipeline
 
     def _set(self, now: Conditions, *, running: bool) -> None:
-        pipeline = self._at_work
+        pipeline = self.pipeline
         pipeline.silences = now.silences
         if now.reference != self._reference:
             self._reference = now.reference
@@ -119,7 +120,7 @@ class _Player:
     def _row(self, key: str) -> int:
         selector = parse_selector(key)
         labels = Labels.of({m.label: m.value for m in selector.matchers})
-        row = self._at_work.table.add(selector.metric, labels)
+        row = self.pipeline.table.add(selector.metric, labels)
         if row < 0:
             raise ValueError(f"{key} is of no signal that was recorded")
         return row

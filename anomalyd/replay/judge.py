@@ -114,9 +114,14 @@ def start(
 
 def finish(started: Started, end: float) -> Judged:
     """The verdict on a run whose windows were processed, over at `end` (unix seconds)."""
-    run = replace(started.run, state=RunState.FINISHED, stopped_at=end, finished_at=end)
+    run = ended(started.run, end)
     verdict, _ = started.pipeline.finish_run(run, end)
     return Judged(run, verdict, started.pipeline.courses[run.id], started.capacity)
+
+
+def ended(run: Run, end: float) -> Run:
+    """The run, over at `end` (unix seconds)."""
+    return replace(run, state=RunState.FINISHED, stopped_at=end, finished_at=end)
 
 
 def smear_of(runs: Sequence[Recording], columns: Columns, width: float) -> int:

@@ -117,6 +117,9 @@ class Daemon:
         directory = self.store.report_dir(run_id)
         return directory / FILES[form] if directory else None
 
+    async def recording(self, run_id: str) -> bytes | None:
+        return b"recorded" if self._known(run_id).state is RunState.FINISHED else None
+
     def incidents(self, run_id: str | None) -> Sequence[Incident]:
         return self.store.incidents(run_id)
 

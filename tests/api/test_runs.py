@@ -225,6 +225,16 @@ async def test_reports_are_downloaded_as_what_they_are(api, ending, content_type
         assert policy.startswith("sandbox allow-scripts") == (ending == "html")
 
 
+async def test_a_recording_is_downloaded_once_the_run_is_over(api):
+    run = await start(api)
+    status, body = await api.call("GET", f"/api/v1/runs/{run['id']}/recording")
+    assert (status, body["error"]["code"]) == (404, "no_recording")
+    await finish(api, run["id"])
+    async with api.http.get(f"{api.url}/api/v1/runs/{run['id']}/recording") as response:
+        assert (response.status, await response.read()) == (200, b"recorded")
+        assert response.headers["Content-Type"] == "application/zip"
+
+
 async def test_a_report_that_is_not_there_says_so(api):
     run = await start(api)
     status, body = await api.call("GET", f"/api/v1/runs/{run['id']}/report.html")

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.daemon.process import Process, fast, serving, with_baseline, written
+from anomalyd.commands import recordings
+from tests.daemon.process import Process, command, fast, serving, with_baseline, written
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ async def daemon(staging, production, tmp_path) -> AsyncIterator[Process]:
         yield served
 
 
-async def test_a_silence_keeps_a_series_from_deciding_until_it_is_ended(daemon, staging):
+async def test_a_silence_keeps_a_series_from_deciding_until_it_is_ended(daemon, staging, tmp_path):
     asked = {"signal": "errors", "match": 'service="cart"', "reason": "known", "duration": "1h"}
     status, silence = await daemon.ask("/api/v1/silences", "POST", asked)
     assert status == 201
@@ -34,8 +35,15 @@ async def test_a_silence_keeps_a_series_from_deciding_until_it_is_ended(daemon, 
     assert (await daemon.ask(f"/api/v1/silences/{silence['id']}", "DELETE"))[0] == 204
     await daemon.answers(f"/api/v1/incidents?run={run}", lambda _, told: told["total"] == 1)
     await daemon.ask("/api/v1/silences", "POST", asked)
+    refused = await command("record", run, "-o", str(tmp_path / "r"), "--server", daemon.url)
+    assert refused.said[-1].endswith(
+        "has no recording; see limits.recording_bytes, or wait for its verdict"
+    )
     verdict = await daemon.verdict(run)
     assert verdict["outcome"] == "fail"
+    done = await command("record", run, "-o", str(tmp_path / "r"), "--server", daemon.url)
+    assert done.child.returncode == 0, done.said
+    assert recordings.replay(tmp_path / "r", (), None)["recorded"]["identical"]
 
 
 async def test_a_silenced_series_is_listed_in_the_verdict(daemon, staging):
