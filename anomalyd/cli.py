@@ -200,6 +200,7 @@ def watch(path: Path, overrides: tuple[str, ...], **options: Any) -> None:
 
 main.add_command(offline.record)
 main.add_command(offline.replay)
+main.add_command(known_good.calibrate)
 main.add_command(known_good.mutate)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,8 +13,12 @@ import click
 from anomalyd.commands import shell
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _FILE = click.Path(path_type=Path)
+
+MOST_FALSE_FAIL = 0.5
+"""As of `judgement.false_fail`."""
 
 _OPTIONS = (
     click.option("--production", type=_FILE, help="Production's history: wide CSV."),
@@ -68,18 +73,56 @@ def mutate(
     come first. A run that fails by itself cannot be mutated (exit 2).
     """
     from anomalyd.commands import mutating, replaying
-    from anomalyd.units import parse_share
 
     try:
         inputs = mutating.Inputs(run, **paths)
         given = 0 if whole_run else onsets
-        done = mutating.mutations(inputs, parse_share(false_fail), given, propagate)
+        done = mutating.mutations(inputs, _budget(false_fail), given, propagate)
     except replaying.ERRORS as error:
         shell.fail(error)
     waiting = [trial for one in done for trial in one.waiting()]
-    with click.progressbar(
-        waiting, label="mutating", file=sys.stderr, hidden=not sys.stderr.isatty()
-    ) as bar:
-        trials = [trial() for trial in bar]
+    trials = [trial() for trial in _watched(waiting, "mutating")]
     data = mutating.document(done, trials, whole_run)
     shell.answer(data, mutating.render(done, trials, whole_run), as_json)
+
+
+@click.command()
+@click.argument("run", nargs=-1, required=True, type=_FILE)
+@_reference_options
+@shell.json_option
+def calibrate(run: tuple[Path, ...], false_fail: str, as_json: bool, **paths: Any) -> None:
+    """Judge good runs; tell how often they fail, and because of what. Exit 1 names an offender.
+
+    Example: anomalyd calibrate good1.csv good2.csv good3.csv --production prod.csv. Each run is
+    judged with the others as accepted ones and, beside it, as a first run; per signal the rate of
+    false fails with its interval, and settings that demote those beyond their share of the budget.
+    """
+    from anomalyd.commands import calibrated, calibrating, replaying
+
+    try:
+        budget = _budget(false_fail)
+        waiting = calibrating.judgings(calibrating.Inputs(run, **paths), budget)
+        done = [(one, one.verdict()) for one in _watched(waiting, "calibrating")]
+    except replaying.ERRORS as error:
+        shell.fail(error)
+    found = calibrating.calibration(done, budget, time.time())
+    text = calibrated.render(found.document, found.decisive, found.first)
+    shell.answer(found.document, text, as_json)
+    raise SystemExit(found.document["exit_code"])
+
+
+def _budget(text: str) -> float:
+    """Raises ValueError."""
+    from anomalyd.units import parse_share
+
+    share = parse_share(text)
+    if not 0 < share <= MOST_FALSE_FAIL:
+        raise ValueError(f"--false-fail {text}: write a share above 0% and up to 50%")
+    return share
+
+
+def _watched(waiting: Sequence[T], label: str) -> Iterator[T]:
+    """With progress on a terminal."""
+    quiet = not sys.stderr.isatty()
+    with click.progressbar(waiting, label=label, file=sys.stderr, hidden=quiet) as bar:
+        yield from bar

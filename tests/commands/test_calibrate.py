@@ -1,0 +1,93 @@
+"""`anomalyd calibrate`, by the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from anomalyd import assembly, config
+from anomalyd.cli import main
+from anomalyd.exits import USAGE
+from anomalyd.model import Labels
+from tests.commands.test_mutate import narrow
+from tests.replay.system import production, run, slower, written
+
+GOOD = ("good2", "good3", "good4")
+SLOW = 'latency_p95_seconds{service="cart"}'
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {name: run(seed, minutes=12) for seed, name in enumerate(GOOD, start=2)}
+    made["slow"] = slower(run(9, minutes=12), "cart", 4.0, after=240)
+    made["production"] = production(hours=2)
+    narrowed = {name: narrow(recording) for name, recording in made.items()}
+    return written(tmp_path_factory.mktemp("recordings"), **narrowed)
+
+
+def calibrate(files: dict[str, Path], *words: str) -> Result:
+    given = [str(files.get(word, word)) for word in words]
+    paths = ["--production", str(files["production"]), "--edges", str(files["edges"])]
+    return CliRunner().invoke(main, ["calibrate", *paths, *given])
+
+
+def test_good_runs_are_within_the_budget_and_what_few_of_them_exclude_is_said(files):
+    done = calibrate(files, *GOOD)
+    assert done.exit_code == 0, done.output
+    assert done.stderr == ""
+    assert "failed: 0 of 3 (0.0% to 70.8%)" in done.stdout
+    assert "up to 63% is not excluded" in done.stdout
+    assert "299 good runs without a fail would show 1.0%" in done.stdout
+    assert "offenders" not in done.stdout
+    assert len(re.findall(r"good\d\.csv: \w+, as a first run \w+", done.stdout)) == 3
+
+
+def test_an_offender_is_named_and_the_settings_that_are_printed_demote_it(files):
+    done = calibrate(files, "good2", "slow", "--false-fail", "0.1%", "--json")
+    assert done.exit_code == 1
+    found = json.loads(done.stdout)
+    assert not found["within_budget"]
+    assert (found["failed"], found["judged"], found["spared_by_settings"]) == (1, 2, 1)
+    first = found["signals"][0]
+    assert first["offends"]
+    assert [one["series"] for one in first["series"]] == [SLOW]
+    assert first["interval"][0] > first["share_of_budget"]
+    tree = yaml.safe_load(found["settings"])
+    staging = {"staging": {"url": "http://localhost:9090"}}
+    (silence,) = assembly.silences(config.parse({"environments": staging, **tree}))
+    assert silence.covers("latency_p95_seconds", Labels.of({"service": "cart"}))
+    assert not silence.covers("latency_p95_seconds", Labels.of({"service": "pricing"}))
+    assert not silence.covers("cpu_utilization", Labels.of({"service": "cart"}))
+    assert silence.until > time.time() + 29 * 86400
+    assert isinstance(tree["silences"][0]["until"], datetime)
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_single_run_can_only_be_judged_as_a_first_one(files):
+    done = calibrate(files, "slow")
+    assert done.exit_code in (0, 1)
+    assert "1 run known to be good, each judged as a first run" in done.stdout
+    assert SLOW in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["good2", "good2"], "is named twice; name each run once"),
+        (["absent.csv"], "absent.csv: cannot be read"),
+        (["good2", "--false-fail", "0%"], "write a share above 0%"),
+    ],
+)
+def test_what_a_user_got_wrong_is_one_sentence(files, words, sentence):
+    done = calibrate(files, *words)
+    assert done.exit_code == USAGE
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("anomalyd: ")
+    assert sentence in line
