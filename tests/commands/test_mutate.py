@@ -26,8 +26,8 @@ def narrow(recording: Recording) -> Recording:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {
         "production": production(hours=2),
-        "good": run(2, minutes=12),
-        "accepted": run(3, minutes=12),
+        "good": run(2, minutes=9),
+        "accepted": run(3, minutes=9),
     }
     narrowed = {name: narrow(recording) for name, recording in made.items()}
     return written(tmp_path_factory.mktemp("recordings"), **narrowed)
