@@ -64,7 +64,7 @@ class Daemon:
     ) -> None:
         self.config, self._path, self._overrides = config, path, tuple(overrides)
         self._listen, self._reported, self._clock = listen, reported, clock
-        self.hub = Hub()
+        self.hub, self._notifier = Hub(), Notifier()
         self.session: Session | None = None
         self.address: tuple[str, int] | None = None
         self.started = asyncio.Event()
@@ -73,13 +73,12 @@ class Daemon:
             if path is not None
             else None
         )
-        self._wake = asyncio.Event()
-        self._stopping = False
+        self._wake, self._stopping = asyncio.Event(), False
+        self._access: Access | None = None
         self._proven: Config | None = None
         self._reloading = asyncio.Lock()
         self._applied: asyncio.Future[list[str]] | None = None
         self._told: list[str] = []
-        self._notifier = Notifier()
         self._watched: Callable[[str], bool] = lambda series: False
         self._bands: tuple[telemetry.Band, ...] = ()
         self._outcomes: tuple[tuple[str, str], ...] = ()
@@ -109,6 +108,7 @@ class Daemon:
             if refused:
                 raise configuration.ConfigError(refused)
             reloading.apply_log_level(self.config)
+            reloading.reread_token(self._access, new.api, self.config.api)
 
     async def run(self) -> None:
         """Until `stop`. Raises StoreError, ApiError, SourceError, SinkError for the user."""
@@ -169,7 +169,7 @@ class Daemon:
         )
         api = self.config.api
         try:
-            access = Access(api.listen, api.secret(), api.external_url)
+            access = self._access = Access(api.listen, api.secret(), api.external_url)
         except OSError as error:
             raise server.ApiError(f"api.token_file cannot be read: {error}") from error
         async with server.serve(create_app(facade, self.hub, access), api.listen) as self.address:

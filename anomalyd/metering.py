@@ -33,6 +33,7 @@ def measure(session: Session, asked: Asked, now: float) -> None:
     for state in _UNDER_WAY:
         telemetry.runs.set(states.count(state), {"state": state.value})
     _measure_judgement(session, batch.time)
+    telemetry.trace_tick(asked.asked_at, asked.answered_at, now)
 
 
 def _measure_judgement(session: Session, time: float) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from anomalyd.config import Config
+from anomalyd.api.access import Access
+from anomalyd.config import Api, Config
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,12 @@ def _changed(path: str, new: object, old: object) -> Iterator[str]:
         return
     for name, value in new:
         yield from _changed(f"{path}.{name}", value, getattr(old, name))
+
+
+def reread_token(access: Access | None, new: Api, old: Api) -> None:
+    """Let in who has the token that `api.token_file` holds now; another file takes a restart."""
+    if access is not None and new.token_file is not None and new.token_file == old.token_file:
+        access.token = new.secret()
 
 
 def apply_log_level(config: Config) -> None:

@@ -91,6 +91,9 @@ store_writes_dropped = meter.create_counter(
 api_requests = meter.create_counter(
     "anomalyd_api_requests", description="Requests to the API, by route, method and status."
 )
+api_listeners = meter.create_gauge(
+    "anomalyd_api_listeners", description="Event streams and long polls that listen now."
+)
 api_clients_dropped = meter.create_counter(
     "anomalyd_api_clients_dropped", description="Event streams ended because the client was slow."
 )
@@ -117,6 +120,19 @@ class Band:
 
 Bands = Callable[[], Iterable[Band]]
 Outcomes = Callable[[], Iterable[tuple[str, str]]]
+
+
+def trace_tick(asked_at: float, answered_at: float, judged_at: float) -> None:
+    """The span of a tick that is over, and of its two parts; unix seconds."""
+    tick = tracer.start_span("tick", start_time=_nanoseconds(asked_at))
+    within = trace.set_span_in_context(tick)
+    for part, start, end in (("ask", asked_at, answered_at), ("judge", answered_at, judged_at)):
+        tracer.start_span(part, within, start_time=_nanoseconds(start)).end(_nanoseconds(end))
+    tick.end(_nanoseconds(judged_at))
+
+
+def _nanoseconds(time: float) -> int:
+    return round(time * 1e9)
 
 
 def setup(
@@ -146,7 +162,7 @@ def _at_zero(sources: tuple[str, ...], sinks: tuple[str, ...]) -> None:
 
     for counter in (ticks, evidence_windows, store_writes_dropped, api_clients_dropped):
         counter.add(0)
-    for gauge in (incidents_open, store_degraded):
+    for gauge in (incidents_open, store_degraded, api_listeners):
         gauge.set(0)
     for severity in ("warning", "critical"):
         incidents_opened.add(0, {"severity": severity})

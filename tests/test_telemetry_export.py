@@ -143,8 +143,8 @@ def test_otlp_is_sent_what_metrics_shows_and_spans(receiver: Receiver) -> None:
         outcomes=lambda: (("run-1", "fail"),),
     )
     telemetry.ticks.add(4)
-    with telemetry.tracer.start_as_current_span("tick"):
-        telemetry.source_up.set(1, {"source": "staging"})
+    telemetry.trace_tick(asked_at=1000.0, answered_at=1000.5, judged_at=1000.75)
+    telemetry.source_up.set(1, {"source": "staging"})
     made.shutdown()
     told = receiver.metric_values()
     assert value(told, "anomalyd_ticks") == 4
@@ -155,6 +155,9 @@ def test_otlp_is_sent_what_metrics_shows_and_spans(receiver: Receiver) -> None:
     assert sorted(observed) == list(range(1, 2001))
     (body,) = receiver.bodies["/v1/traces"]
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
-    assert [span.name for scope in resource.scope_spans for span in scope.spans] == ["tick"]
+    spans = {span.name: span for scope in resource.scope_spans for span in scope.spans}
+    seconds = {n: (s.end_time_unix_nano - s.start_time_unix_nano) / 1e9 for n, s in spans.items()}
+    assert seconds == {"tick": 0.75, "ask": 0.5, "judge": 0.25}
+    assert {spans[part].parent_span_id for part in ("ask", "judge")} == {spans["tick"].span_id}
     named = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
     assert named["service.name"] == "anomalyd"

@@ -18,9 +18,10 @@ OPEN = frozenset({"/-/healthy", "/-/ready", "/metrics"})
 _SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Access:
-    """`api` of the config: the token, the address listened on, how others reach it."""
+    """`api` of the config: the token, which a reload may change, the address listened on, how
+    others reach it."""
 
     listen: str
     token: str | None = None

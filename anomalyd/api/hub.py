@@ -82,7 +82,7 @@ class Hub:
     def publish(self, event: Event) -> None:
         for subscription in list(self._subscriptions):
             if subscription.run_id == event.run_id and not subscription.offer(event):
-                self._subscriptions.discard(subscription)
+                self._left(subscription)
                 telemetry.api_clients_dropped.add(1)
 
     @contextmanager
@@ -93,10 +93,11 @@ class Hub:
             subscription.offer(None)
         else:
             self._subscriptions.add(subscription)
+            telemetry.api_listeners.set(self.listeners)
         try:
             yield subscription
         finally:
-            self._subscriptions.discard(subscription)
+            self._left(subscription)
 
     def close(self) -> None:
         """Send every listener away, present and future ones."""
@@ -104,3 +105,8 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.offer(None)
         self._subscriptions.clear()
+        telemetry.api_listeners.set(0)
+
+    def _left(self, subscription: Subscription) -> None:
+        self._subscriptions.discard(subscription)
+        telemetry.api_listeners.set(self.listeners)

@@ -19,7 +19,7 @@ class Table:
 
 
 RUNS = Table("runs", ("id",), ("unfinished", "started_at", "finished_at", "body"))
-INCIDENTS = Table("incidents", ("run_id", "id"), ("open", "started_at", "body"))
+INCIDENTS = Table("incidents", ("run_id", "id"), ("started_at", "body"))
 VERDICTS = Table("verdicts", ("run_id",), ("decided_at", "outcome", "body", "report_dir"))
 NOTES = Table("notes", ("run_id", "number"), ("written_at", "text"))
 SILENCES = Table("silences", ("id",), ("until", "body"))
@@ -44,6 +44,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE silences (id TEXT PRIMARY KEY, until REAL NOT NULL, body TEXT NOT NULL);
     CREATE TABLE memory (
       sink TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (sink, key));
+    """,
+    """
+    DROP INDEX incidents_open;
+    ALTER TABLE incidents DROP COLUMN open;
     """,
 )
 """Step n brings a database of version n to n + 1; a step is never edited once released."""

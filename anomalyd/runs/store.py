@@ -99,10 +99,8 @@ class Store:
     def incidents(self, run_id: str | None = None) -> list[Incident]:
         """Of one run, or of all; by start."""
         where: Row = {} if run_id is None else {"run_id": run_id}
-        return self._incidents(where)
-
-    def open_incidents(self) -> list[Incident]:
-        return self._incidents({"open": 1})
+        rows = self._database.select(schema.INCIDENTS, where, order="started_at")
+        return [self._body(schema.INCIDENTS, Incident, row) for row in rows]
 
     def save_verdict(
         self, run: Run, verdict: Verdict, now: float, report_dir: Path | None = None
@@ -168,10 +166,6 @@ class Store:
             for row in rows
         ]
 
-    def _incidents(self, where: Row) -> list[Incident]:
-        rows = self._database.select(schema.INCIDENTS, where, order="started_at")
-        return [self._body(schema.INCIDENTS, Incident, row) for row in rows]
-
     def _body(self, table: schema.Table, kind: type[T], row: Row) -> T:
         try:
             return codec.loads(kind, str(row["body"]))
@@ -197,7 +191,6 @@ def _incident(incident: Incident) -> Write:
     row: Row = {
         "run_id": incident.run_id,
         "id": incident.id,
-        "open": int(incident.open),
         "started_at": _known(incident.started_at),
         "body": codec.dumps(incident),
     }

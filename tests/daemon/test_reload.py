@@ -112,6 +112,26 @@ async def test_a_configuration_that_a_server_refuses_is_not_kept(tree, path, pro
         assert (await daemon.ask(f"/api/v1/runs/{run}"))[1]["run"]["state"] != "finished"
 
 
+async def test_a_token_whose_file_was_rewritten_counts_from_the_next_reload_on(
+    tree, path, tmp_path
+):
+    token = tmp_path / "token"
+    token.write_text("old\n")
+    tree["api"] = {"listen": "127.0.0.1:0", "token_file": str(token)}
+    async with serving(written(path, tree)) as daemon:
+        daemon.token = "old"
+        await daemon.answers("/-/ready", lambda status, _: status == 200)
+        token.write_text("new\n")
+        assert (await daemon.ask("/api/v1/runs"))[0] == 200
+        daemon.child.send_signal(signal.SIGHUP)
+        await daemon.answers("/api/v1/runs", lambda status, _: status == 401)
+        daemon.token = "new"
+        assert (await daemon.ask("/api/v1/runs"))[0] == 200
+        token.write_text("")
+        assert (await daemon.ask("/-/reload", "POST"))[0] == 400
+        assert (await daemon.ask("/api/v1/runs"))[0] == 200
+
+
 async def test_reloads_at_once_are_applied_one_after_another(tree, path):
     async with serving(written(path, tree)) as daemon:
         await daemon.answers("/-/ready", lambda status, _: status == 200)

@@ -127,7 +127,7 @@ async def test_a_kill_before_the_first_snapshot_leaves_a_gap_and_the_incident(op
         async with shop.at_work():
             run = shop.start()
             await fault_across(shop, staging)
-            (before,) = shop.store.open_incidents()
+            (before,) = shop.store.incidents()
             kill(shop, risen)
         (risen.config.state_dir / "snapshot.npz").unlink()
         risen.now = shop.now
@@ -192,7 +192,7 @@ async def test_a_reload_that_takes_a_signal_away_keeps_the_evidence_of_the_other
     async with shop.at_work():
         run = shop.start()
         await fault_across(shop, staging)
-        (before,) = shop.store.open_incidents()
+        (before,) = shop.store.incidents()
     fewer = shop.config.signals.model_copy(update={"custom": shop.config.signals.custom[:1]})
     async with shop.at_work(shop.config.model_copy(update={"signals": fewer})):
         await shop.passes(300)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from anomalyd import codec
 from anomalyd.model import Matcher, Outcome, RunState
+from anomalyd.runs.database import Database
+from anomalyd.runs.schema import MIGRATIONS
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store, StoreError
 from tests.runs import samples, strategies
@@ -69,13 +74,25 @@ def test_notes_belong_to_the_run_and_survive_its_next_state(store, path):
         assert found.notes == ("cache was cold", "and warmed up")
 
 
-def test_open_incidents_are_those_without_an_end(store, path):
+def test_an_incident_that_is_saved_again_is_replaced(store, path):
     store.save_incidents([samples.incident("i1"), samples.incident("i2", started_at=1050.0)])
     store.save_incident(samples.incident("i1", ended_at=1200.0))
     with reopened(store, path) as again:
-        assert [incident.id for incident in again.open_incidents()] == ["i2"]
-        assert [incident.id for incident in again.incidents("r1")] == ["i2", "i1"]
+        found = [(incident.id, incident.open) for incident in again.incidents("r1")]
+        assert found == [("i2", True), ("i1", False)]
         assert again.incidents("r2") == []
+
+
+def test_incidents_of_the_first_version_s_database_are_there(tmp_path):
+    path = tmp_path / "first.db"
+    Database(path, migrations=MIGRATIONS[:1]).close()
+    with closing(sqlite3.connect(path)) as first, first:
+        body = codec.dumps(samples.incident("i1"))
+        first.execute("INSERT INTO incidents VALUES ('r1', 'i1', 1, 1000.0, ?)", (body,))
+    with Store.open(path) as store:
+        assert store.incidents("r1") == [samples.incident("i1")]
+        store.save_incident(samples.incident("i1", ended_at=1200.0))
+        assert [incident.open for incident in store.incidents("r1")] == [False]
 
 
 def test_a_verdict_brings_its_run_and_incidents_with_it(store, path, tmp_path):
@@ -90,7 +107,7 @@ def test_a_verdict_brings_its_run_and_incidents_with_it(store, path, tmp_path):
         assert again.outcome("r2") is None
         assert again.report_dir("r1") == tmp_path / "reports" / "r1"
         assert again.unfinished_runs() == []
-        assert again.open_incidents() == []
+        assert not any(incident.open for incident in again.incidents())
 
 
 @settings(
@@ -250,7 +267,7 @@ def test_kill_9_loses_nothing_that_was_saved(path):
     assert writer.returncode == -signal.SIGKILL
     with Store.open(path, exclusive=True) as again:
         runs = {run.id for run in again.unfinished_runs()}
-        incidents = {incident.run_id for incident in again.open_incidents()}
+        incidents = {incident.run_id for incident in again.incidents()}
         assert {f"r{number}" for number in said} <= runs
         assert {f"r{number}" for number in said} <= incidents
         assert all(again.memory("grafana").get(f"run/r{n}") == str(n) for n in said)
