@@ -56,6 +56,7 @@ async def test_a_run_replays_to_its_verdict_in_another_process(shop, staging, tm
         verdict = await shop.verdict(run)
     assert verdict.outcome is Outcome.FAIL
     bundle.write(replays(shop, run.id), tmp_path / "run")
+    assert staging.url not in (tmp_path / "run" / bundle.ABOUT).read_text()
     environ = {**os.environ, "PYTHONHASHSEED": "1"}
     done = await command("replay", str(tmp_path / "run"), "--json", environ=environ)
     assert done.child.returncode == 1, done.said
