@@ -105,6 +105,7 @@ def baseline() -> None:
 @click.option("--from", "recording", type=_FILE, help="Fit this wide CSV; no configuration.")
 @click.option("-o", "--output", type=_FILE, help="Where the baseline of --from goes.")
 @click.option("--window", help="Windows of --from: at least a run's sample interval. [15s]")
+@click.option("--edges", type=_FILE, help="Who calls whom in --from: as of replay.")
 @shell.json_option
 def baseline_fit(
     path: Path,
@@ -114,11 +115,12 @@ def baseline_fit(
     recording: Path | None,
     output: Path | None,
     window: str | None,
+    edges: Path | None,
     as_json: bool,
 ) -> None:
     """Read production's history politely and fit its profiles; an interrupted fit resumes."""
     if recording is not None:
-        offline.fit_recording(recording, output, window, as_json)
+        offline.fit_recording(recording, output, window, edges, as_json)
         return
     if from_stdin:
         overrides = tuple(json.load(sys.stdin))

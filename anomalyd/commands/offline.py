@@ -141,7 +141,9 @@ def score(file: Path, output: Path) -> None:
     scoring.main(str(file), str(output))
 
 
-def fit_recording(path: Path, output: Path | None, window: str | None, as_json: bool) -> None:
+def fit_recording(
+    path: Path, output: Path | None, window: str | None, edges: Path | None, as_json: bool
+) -> None:
     """`anomalyd baseline fit --from`."""
     from anomalyd.commands import replaying
     from anomalyd.units import parse_duration
@@ -150,7 +152,7 @@ def fit_recording(path: Path, output: Path | None, window: str | None, as_json: 
         shell.fail("--from needs --output: where the baseline goes")
     try:
         width = parse_duration(window) if window is not None else None
-        data = replaying.fit(path, output, width)
+        data = replaying.fit(path, output, width, edges)
     except replaying.ERRORS as error:
         shell.fail(error)
     shell.answer(data, f"baseline of {data['series']} signal series in {data['path']}", as_json)

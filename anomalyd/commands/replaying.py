@@ -113,11 +113,12 @@ def read_run(path: Path) -> Recording:
     return run
 
 
-def fit(production: Path, out: Path, window: float | None) -> dict[str, Any]:
-    """Fit a recorded production and save it. Raises RecordingError, BaselineError."""
+def fit(production: Path, out: Path, window: float | None, edges: Path | None) -> dict[str, Any]:
+    """Fit a recorded production and save it; edges: who calls whom, which tells what its load is.
+    Raises RecordingError, BaselineError."""
     recording = read_csv(production)
     width = WINDOW if window is None else window
-    found = columns(recording.headers, {})
+    found = columns(recording.headers, read_edges(edges) if edges is not None else {})
     baseline: Baseline = fit_production(recording, found, width)
     if not baseline.profiles.keys:
         raise RecordingError(f"{production}: no series has values enough to learn from")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from anomalyd.model import (
     LOAD_SIGNAL,
@@ -29,6 +30,9 @@ SERVICE_LABELS = (SERVICE, "service_name", "app", "job")
 
 ENTRIES = ("gateway", "frontend", "ingress", "entry", "edge", "proxy", "web", "api", "nginx")
 """Names of services that calls come in by, where no graph tells it."""
+
+MOST_HEADERS = 10_000
+"""Columns whose meaning is remembered: each is asked for several times per recording."""
 
 ERRORS = Change(absolute=0.005)
 PP = Change(absolute=0.05)
@@ -136,6 +140,7 @@ def columns(
     return Columns(chosen, judged, load, requests)
 
 
+@lru_cache(maxsize=MOST_HEADERS)
 def parse_header(header: str) -> tuple[str, Labels]:
     """Metric name and canonical labels of a column. Raises RecordingError."""
     try:

@@ -16,9 +16,9 @@ from anomalyd.replay.recording import Recording, RecordingError
 WINDOW = 15.0
 """Seconds; longer where the samples are further apart."""
 
-
 STILL = 2
-"""Times that a number may be repeated."""
+"""Repetitions of a number that is not whole, from which on the load is taken to stand still: what
+was counted hardly comes out the same so often, a sample that nobody took does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from anomalyd.baseline.file import load
 from anomalyd.cli import main
 from anomalyd.exits import USAGE
+from anomalyd.replay.recording import Recording, write_csv
 from anomalyd.report.replayed import render
 from tests.replay.system import CAPACITY, SERVICES, production, run, slower, written
 
@@ -107,6 +109,21 @@ def test_a_baseline_that_was_fitted_before_gives_the_verdict_that_production_its
     for name in ("good2", "bad"):
         again = replay(files | {"baseline": known}, name, "--json", by="baseline")
         assert answered(again) == answered(replay(files, name, "--json"))
+
+
+@pytest.mark.parametrize(("by_edges", "entry"), [(True, "zeta"), (False, "pricing")])
+def test_a_fit_takes_the_load_where_edges_begin(tmp_path, by_edges, entry):
+    history = production(hours=1.0)
+    headers = tuple(h.replace("gateway", "zeta") for h in reversed(history.headers))
+    renamed = Recording(history.times, headers, history.values[:, ::-1])
+    write_csv(renamed, tmp_path / "p.csv")
+    (tmp_path / "e.csv").write_text("caller,callee\nzeta,cart\ncart,pricing\n")
+    known = tmp_path / "b.npz"
+    words = ["--from", str(tmp_path / "p.csv"), "-o", str(known)]
+    words += ["--edges", str(tmp_path / "e.csv")] if by_edges else []
+    done = CliRunner().invoke(main, ["baseline", "fit", *words])
+    assert done.exit_code == 0, done.output
+    assert load(known).meta["source"]["recording"] == [f'request_rate{{service="{entry}"}}']
 
 
 def test_accepted_runs_narrow_what_a_good_run_may_be(files):
