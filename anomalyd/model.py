@@ -332,7 +332,7 @@ class Finding:
     relative, or absolute where the signal's `tolerate` is; pass_at: the value at which the series
     would not have fired; evidence and threshold: natural logs of e-values. state: ok, fired, weak
     (could not show `detect`), missing (production has it, staging not), unmatched (no partner in
-    production), silenced.
+    production), silenced. hour: at which production differs, where the band took that in.
     """
 
     signal: str
@@ -357,6 +357,7 @@ class Finding:
     detector: str = ""
     query: str = ""
     note: str = ""
+    hour: str = ""
 
     @property
     def series(self) -> str:

@@ -3,7 +3,7 @@
 The same batches, baseline and runs give identical incidents and verdicts; the daemon, `watch` and
 the tests all call `Pipeline.process`. It does no I/O and reads no clock.
 
-    Batch ─▶ Board ─▶ window full? ─▶ Reference.band (production at this load)
+    Batch ─▶ Board ─▶ window full? ─▶ Reference.band (production at this load, hour)
                                         └▶ Context ─▶ Bank.score ─▶ Anomalies.step ─▶ Incidents
                                                        └─ learn (firing rows left out)
 """
@@ -100,7 +100,7 @@ class Pipeline:
             self.reference.goes_with_load, self.board.spread(loads), self.board.spread(steady)
         )
         rows = np.arange(len(self.table))
-        self.band = self.reference.bands(of_rows, rows)
+        self.band = self.reference.bands(of_rows, rows, batch.time)
         context = self.reference.context(
             batch.time,
             self.settings.window,

@@ -66,7 +66,8 @@ def plots(run: Run, verdict: Verdict, pipeline: Pipeline) -> list[SeriesPlot]:
     if not len(rows) or not record.times:
         return []
     observed = record.matrix(rows)
-    bands = [pipeline.reference.band(load, rows) for load in record.loads]
+    at = zip(record.loads, record.times, strict=True)
+    bands = [pipeline.reference.band(load, rows, time) for load, time in at]
     return [
         SeriesPlot(
             finding.series,

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
+from anomalyd.baseline.seasons import SLOTS
 from anomalyd.units import format_duration
 
 _ZIP = b"PK\x03\x04"
@@ -29,6 +30,7 @@ _DTYPES: dict[str, Any] = {
     "load_bins": np.float64,
     "quantiles": np.float16,
     "spread": np.float16,
+    "hours": np.float16,
 }
 _SHAPES: dict[str, tuple[int, ...]] = {
     "quantiles": (len(QUANTILES), LOAD_BINS),
@@ -36,9 +38,13 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "rate": (LOAD_BINS,),
     "events": (LOAD_BINS,),
     "spread": (LOAD_BINS,),
+    "hours": (SLOTS,),
 }
 _ARRAYS = tuple(field.name for field in dataclasses.fields(Profiles) if field.name != "keys")
-_OPTIONAL = frozenset({"floor", "rate", "events", "spread", "burst"})
+_OPTIONAL = frozenset({"floor", "rate", "events", "spread", "burst", "hours"})
+_ADDED = frozenset({"hours"})
+"""Arrays that files of this format lack where an earlier anomalyd wrote them."""
+
 _MAY_BE_NAN = frozenset({"rate"})
 
 
@@ -102,7 +108,8 @@ def load(path: Path) -> Baseline:
         raise BaselineError(f"{path}: its keys are damaged; {_REFIT}")
     if not keys:
         raise BaselineError(f"{path}: holds no series; see `anomalyd signals list`, then {_REFIT}")
-    checked = {name: _checked(arrays, name, len(keys), path) for name in _ARRAYS}
+    there = [name for name in _ARRAYS if name in arrays or name not in _ADDED]
+    checked = {name: _checked(arrays, name, len(keys), path) for name in there}
     return Baseline(Profiles(keys=tuple(keys), **checked), meta)
 
 

@@ -21,22 +21,22 @@ from anomalyd.baseline.bands import (
 from anomalyd.baseline.curves import (
     LoadAxis,
     along,
-    centre_curves,
     load_axis,
     row_medians,
 )
+from anomalyd.baseline.fit_centres import trimmed_fit
+from anomalyd.baseline.fit_seasons import Days
 from anomalyd.baseline.persistence import persistence
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
 from anomalyd.baseline.rates import MOST_BURST, bad_rates, burstiness
 from anomalyd.baseline.scales import noise_floor, transform
+from anomalyd.baseline.seasons import SLOTS
 from anomalyd.model import Floats, Kind, Ratio, Rows, Signal
 
 BLOCK = 64
 LEAST_VALUES = 8
 ABSURD = 1e30
 """Values beyond it, which float32 could not hold the difference of, count as absent."""
-
-RISING = frozenset({Kind.LATENCY, Kind.SATURATION, Kind.TRAFFIC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class _Grid:
     index: Rows
     size: int
     axis: LoadAxis
+    days: Days
     lag: int
     stretch: float
 
@@ -151,7 +152,8 @@ def _grid(times: Floats, load: Floats, step: float, window: float) -> _Grid:
     lag = max(1, math.ceil(window / step - 1e-6))
     placed = np.full(size, np.nan)
     placed[index] = load
-    return _Grid(index, size, load_axis(placed), lag, window / (lag * step))
+    days = Days(float(start), step, size)
+    return _Grid(index, size, load_axis(placed), days, lag, window / (lag * step))
 
 
 def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict[str, Any]:
@@ -164,10 +166,12 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     values, counts = grid.place(raw[enough]), grid.place(_counts(each.counts[rows]))
     y, logarithmic, floor = transform(values, kind)
     least_noise = noise_floor(y, logarithmic, kind)
-    curves, residual = _trimmed_fit(y, axis, kind, least_noise)
     binomial = kind is Kind.ERRORS or isinstance(each.signal.definition, Ratio)
-    sampling = np.zeros(len(rows)) if binomial else scatter.sampling(residual, counts)
     middle = row_medians(y)
+    size = np.where(logarithmic, 1.0, np.maximum(np.abs(middle), least_noise))
+    centred = trimmed_fit(y, axis, None if binomial else grid.days, kind, least_noise, size)
+    curves, residual, hours = centred
+    sampling = np.zeros(len(rows)) if binomial else scatter.sampling(residual, counts)
     offsets = residual_quantiles(residual, axis)
     relative = relative_spread(offsets, axis)
     phi, noise = _noise(residual, counts, sampling, relative, grid)
@@ -196,22 +200,12 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
         "rate": rate,
         "events": events,
         "burst": burst,
+        "hours": hours / scale,
     }
 
 
 def _counts(raw: NDArray[np.floating[Any]]) -> Floats:
     return np.where((raw >= 0) & (raw < 1e12), raw, np.nan).astype(np.float64)
-
-
-def _trimmed_fit(y: Floats, axis: LoadAxis, kind: Kind, floor: Floats) -> tuple[Floats, Floats]:
-    """Centres float64[s, b], and residuals float64[s, t] with NaN in incidents; fitted twice."""
-    curves = centre_curves(y, axis, rising=kind in RISING)
-    trimmed = scatter.incidents(y - along(curves, axis), floor)
-    hit = trimmed.any(axis=1)
-    y = np.where(trimmed, np.nan, y)
-    if hit.any():
-        curves[hit] = centre_curves(y[hit], axis, rising=kind in RISING)
-    return curves, y - along(curves, axis)
 
 
 def _noise(
@@ -293,4 +287,10 @@ def _join(parts: Sequence[Mapping[str, Any]], centres: Floats) -> Profiles:
         events=joined("events", single, LOAD_BINS),
         spread=joined("spread", np.float16, LOAD_BINS),
         burst=joined("burst", single),
+        hours=_seldom(joined("hours", np.float16, SLOTS)),
     )
+
+
+def _seldom(hours: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Nothing at all where no series has a table."""
+    return hours if hours.any() else hours[:, :0]

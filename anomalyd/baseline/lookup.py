@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES, Baseline, Single
 from anomalyd.baseline.rates import MOST_BURST, pooled_rates, upper_rate
+from anomalyd.baseline.seasons import HourTable
 from anomalyd.model import Floats, Rows
 
 BAND = (0.05, 0.95)
@@ -25,13 +26,15 @@ USUAL = 0.95
 class Expected:
     """At one load, float64[n] each. center, low, high: the median and the band that holds nine of
     ten of production's windows, in the unit of the values. location: the centre in the residual's
-    scale. extrapolated: bool[n], the load is beyond what production, or this series, saw."""
+    scale. extrapolated: bool[n], the load is beyond what production, or this series, saw. season:
+    what the hour adds, in the residual's scale, which the others hold already."""
 
     center: Floats
     low: Floats
     high: Floats
     location: Floats
     extrapolated: NDArray[np.bool_]
+    season: Floats
 
 
 class Lookup:
@@ -64,6 +67,8 @@ class Lookup:
             decoded[1],
             decoded[2] - decoded[1],
         )
+        scale = p.scale[: p.hours.shape[1]]
+        self._hours = HourTable(p.hours.astype(np.float32) * scale)
         self.burst = p.burst if len(p.burst) == n else np.full(n, MOST_BURST, np.float32)
         self._least = np.where(decoded[0].min(axis=0, initial=np.inf) >= 0, 0.0, -np.inf)
         self._pool = self._pooling(p.support)
@@ -85,22 +90,24 @@ class Lookup:
         found = [self._rows.get(key, -1) for key in keys]
         return np.array(found, dtype=np.intp)
 
-    def at(self, load: float, rows: Rows) -> Expected:
-        """What production does at `load` (1/s per unit of capacity; NaN: not known); rows >= 0."""
+    def at(self, load: float, rows: Rows, time: float = math.nan) -> Expected:
+        """What production does at `load` (1/s per unit of capacity; NaN: not known) and at `time`
+        (unix seconds; NaN: at any hour); rows >= 0."""
+        season = self._hours.at(time, rows)
         if not self.conditioned or not (math.isfinite(load) and load > 0):
             pool = self._pool[:, rows]
             centre = (pool * self._centre[:, rows]).sum(axis=0)
             below = (pool * self._below[:, rows]).sum(axis=0)
             above = (pool * self._above[:, rows]).sum(axis=0)
             unknown = self.conditioned or self._outside(load)
-            return self._expected(rows, centre, below, above, np.full(len(rows), unknown))
+            return self._expected(rows, centre, below, above, np.full(len(rows), unknown), season)
         left, share = self._place(load)
         inside = np.float32(min(max(share, 0.0), 1.0))
         centre = _between(self._centre, left, np.float32(share), rows)
         below = _between(self._below, left, inside, rows)
         above = _between(self._above, left, inside, rows)
         beyond = (left + 1 < self._first[rows]) | (left > self._last[rows])
-        return self._expected(rows, centre, below, above, beyond | self._outside(load))
+        return self._expected(rows, centre, below, above, beyond | self._outside(load), season)
 
     def transform(self, values: Floats, rows: Rows) -> Floats:
         """Values in the residual's scale: log (not below the floor) where the profile is, NaN and
@@ -193,16 +200,24 @@ class Lookup:
         below: Single,
         above: Single,
         extrapolated: NDArray[np.bool_],
+        season: Floats,
     ) -> Expected:
         log, least = self._logarithmic[rows], self._least[rows]
+
+        middle: Single = np.asarray(centre + season, dtype=np.float32)
 
         def unit(location: Single) -> Floats:
             power = np.exp(np.where(log, location, np.float32(0.0)))
             return np.where(log, power, np.maximum(location, least)).astype(np.float64)
 
-        location = centre.astype(np.float64)
+        location = middle.astype(np.float64)
         return Expected(
-            unit(centre), unit(centre + below), unit(centre + above), location, extrapolated
+            unit(middle),
+            unit(middle + below),
+            unit(middle + above),
+            location,
+            extrapolated,
+            season,
         )
 
 

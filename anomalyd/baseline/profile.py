@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyd.baseline.seasons import SLOTS
+
 QUANTILES = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
 LOAD_BINS = 8
 FORMAT = 1
@@ -39,7 +41,9 @@ class Profiles:
     noise in each bin over `noise`, which is that of the noisiest bin: in (0, 1]. burst: float32[n],
     relative variance of the mean of a ratio's bad count from window to window. Without these
     five (empty) nothing is floored, no rate is known, noise is the same at every load and
-    errors are as bursty as they may be.
+    errors are as bursty as they may be. hours: float16[SLOTS, n], what the hour of the day adds to
+    the centre, in units of `scale`, see `seasons`; 0 where history does not show that it does,
+    empty where it shows it of no series.
     """
 
     keys: tuple[str, ...]
@@ -59,6 +63,7 @@ class Profiles:
     events: Single = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float32))
     spread: Half = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float16))
     burst: Single = field(default_factory=lambda: np.zeros(0, np.float32))
+    hours: Half = field(default_factory=lambda: np.zeros((SLOTS, 0), np.float16))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,10 @@ class Context:
 
     value: NaN where absent. residual: the value in the scale of its profile (log where that is
     logarithmic) less the expected one; positive is up; NaN without a profile and for ratios of
-    counts. sampling: variance of the residual from the number of requests. noise: scale of
-    production's one-step innovations; phi: their autocorrelation; wander: sd of a slower part over
-    the noise's; sure: how many windows of the run's own its scale counts for. offset: prior sd of
+    counts. season: what the hour adds to what is expected, in that scale. sampling: variance of the
+    residual from the number of requests. noise: scale of production's one-step innovations; phi:
+    their autocorrelation; wander: sd of a slower part over the noise's; sure: how many windows of
+    the run's own its scale counts for. offset: prior sd of
     the run's constant difference from production; slope: prior sd of its slope in `load`. load: log
     load less the centre of production's, stretched beyond its range. tolerate: largest change that
     does not matter, and size: what 100% is, in the residual's scale. sign: +1 where worse is up, -1
@@ -57,6 +58,7 @@ class Context:
     window: float
     value: Floats
     residual: Floats
+    season: Floats
     sampling: Floats
     noise: Floats
     phi: Floats
@@ -79,6 +81,16 @@ class Context:
     few: Mask
     usual: Mask
     gap: Floats
+
+    def beyond(self, level: Floats | float) -> Floats:
+        """How far the residual is from `level`, the run's own: float64[n].
+
+        Staging may keep production's timetable or not, and an hour may begin in the middle of a
+        run: what the residual is from, production at this hour or at others, is whichever leaves
+        it nearer, and where `level` lies between the two it is there.
+        """
+        away, other = self.residual - level, -self.season
+        return away - np.clip(away, np.minimum(other, 0.0), np.maximum(other, 0.0))
 
     def take(self, rows: Rows | slice) -> Context:
         """The same window for some rows only; a row may be taken more than once."""

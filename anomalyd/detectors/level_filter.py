@@ -87,7 +87,7 @@ class LevelFilter:
         design = self.design(context)
         gains = (cov * design).sum(axis=1)
         variance = (gains * design).sum(axis=0) + context.sampling
-        innovation = context.residual - (mean * design).sum(axis=0)
+        innovation = context.beyond((mean * design).sum(axis=0))
         seen = np.isfinite(innovation) & (variance > 0)
         variance = np.where(seen, variance, 1.0)
         sd = np.sqrt(variance)

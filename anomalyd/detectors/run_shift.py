@@ -51,7 +51,7 @@ class RunShift:
         s = self._state
         rows = np.flatnonzero(mask & np.isfinite(context.residual) & (s["count"] < LOOKS[-1]))
         at = s["count"][rows].astype(np.intp)
-        self._residuals[at, rows] = context.residual[rows]
+        self._residuals[at, rows] = context.beyond(0.0)[rows]
         self._loads[at, rows] = context.load[rows]
         s["count"][rows] += 1
         for look, name in zip(LOOKS, ("first", "second"), strict=True):

@@ -48,7 +48,7 @@ class Trend:
         after, complete = self._step(context)
         self._mixture.commit(after, complete & mask)
         seen = mask & np.isfinite(context.residual)
-        s["sum"][seen] += context.residual[seen]
+        s["sum"][seen] += self._residual(context)[seen]
         s["count"][seen] += 1
         full = s["count"] >= BLOCK
         s["mean"][full] = s["sum"][full] / s["count"][full]
@@ -68,7 +68,7 @@ class Trend:
         s = self._state
         complete = (s["count"] + 1 >= BLOCK) & np.isfinite(s["mean"])
         complete &= np.isfinite(context.residual) & (context.sign != 0)
-        mean = (s["sum"] + context.residual) / BLOCK
+        mean = (s["sum"] + self._residual(context)) / BLOCK
         drift = np.where(complete, mean - s["mean"], 0.0)
         worse = drift * context.sign - context.tolerate
         stationary = context.noise**2 / (1 - context.phi**2)
@@ -77,6 +77,11 @@ class Trend:
         tilts = TILTS[:, np.newaxis]
         factors = np.exp(tilts * z - tilts * tilts / 2)
         return self._mixture.after((factors, factors)), complete
+
+    def _residual(self, context: Context) -> Floats:
+        """About the run's own level as it was in the last block."""
+        level = np.nan_to_num(self._state["mean"])
+        return level + context.beyond(level)
 
     def _follow(self, value: Floats, seen: Mask) -> None:
         s, known = self._state, np.isfinite(self._state["level"])

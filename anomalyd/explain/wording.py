@@ -44,9 +44,10 @@ def reason(finding: Finding) -> str:
     band = (
         f"{format_value(finding.low, finding.unit)} to {format_value(finding.high, finding.unit)}"
     )
+    hour = f", at {finding.hour}" if finding.hour else ""
     text = (
         f"{finding.series} was {format_value(finding.observed, finding.unit)}, expected {band} at "
-        f"this load ({format_effect(finding.effect, finding.absolute)})"
+        f"this load{hour} ({format_effect(finding.effect, finding.absolute)})"
     )
     if finding.pass_at == finding.pass_at:
         text += f"; passes at {format_value(finding.pass_at, finding.unit)}"

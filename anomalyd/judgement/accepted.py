@@ -113,7 +113,7 @@ def _contexts(reference: Reference, record: Record, rows: Rows, window: float) -
             values[t],
             counts[t],
             loads[i],
-            reference.bands(loads[i], rows),
+            reference.bands(loads[i], rows, record.times[t]),
             answered,
             rows,
         )

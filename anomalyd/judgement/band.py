@@ -14,7 +14,8 @@ from anomalyd.model import Floats, Rows
 class Band:
     """float64[n], NaN without a profile: expected, low, high in the signal's unit; location, the
     expected value in the residual's scale; bad_ratio, upper bound of production's ratio of bad
-    requests; noise, scale of production's innovations at that load. extrapolated: bool[n]."""
+    requests; noise, scale of production's innovations at that load; season, what the hour adds to
+    `location`, which holds it. extrapolated: bool[n]."""
 
     expected: Floats
     low: Floats
@@ -22,12 +23,14 @@ class Band:
     location: Floats
     bad_ratio: Floats
     noise: Floats
+    season: Floats
     extrapolated: Mask
 
     @classmethod
     def unknown(cls, n: int) -> Band:
         expected, low, high, location, bad_ratio, noise = np.full((6, n), np.nan)
-        return cls(expected, low, high, location, bad_ratio, noise, np.zeros(n, dtype=bool))
+        nothing, none = np.zeros(n), np.zeros(n, dtype=bool)
+        return cls(expected, low, high, location, bad_ratio, noise, nothing, none)
 
     def put(self, rows: Rows, part: Band) -> None:
         for field in fields(self):

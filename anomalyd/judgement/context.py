@@ -156,35 +156,36 @@ class Reference:
         calm = steady(loads, self._capacity * window)
         return np.where(self._fixed.rate[rows], loads[-1], calm)
 
-    def bands(self, loads: Floats, rows: Rows) -> Band:
+    def bands(self, loads: Floats, rows: Rows, time: float = np.nan) -> Band:
         """As `band`, each row at its own load."""
         band = Band.unknown(len(rows))
         for load in np.unique(loads):
             at = np.flatnonzero(np.isnan(loads) if np.isnan(load) else loads == load)
-            band.put(at, self.band(float(load), rows[at]))
+            band.put(at, self.band(float(load), rows[at], time))
         return band
 
-    def band(self, load: float, rows: Rows) -> Band:
-        """Expected values of `rows` at `load` (per unit of capacity); arrays of len(rows).
+    def band(self, load: float, rows: Rows, time: float = np.nan) -> Band:
+        """Expected values of `rows` at `load` (per unit of capacity) and at `time` (unix seconds;
+        NaN: at any hour); arrays of len(rows).
 
         How often a service is called goes with the load itself, whatever the capacity.
         """
         if self._ratio == 1.0:
-            return self._band(load, load, rows)
+            return self._band(load, load, rows, time)
         band, rate = Band.unknown(len(rows)), self._fixed.rate[rows]
         for which, at in ((~rate, load), (rate, load * self._ratio)):
             part = np.flatnonzero(which)
-            band.put(part, self._band(at, load, rows[part]))
+            band.put(part, self._band(at, load, rows[part], time))
         return band
 
-    def _band(self, at: float, load: float, rows: Rows) -> Band:
+    def _band(self, at: float, load: float, rows: Rows, time: float) -> Band:
         """With production looked up at the load `at`."""
         band = Band.unknown(len(rows))
         has = np.flatnonzero(self.partner[rows] >= 0)
         if self._lookup is None or not has.size:
             return band
         partner = self.partner[rows[has]]
-        expected = self._lookup.at(at, partner)
+        expected = self._lookup.at(at, partner, time)
         rate, upper = self._lookup.rates(at, partner)
         counted = np.isfinite(rate)
         shift = self._shift(load, rows[has])
@@ -200,6 +201,7 @@ class Reference:
             expected.location + shift,
             np.fmax(upper, known),
             self._lookup.noise(at, partner) * self._fixed.factor[rows[has]],
+            expected.season,
             expected.extrapolated,
         )
         band.put(has, part)
@@ -243,6 +245,7 @@ class Reference:
             window=window,
             value=values,
             residual=np.where(counted | few, np.nan, self._residual(values, band, rows)),
+            season=band.season,
             sampling=np.nan_to_num(f.sampling / events + 1 / arrivals + of_load),
             noise=band.noise,
             phi=np.nan_to_num(f.phi),

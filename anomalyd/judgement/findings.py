@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from anomalyd.baseline.seasons import named
 from anomalyd.detectors.base import Context
 from anomalyd.judgement import power
 from anomalyd.judgement.anomalies import Anomalies
@@ -77,7 +78,10 @@ class Findings:
         counts = course.record.matrix(rows, counts=True)[windows]
         past = course.record.loads
         loads = [self._reference.loads_of(past[: t + 1], self._window, rows) for t in windows]
-        bands = [self._reference.bands(one, rows) for one in loads]
+        times = [course.record.times[t] for t in windows]
+        bands = [
+            self._reference.bands(one, rows, time) for one, time in zip(loads, times, strict=True)
+        ]
         contexts = self._contexts(course, windows, rows, values, counts, loads, bands)
         threshold = np.full(len(rows), course.log_threshold)
         largest = self._reference.largest(rows, power.LARGEST_LOG)
@@ -145,7 +149,16 @@ class Findings:
             extrapolated=seen.extrapolated(i),
             detector=anomaly.detector if anomaly is not None else "",
             note=note,
+            hour=self._hour(course, seen.by_the_hour(i)),
         )
+
+    @staticmethod
+    def _hour(course: Course, moved: Sequence[bool]) -> str:
+        """The hour of the middle one of the judged windows whose band the hour moved."""
+        judged = zip(course.record.times, course.record.judged, strict=True)
+        times = [time for time, there in judged if there]
+        found = [time for time, there in zip(times, moved, strict=True) if there]
+        return named(found[len(found) // 2]) if found else ""
 
     @staticmethod
     def _without_values(course: Course, base: Finding, mde: float) -> Finding:

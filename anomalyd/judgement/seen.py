@@ -72,6 +72,10 @@ class Seen:
             float(np.median([band.high[i] for band in bands])),
         )
 
+    def by_the_hour(self, i: int) -> list[bool]:
+        """In which windows the hour moved what was expected."""
+        return [bool(band.season[i]) for band in self.bands]
+
     def extrapolated(self, i: int) -> bool:
         return sum(bool(band.extrapolated[i]) for band in self.bands) > MOSTLY * len(self.bands)
 

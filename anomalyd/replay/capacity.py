@@ -51,6 +51,7 @@ def capacity_ratio(lookup: Lookup, columns: Columns, runs: Sequence[Windows]) ->
     if not at or not lookup.conditioned:
         return 1.0
     loads = np.concatenate([run.load for run in runs])
+    times = np.concatenate([run.ends for run in runs])
     values = np.concatenate([run.values[:, at] for run in runs])
     held = np.concatenate([_held(run) for run in runs])
     there = (loads > 0) & np.isfinite(values).any(axis=1)
@@ -60,7 +61,8 @@ def capacity_ratio(lookup: Lookup, columns: Columns, runs: Sequence[Windows]) ->
         return 1.0
     seen = np.stack([lookup.transform(values[t], rows) for t in known])
     cost = [
-        _cost(lookup, loads[known] / np.exp(log), seen, rows) + (log / UNLIKELY) ** 2 / 2
+        _cost(lookup, loads[known] / np.exp(log), times[known], seen, rows)
+        + (log / UNLIKELY) ** 2 / 2
         for log in GRID
     ]
     return float(np.exp(GRID[int(np.argmin(cost))]))
@@ -76,10 +78,11 @@ def _held(run: Windows) -> Mask:
     return np.concatenate([np.zeros(length - 1, dtype=bool), moved < SETTLED])
 
 
-def _cost(lookup: Lookup, loads: Floats, seen: Floats, rows: Rows) -> float:
+def _cost(lookup: Lookup, loads: Floats, times: Floats, seen: Floats, rows: Rows) -> float:
     """Minus the log likelihood of `seen`, float64[t, services], at these loads per capacity: a
     constant difference for each service, and what is left, by medians."""
-    expected = np.stack([lookup.at(float(load), rows).location for load in loads])
+    at = zip(loads.tolist(), times.tolist(), strict=True)
+    expected = np.stack([lookup.at(load, rows, time).location for load, time in at])
     away = (seen - expected).T
     offset = row_medians(away)
     within = row_medians(np.abs(away - offset[:, np.newaxis])) * MAD

@@ -205,6 +205,7 @@ def _finding(finding: Finding, times_longer: float) -> Document:
         "windows": int(finding.windows),
         "query": text(finding.query),
         "note": text(finding.note),
+        "hour": text(finding.hour),
     }
 
 

@@ -65,6 +65,7 @@ def _finding(finding: Finding) -> Document:
         "extrapolated": finding.extrapolated,
         "detector": finding.detector,
         "note": finding.note,
+        "hour": finding.hour,
     }
 
 

@@ -95,7 +95,13 @@ def expected(finding: Document) -> str:
 
 
 def band(finding: Document) -> str:
-    """`120 to 190 ms`, or `n/a` where no band is known."""
+    """`120 to 190 ms`, with `at 14 h UTC on weekdays` where the hour moved it; `n/a` where no band
+    is known."""
+    hour = finding.get("hour")
+    return _band(finding) + (f" at {hour}" if hour else "")
+
+
+def _band(finding: Document) -> str:
     if finding["low"] is None and finding["high"] is None:
         return "n/a"
     unit = finding["unit"]

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from anomalyd.baseline.file import BaselineError, check_fits, load, save
+from anomalyd.baseline.file import BaselineError, check_fits, digest, load, save
 from anomalyd.baseline.profile import Baseline
+from anomalyd.baseline.seasons import SLOTS
 from tests.baseline.worlds import daily_load, fitted
 
 
@@ -44,6 +45,14 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, baseline):
             assert was.dtype == now.dtype
 
 
+def test_a_file_from_before_there_were_hours_is_read(tmp_path, baseline):
+    path = tmp_path / "b.npz"
+    save(baseline, path)
+    rewritten(path, hours=None)
+    assert load(path).profiles.hours.shape == (SLOTS, 0)
+    assert digest(load(path)) == digest(baseline)
+
+
 def test_a_save_replaces_and_leaves_nothing_beside(tmp_path, baseline):
     path = tmp_path / "baseline.npz"
     path.write_bytes(b"old")
@@ -55,6 +64,8 @@ def test_a_save_replaces_and_leaves_nothing_beside(tmp_path, baseline):
 def test_a_series_costs_at_most_a_kibibyte_on_disk_and_in_memory(tmp_path):
     rng = np.random.default_rng(0)
     baseline = fitted(np.exp(rng.normal(size=(200, 300))), daily_load(300, rng))
+    hours = rng.normal(size=(SLOTS, 200)).astype(np.float16)
+    baseline = Baseline(dataclasses.replace(baseline.profiles, hours=hours), baseline.meta)
     label = "x" * 300
     keys = tuple(f'p95{{service="{i}",route="{label}"}}' for i in range(200))
     path = tmp_path / "b.npz"
@@ -112,6 +123,7 @@ def test_a_flipped_byte_is_noticed(tmp_path, baseline):
         ({"phi": None}, "phi should be float32"),
         ({"phi": np.zeros(20)}, "phi should be float32"),
         ({"quantiles": np.zeros((9, 8, 3), np.float16)}, "quantiles should be"),
+        ({"hours": np.zeros((24, 20), np.float16)}, "hours should be"),
         ({"noise": np.full(20, np.nan, np.float32)}, "noise has values that are not numbers"),
         ({"noise": np.array([object()] * 20)}, "is not a whole baseline"),
     ],

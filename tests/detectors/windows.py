@@ -21,6 +21,7 @@ def window(n: int, t: int = 0, **arrays: object) -> Context:
         window=WINDOW,
         value=np.ones(n),
         residual=np.zeros(n),
+        season=np.zeros(n),
         sampling=np.zeros(n),
         noise=np.full(n, 0.1),
         phi=np.zeros(n),

@@ -159,6 +159,7 @@ class Stage:
     offset: float = 0.1
     label: str | None = None
     limit: int = 100_000
+    start: float = 0.0
     baseline: Baseline | None = field(default_factory=production)
     settings: Mapping[str, float | bool] = field(default_factory=dict)
     calls: Mapping[str, Sequence[str]] = field(default_factory=lambda: CALLS)
@@ -180,7 +181,7 @@ class Stage:
         return pipeline
 
     def runs(self, state: RunState = RunState.ACTIVE) -> list[Run]:
-        run = Run("", "synthetic", state, 0.0, active_at=0.0)
+        run = Run("", "synthetic", state, self.start, active_at=self.start)
         return [replace(run, id=f"run-{s}", selector=s) for s in self.selectors]
 
     def batch(self, t: int) -> Batch:
@@ -198,7 +199,7 @@ class Stage:
         answered = self.answered[t]
         asked = np.array([table.signals[table.signal_index[r]].name in answered for r in rows])
         kept = np.isfinite(value) & (row >= 0) & asked
-        return Batch((t + 1) * WINDOW, row[kept], value[kept], count[kept], answered)
+        return Batch(self.start + (t + 1) * WINDOW, row[kept], value[kept], count[kept], answered)
 
     def _labels(self, selector: str, service: str = "") -> Labels:
         pairs = {"service": service}
@@ -221,7 +222,7 @@ class Stage:
         return self
 
     def verdicts(self) -> list[Verdict]:
-        end = self.windows * WINDOW
+        end = self.start + self.windows * WINDOW
         return [self.pipeline.finish_run(r, end)[0] for r in self.runs(RunState.FINISHED)]
 
     def verdict(self) -> Verdict:
