@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from anomalyd.model import Verdict
@@ -20,7 +21,23 @@ NEAR = 0.5
 """Of the threshold (in logs): what did not fire and came so far is a near miss."""
 
 
+class Way(StrEnum):
+    """How runs were judged."""
+
+    ACCEPTED = "accepted-runs"
+    FIRST = "first-run"
+    RECORDED = "recorded"
+
+
+TOLD = {
+    Way.ACCEPTED: "with the others as accepted runs",
+    Way.FIRST: "as a first run",
+    Way.RECORDED: "as it was recorded",
+}
+
+
 def document(
+    way: Way,
     decisive: Calibration,
     first: Calibration | None,
     runs: Mapping[str, Sequence[Verdict]],
@@ -32,7 +49,7 @@ def document(
         "within_budget": decisive.within,
         "exit_code": int(not decisive.within),
         "budget": decisive.budget,
-        "accepted": first is not None,
+        "way": way.value,
         **_calibration(decisive),
         "as_first_run": _calibration(first) if first is not None else None,
         "runs": [
@@ -93,12 +110,11 @@ def settings(found: Calibration, until: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render(found: Document, decisive: Calibration, first: Calibration | None) -> str:
+def render(found: Document, way: Way, decisive: Calibration, first: Calibration | None) -> str:
     """What a person reads on a terminal."""
-    how = "with the others as accepted runs" if first is not None else "as a first run"
     count = len(found["runs"])
     runs = f"{count} run{'s' if count > 1 else ''} known to be good"
-    lines = [f"{runs}, each judged {how}", _failed(decisive)]
+    lines = [f"{runs}, each judged {TOLD[way]}", _failed(decisive)]
     if first is not None:
         lines.append(f"each as a first run, with none accepted: {_told(first.rate)}")
     for one in found["runs"]:

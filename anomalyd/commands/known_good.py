@@ -31,9 +31,7 @@ _OPTIONS = (
         metavar="NAME:KEY=VALUE,…",
         help="Correct what a metric's name suggests: kind, worse, unit, tolerate.",
     ),
-    click.option(
-        "--false-fail", default="1%", show_default=True, help="Chance that a good run may fail."
-    ),
+    click.option("--false-fail", help="Chance that a good run may fail. [1%, or as recorded]"),
 )
 
 
@@ -59,7 +57,7 @@ def _reference_options(command: F) -> F:
 @shell.json_option
 def mutate(
     run: tuple[Path, ...],
-    false_fail: str,
+    false_fail: str | None,
     onsets: int,
     whole_run: bool,
     propagate: bool,
@@ -68,9 +66,10 @@ def mutate(
 ) -> None:
     """Put faults of graded sizes into good runs; tell which would not be found.
 
-    Example: anomalyd mutate run.csv --production prod.csv --accepted good.csv --edges edges.csv.
-    Latency, errors, a leak, saturation, lost series and fan-out of every service; the blind spots
-    come first. A run that fails by itself cannot be mutated (exit 2).
+    RUN is a folder that `anomalyd record` made, or a wide CSV: anomalyd mutate run/, or anomalyd
+    mutate run.csv --production prod.csv --accepted good.csv --edges edges.csv. Latency, errors, a
+    leak, saturation, lost series and fan-out of every service; the blind spots come first. A run
+    that fails by itself cannot be mutated (exit 2).
     """
     from anomalyd.commands import mutating, replaying
 
@@ -90,31 +89,34 @@ def mutate(
 @click.argument("run", nargs=-1, required=True, type=_FILE)
 @_reference_options
 @shell.json_option
-def calibrate(run: tuple[Path, ...], false_fail: str, as_json: bool, **paths: Any) -> None:
+def calibrate(run: tuple[Path, ...], false_fail: str | None, as_json: bool, **paths: Any) -> None:
     """Judge good runs; tell how often they fail, and because of what. Exit 1 names an offender.
 
-    Example: anomalyd calibrate good1.csv good2.csv good3.csv --production prod.csv. Each run is
-    judged with the others as accepted ones and, beside it, as a first run; per signal the rate of
+    RUN is a folder that `anomalyd record` made, judged by what it was judged by then, or a wide
+    CSV: anomalyd calibrate good1.csv good2.csv good3.csv --production prod.csv. A CSV is judged
+    with the others as accepted runs and, beside it, as a first run. Per signal the rate of
     false fails with its interval, and settings that demote those beyond their share of the budget.
     """
     from anomalyd.commands import calibrated, calibrating, replaying
 
     try:
-        budget = _budget(false_fail)
-        waiting = calibrating.judgings(calibrating.Inputs(run, **paths), budget)
+        inputs = calibrating.Inputs(run, **paths)
+        waiting = calibrating.judgings(inputs, _budget(false_fail))
         done = [(one, one.verdict()) for one in _watched(waiting, "calibrating")]
+        found = calibrating.calibration(done, time.time())
     except replaying.ERRORS as error:
         shell.fail(error)
-    found = calibrating.calibration(done, budget, time.time())
-    text = calibrated.render(found.document, found.decisive, found.first)
+    text = calibrated.render(found.document, found.way, found.decisive, found.first)
     shell.answer(found.document, text, as_json)
     raise SystemExit(found.document["exit_code"])
 
 
-def _budget(text: str) -> float:
-    """Raises ValueError."""
+def _budget(text: str | None) -> float | None:
+    """None where none is given. Raises ValueError."""
     from anomalyd.units import parse_share
 
+    if text is None:
+        return None
     share = parse_share(text)
     if not 0 < share <= MOST_FALSE_FAIL:
         raise ValueError(f"--false-fail {text}: write a share above 0% and up to 50%")

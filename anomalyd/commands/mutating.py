@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anomalyd.commands.replaying import read_run, understand
+from anomalyd.commands import bundles
+from anomalyd.commands.replaying import FALSE_FAIL, read_run, understand
 from anomalyd.replay import judge
 from anomalyd.replay.edges import read_edges
 from anomalyd.replay.faults import SIZES, FaultKind
 from anomalyd.replay.mutate import Good, Mutation, Trial
 from anomalyd.replay.recording import RecordingError
 from anomalyd.replay.sights import Recall, Sight, recalls, sights
-from anomalyd.replay.subjects import of_recording
+from anomalyd.replay.subjects import of_bundle, of_recording
 from anomalyd.units import format_duration
 
 Document = dict[str, Any]
@@ -34,9 +35,27 @@ class Inputs:
     signals: Sequence[str] = ()
 
 
-def mutations(inputs: Inputs, false_fail: float, onsets: int, propagate: bool) -> list[Mutation]:
-    """One per run. Raises RecordingError, BaselineError."""
-    return [Mutation(good, onsets, propagate) for good in _good_runs(inputs, false_fail)]
+def mutations(
+    inputs: Inputs, false_fail: float | None, onsets: int, propagate: bool
+) -> list[Mutation]:
+    """One per run. false_fail: None: as the run was recorded, else the usual one. Raises
+    RecordingError, BaselineError."""
+    of_csv = {
+        "production": inputs.production,
+        "baseline": inputs.baseline,
+        "accepted": inputs.accepted,
+        "edges": inputs.edges,
+        "signal": inputs.signals,
+    }
+    if not bundles.are_bundles(inputs.runs, of_csv):
+        good = _good_runs(inputs, FALSE_FAIL if false_fail is None else false_fail)
+        return [Mutation(one, onsets, propagate) for one in good]
+    found = []
+    for folder in inputs.runs:
+        with bundles.told(folder):
+            one = of_bundle(str(folder), bundles.read(folder, false_fail))
+            found.append(Mutation(one, onsets, propagate))
+    return found
 
 
 def _good_runs(inputs: Inputs, false_fail: float) -> list[Good]:

@@ -26,6 +26,9 @@ ERRORS = (RecordingError, file.BaselineError, ValueError)
 LONGEST_RUN = 7 * 86400.0
 """Seconds."""
 
+FALSE_FAIL = 0.01
+"""Chance that a good run fails, where none is given."""
+
 OVERRIDABLE = ("kind", "worse", "unit", "tolerate")
 
 

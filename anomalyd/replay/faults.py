@@ -57,9 +57,9 @@ class Fault:
 class Subject:
     """A recorded run as its judge got it.
 
-    name: of the run, by which chance is drawn. series: signal and labels by row. callees: by
-    caller. load: rows of the offered load. entries: services whose requests it is made of, with
-    which it vanishes.
+    name: of the run. series: signal and labels by row. callees: by caller.
+    load: rows of the offered load. entries: services whose requests it is made of, with which it
+    vanishes.
     """
 
     name: str
@@ -85,7 +85,7 @@ def inject(subject: Subject, fault: Fault, propagate: bool = False) -> list[Batc
     """The run's batches, had it had the fault; the same ones up to the onset.
 
     propagate: a slow service keeps its callers waiting, for as long as it takes longer. The same
-    on every machine: chance is drawn by the run's name and the fault, whatever its size.
+    on every machine: chance is drawn by when the run was and by the fault, whatever its size.
     """
     last = float(subject.batches[-1].time)
     changed = [batch for batch in subject.batches if batch.time > fault.onset]
@@ -187,7 +187,8 @@ def _fail_more(subject: Subject, run: _Run, fault: Fault, rows: Mask) -> None:
         known = np.isfinite(ratio) & (total > 0)
         each = np.clip(fault.size / np.maximum(1 - ratio[known], 1e-9), 0.0, 1.0)
         good = np.round(total[known] * (1 - np.clip(ratio[known], 0.0, 1.0))).astype(np.int64)
-        what = (subject.name, fault.kind, fault.service, f"{signal.name}{labels}", fault.onset)
+        begun = float(subject.batches[0].time)
+        what = (begun, fault.kind, fault.service, f"{signal.name}{labels}", fault.onset)
         ratio[known] += _chance(*what).binomial(good, each) / total[known]
         ratio[~np.isfinite(total)] += fault.size
         np.clip(ratio, 0.0, 1.0, out=ratio)

@@ -31,7 +31,7 @@ BATCHES, WINDOW, COUNT = 12, 15.0, 1000.0
 ONSET = 6 * WINDOW
 
 
-def subject(count: float = COUNT, name: str = "run") -> Subject:
+def subject(count: float = COUNT, begun: float = 0.0) -> Subject:
     found = columns(HEADERS, CALLEES)
     signals = {signal.name: signal for signal in found.signals}
     series = [(signals[LOAD_SIGNAL], Labels())]
@@ -40,10 +40,10 @@ def subject(count: float = COUNT, name: str = "run") -> Subject:
     values = [next((v for word, v in VALUE.items() if word in key), 50.0) for key in KEYS]
     rows, counts = np.arange(len(KEYS)), np.full(len(KEYS), count)
     batches = [
-        Batch(WINDOW * (i + 1), rows, np.array(values), counts, frozenset(signals))
+        Batch(begun + WINDOW * (i + 1), rows, np.array(values), counts, frozenset(signals))
         for i in range(BATCHES)
     ]
-    return Subject(name, series, batches, [0], CALLEES, frozenset({"web"}))
+    return Subject("run", series, batches, [0], CALLEES, frozenset({"web"}))
 
 
 def ratios(made: list[Batch], at: int = -1) -> dict[str, float]:
@@ -171,14 +171,15 @@ print([b.values.tolist() for b in made(FaultKind.ERRORS, "cart", 0.1)])
 """
 
 
-def test_chance_is_drawn_by_the_run_and_the_fault_alone() -> None:
+def test_chance_is_drawn_by_when_the_run_was_and_the_fault_alone() -> None:
     elsewhere = subprocess.run(
         [sys.executable, "-c", SEEDED],
         env=os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True, check=True, text=True,
     )  # fmt: skip
     fault = Fault(FaultKind.ERRORS, "cart", 0.1, ONSET)
-    other = inject(subject(name="another run"), fault)
+    later = Fault(FaultKind.ERRORS, "cart", 0.1, ONSET + 86400.0)
+    other = inject(subject(begun=86400.0), later)
     again = inject(subject(), fault)
     row = KEYS.index('error_ratio{service="cart"}')
     assert str([b.values.tolist() for b in again]) == elsewhere.stdout.strip()
