@@ -10,12 +10,13 @@ import pytest
 from anomalyd.model import Outcome
 from anomalyd.replay import judge
 from anomalyd.replay.faults import SIZES, Fault, FaultKind, inject
+from anomalyd.replay.given import of_csv
 from anomalyd.replay.infer import columns
 from anomalyd.replay.mutate import WHOLE_RUN, Good, Mutation, Trial
 from anomalyd.replay.production import fit_production
 from anomalyd.replay.recording import RecordingError
 from anomalyd.replay.sights import recalls, sights
-from anomalyd.replay.subjects import of_recording
+from anomalyd.replay.subjects import of_bundle, of_recording
 from tests.replay.system import SERVICES, STEP, production, run, slower
 
 EDGES = {"gateway": ["cart"], "cart": ["pricing"]}
@@ -146,3 +147,12 @@ def test_recall_counts_what_was_found_at_a_size_or_below_it() -> None:
     }  # fmt: skip
     low, high = recalls(made)[-1].interval
     assert 0.2 < low < 2 / 3 < high < 0.95
+
+
+def test_what_was_recorded_of_a_run_is_mutated_as_its_csv_is(reference, mutation) -> None:
+    recorded = of_csv(run(2, minutes=MINUTES), reference, EDGES)
+    other = Mutation(of_bundle("good.csv", recorded), onsets=1)
+    assert (other.onsets, other.pairs()) == (mutation.onsets, mutation.pairs())
+    (onset,) = mutation.onsets
+    for kind in (ERRORS, LOST):
+        assert other.trial(kind, "cart", onset) == mutation.trial(kind, "cart", onset)
