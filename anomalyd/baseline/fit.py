@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyd.baseline import drift
 from anomalyd.baseline import noise as scatter
 from anomalyd.baseline.bands import (
     SPREAD_LIMITS,
@@ -21,12 +22,14 @@ from anomalyd.baseline.bands import (
 from anomalyd.baseline.curves import (
     LoadAxis,
     along,
+    centre_curves,
     load_axis,
     row_medians,
 )
-from anomalyd.baseline.fit_centres import trimmed_fit
+from anomalyd.baseline.fit_centres import RISING, trimmed_fit
 from anomalyd.baseline.fit_seasons import Days
 from anomalyd.baseline.persistence import persistence
+from anomalyd.baseline.presence import presence
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
 from anomalyd.baseline.rates import MOST_BURST, bad_rates, burstiness
 from anomalyd.baseline.scales import noise_floor, transform
@@ -62,6 +65,8 @@ class _Grid:
     days: Days
     lag: int
     stretch: float
+    start: float
+    step: float
 
     def place(self, rows: NDArray[np.floating[Any]]) -> Floats:
         placed = np.full((len(rows), self.size), np.nan)
@@ -84,24 +89,27 @@ def fit(
     times: float64[T], unix seconds, `step` apart with gaps; values are over (time - window, time].
     load: float64[T], offered load per unit of capacity, 1/s, NaN where not known. `progress` is
     called with series done and in all. Series of fewer than 8 values are left out and listed in
-    meta["thin"]. Raises ValueError for shapes that do not agree.
+    meta["thin"]. What came before a lasting change of level, listed in meta["drifts"], is moved to
+    the level after it. Raises ValueError for shapes that do not agree.
     """
     grid = _grid(np.asarray(times, dtype=np.float64), np.asarray(load, np.float64), step, window)
     seen: set[str] = set()
     twice: list[str] = []
     thin: list[str] = []
     parts: list[dict[str, Any]] = []
+    drifts: list[dict[str, Any]] = []
     total, done = sum(len(each.keys) for each in signals), 0
     for each in signals:
         _check(each, len(times))
         fresh = _first_ones(each.keys, seen, twice)
         for start in range(0, len(fresh), BLOCK):
             rows = fresh[start : start + BLOCK]
-            parts.append(_fit_block(each, rows, grid, thin))
+            parts.append(_fit_block(each, rows, grid, thin, drifts))
             done += len(rows)
             if progress is not None:
                 progress(done, total)
     described = {**_described(times, grid, meta), "step": step, "window": window, "thin": thin}
+    described["drifts"] = drifts
     described["duplicates"] = [*meta.get("duplicates", ()), *twice]
     return Baseline(_join(parts, grid.axis.centres), described)
 
@@ -153,10 +161,13 @@ def _grid(times: Floats, load: Floats, step: float, window: float) -> _Grid:
     placed = np.full(size, np.nan)
     placed[index] = load
     days = Days(float(start), step, size)
-    return _Grid(index, size, load_axis(placed), days, lag, window / (lag * step))
+    lagged = window / (lag * step)
+    return _Grid(index, size, load_axis(placed), days, lag, lagged, float(start), step)
 
 
-def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict[str, Any]:
+def _fit_block(
+    each: FitInput, rows: Rows, grid: _Grid, thin: list[str], drifts: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Profile arrays of some series of one signal; those with too few values go to `thin`."""
     raw = np.asarray(each.values[rows], dtype=np.float64)
     raw[~(np.abs(raw) < ABSURD)] = np.nan
@@ -167,6 +178,9 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     y, logarithmic, floor = transform(values, kind)
     least_noise = noise_floor(y, logarithmic, kind)
     binomial = kind is Kind.ERRORS or isinstance(each.signal.definition, Ratio)
+    keys = [each.keys[row] for row in rows]
+    rough = y - along(centre_curves(y, axis, rising=kind in RISING), axis)
+    drifts += drift.settle(keys, y, rough, grid.start, grid.step, logarithmic, binomial)
     middle = row_medians(y)
     size = np.where(logarithmic, 1.0, np.maximum(np.abs(middle), least_noise))
     centred = trimmed_fit(y, axis, None if binomial else grid.days, kind, least_noise, size)
@@ -185,7 +199,7 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
     rate, events = bad_rates(trimmed, counts, axis) if binomial else _no_rates(len(rows))
     burst = burstiness(trimmed * counts, counts) if binomial else np.full(len(rows), MOST_BURST)
     return {
-        "keys": [each.keys[row] for row in rows],
+        "keys": keys,
         "logarithmic": logarithmic,
         "median": np.where(logarithmic, np.exp(np.where(logarithmic, middle, 0.0)), middle),
         "scale": scale,
@@ -195,7 +209,7 @@ def _fit_block(each: FitInput, rows: Rows, grid: _Grid, thin: list[str]) -> dict
         "spread": np.maximum(noise_at / noisiest, 1e-3),
         "phi": phi,
         "support": support(residual, axis),
-        **_presence(raw[enough], each.answered, grid),
+        **presence(raw[enough], each.answered, grid.stretch * grid.lag),
         "floor": floor,
         "rate": rate,
         "events": events,
@@ -243,20 +257,6 @@ def _floored(phi: Floats, noise: Floats, least: Floats) -> tuple[Floats, Floats]
     white = np.maximum(least**2 - noise**2, 0.0)
     shared = np.where(white > 0, phi * slow / np.maximum(slow + white, 1e-300), phi)
     return shared, np.sqrt((slow + white) * (1.0 - shared**2))
-
-
-def _presence(raw: Floats, answered: NDArray[np.bool_] | None, grid: _Grid) -> dict[str, Floats]:
-    """Share of the answered windows with a value, and the longest run without, in windows."""
-    asked = raw if answered is None else raw[:, answered]
-    share = np.isfinite(asked).sum(axis=1) / max(asked.shape[1], 1)
-    return {"present": share, "longest_gap": _longest_gap(asked) / (grid.stretch * grid.lag)}
-
-
-def _longest_gap(values: Floats) -> Floats:
-    """Longest run of NaN of each row, in columns."""
-    columns = np.arange(1, values.shape[1] + 1)
-    last = np.maximum.accumulate(np.where(np.isfinite(values), columns, 0), axis=1)
-    return np.asarray((columns - last).max(axis=1, initial=0), dtype=np.float64)
 
 
 def _no_rates(n: int) -> tuple[Floats, Floats]:
