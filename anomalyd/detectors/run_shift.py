@@ -61,9 +61,7 @@ class RunShift:
 
     def _bet(self, context: Context, rows: Rows, look: int) -> Floats:
         c = context
-        first, second = (
-            np.median(half, axis=0) for half in np.split(self._residuals[:look, rows], 2)
-        )
+        first, second = self._halves(rows, look)
         load = self._loads[:look, rows].mean(axis=0, dtype=np.float64)
         long_run = (c.noise[rows] / (1 - c.phi[rows])) ** 2 * np.pi / 2 + c.sampling[rows]
         variance = c.offset[rows] ** 2 + (c.slope[rows] * load) ** 2 + long_run / look
@@ -75,6 +73,11 @@ class RunShift:
         tilts = TILTS[:, np.newaxis]
         bets = np.logaddexp.reduce(tilts * z - tilts * tilts / 2, axis=0) - np.log(len(TILTS))
         return np.where(two_sided, bets - np.log(2), bets)
+
+    def _halves(self, rows: Rows, look: int) -> tuple[Floats, Floats]:
+        """Median residual of either half of the first windows."""
+        first, second = np.split(self._residuals[:look, rows], 2)
+        return np.median(first, axis=0), np.median(second, axis=0)
 
     def reset(self, rows: Rows) -> None:
         self._state.reset(rows)
