@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anomalyd import __version__, snapshots, telemetry
+from anomalyd.baseline.drift import sentences
 from anomalyd.baseline.file import BaselineError, check_fits, load, save
 from anomalyd.baseline.profile import Baseline
 from anomalyd.model import Incident, Run
@@ -22,6 +23,9 @@ SNAPSHOT_SECONDS = 300.0
 """The longest time between two snapshots."""
 SNAPSHOT_SHARE = 0.02
 """Of the time goes to snapshots at most, where that allows more of them."""
+
+TOLD = 5
+"""Series that moved in production, of which the log speaks one by one."""
 
 NO_BASELINE = "no baseline has been fitted yet; `anomalyd baseline fit` says what is in the way"
 
@@ -91,6 +95,13 @@ class BaselineFile:
         count = len(baseline.profiles.keys)
         telemetry.signal_series.set(count, {"environment": "production"})
         log.info("baseline of %d signal series from %s", count, self.path)
+        drifts = sentences(baseline.meta)
+        for key, said in list(drifts.items())[:TOLD]:
+            log.info("%s: %s", key, said)
+        if len(drifts) > TOLD:
+            log.info(
+                "%d more series moved; `anomalyd baseline show` names them", len(drifts) - TOLD
+            )
 
     def hold(self, baseline: Baseline, place: Path) -> None:
         """Keep what was taken up at `place` too, as a second name of the same file where that can

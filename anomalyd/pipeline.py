@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomalyd.baseline import drift
 from anomalyd.baseline.file import digest
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
@@ -77,6 +78,7 @@ class Pipeline:
         self.bank = Bank()
         self.anomalies = Anomalies(settings.keep_firing_for)
         self.graph, self._baseline = graph, ""
+        self._drifts: dict[str, str] = {}
         self.judged_by = JudgedBy()
         self.incidents = Incidents(graph, settings.close_incident_after)
         self.courses: dict[str, Course] = {}
@@ -146,6 +148,7 @@ class Pipeline:
         )
         self.judged_by = JudgedBy(baseline, transfer, smear)
         self._baseline = digest(baseline) if baseline is not None else ""
+        self._drifts = drift.sentences(baseline.meta) if baseline is not None else {}
         self._share_out()
         for course in self._under_way():
             self.judge_anew(course)
@@ -202,7 +205,9 @@ class Pipeline:
         course = self.courses[run.id]
         course.close(run, self.settings.window)
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
-        judge = Judge(self.table, self.reference, self.settings, self.silences, self.graph)
+        judge = Judge(
+            self.table, self.reference, self.settings, self.silences, self.graph, self._drifts
+        )
         return judge.verdict(course, self.anomalies, self.incidents.of_run(run.id)), closed
 
     def forget_run(self, run_id: str) -> None:

@@ -66,6 +66,17 @@ def test_a_fired_finding_says_what_decided_it():
     assert 0 < finding.mde < 0.8
 
 
+def test_a_finding_says_that_production_itself_moved():
+    drift = {"series": 'cpu{service="cart"}', "since": 0.0, "change": 0.14, "absolute": False}
+    stage = Stage()
+    moved = replace(stage.baseline, meta={**stage.baseline.meta, "drifts": [drift]})
+    verdict = Stage(baseline=moved).play().verdict()
+    notes = {f.series: f.note for f in verdict.findings if f.note}
+    said = "production itself moved by +14% on 1970-01-01; judged by its level since then"
+    assert notes == {'cpu{service="cart"}': said}
+    assert verdict.outcome is Outcome.PASS
+
+
 def test_a_difference_that_may_be_the_environment_s_own_is_neither_failed_nor_passed():
     verdict = Stage(faults=[Fault("latency", "cart", at=0, size=0.7)], offset=0.01).play().verdict()
     assert verdict.outcome is Outcome.INCONCLUSIVE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyd.baseline.curves import row_medians
 from anomalyd.model import Floats
+from anomalyd.units import format_effect, rfc3339
 
 BLOCK_SECONDS = 3600.0
 """Medians over an hour: incidents, jobs and most of the autocorrelation are within them."""
@@ -58,7 +59,7 @@ def settle(
 
     y, residual: float64[s, t], see `drift`; of ratios of counts nothing is moved. Returns a dict of
     JSON per series that changed by more than a signal tolerates: series (its key), since (unix
-    seconds), change (relative, or the difference of ratios of counts).
+    seconds), change (relative, or the difference where `absolute`: of ratios of counts).
     """
     size = np.ones(len(y)) if ratio else np.nan_to_num(np.abs(row_medians(y)))
     size = np.where(logarithmic, 1.0, np.maximum(size, TINY))
@@ -71,8 +72,26 @@ def settle(
         if not ratio:
             y[row] += found.shift
         change = np.expm1(found.change) if logarithmic[row] else found.change / size[row]
-        told.append({"series": key, "since": found.since, "change": float(change)})
+        told.append(
+            {"series": key, "since": found.since, "change": float(change), "absolute": ratio}
+        )
     return told
+
+
+def sentences(meta: Mapping[str, Any]) -> dict[str, str]:
+    """What to say of each series whose level changed, by its key, from a baseline's meta."""
+    return {
+        one[
+            "series"
+        ]: f"production itself moved by {format_effect(one['change'], one['absolute'])} "
+        f"on {rfc3339(one['since'])[:10]}; "
+        + (
+            "the baseline holds what came before as well"
+            if one["absolute"]
+            else "judged by its level since then"
+        )
+        for one in meta.get("drifts", ())
+    }
 
 
 def drift(residual: Floats, start: float, step: float, least: float) -> Drift | None:

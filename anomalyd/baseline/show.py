@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anomalyd.baseline.drift import sentences
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import LOAD_BINS, Baseline
 from anomalyd.units import format_duration, rfc3339
@@ -80,6 +81,7 @@ def render(shown: dict[str, Any]) -> str:
     for name, what in (("thin", "too few values"), ("duplicates", "more than once")):
         if shown.get(name):
             lines.append(f"{what}: {len(shown[name])}, as {shown[name][0]}")
+    lines += [f"drift     {key}: {said}" for key, said in sentences(shown).items()]
     table = [("series", "median", "low load", "mid load", "high load", "noise", "phi", "present")]
     table += [
         (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from anomalyd.detectors.absence import PATIENCE
@@ -46,6 +47,8 @@ class JudgeSettings(Protocol):
     def coverage(self) -> float: ...
     @property
     def shadow(self) -> bool: ...
+    @property
+    def run_label(self) -> str | None: ...
 
 
 class Judge:
@@ -58,14 +61,17 @@ class Judge:
         settings: JudgeSettings,
         silences: Sequence[Silence],
         graph: Graph,
+        drifts: Mapping[str, str],
     ) -> None:
+        """drifts: what to say of series of production whose level changed, by key."""
         self._reference, self._settings, self._graph = reference, settings, graph
+        self._drifts = drifts
         self._findings = Findings(table, reference, settings.window, silences)
 
     def verdict(
         self, course: Course, anomalies: Anomalies, incidents: Sequence[Incident]
     ) -> Verdict:
-        findings = self._findings.of(course, anomalies)
+        findings = [self._told(one) for one in self._findings.of(course, anomalies)]
         coverage = coverage_of(findings)
         outcome, reasons = self._decide(course, findings, coverage)
         record = course.record
@@ -87,6 +93,14 @@ class Judge:
             ),
             shadow=self._settings.shadow,
         )
+
+    def _told(self, finding: Finding) -> Finding:
+        """With a note where production itself moved."""
+        label = self._settings.run_label
+        labels = finding.labels.without([label]) if label else finding.labels
+        said = self._drifts.get(f"{finding.signal}{labels}", "")
+        plain = finding.state in ("fired", "ok") and not finding.note
+        return replace(finding, note=said) if said and plain else finding
 
     def _named_reference(self) -> str:
         if not self._reference.known:

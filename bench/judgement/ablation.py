@@ -145,7 +145,7 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     Variant("without own scale", ((LevelFilter, "_rescale", lambda self, *given: None),)),
     Variant("without wander", (*of_context(wander=0.0), (noise, "WANDERS", (0.0,))), True),
-    Variant("without smear", ((replaying, "_smear", lambda *given: 1),), True),
+    Variant("without smear", ((replaying, "smear_of", lambda *given: 1),), True),
     Variant("without capacity", ((replaying, "capacity_ratio", lambda *given: 1.0),), True),
     Variant("without cap on blips", of_context(brief=context.MOST_PER_WINDOW)),
     Variant("without e-BH", ((Pipeline, "_thresholds", _bonferroni),)),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from anomalyd.baseline.drift import drift
+from anomalyd.baseline.drift import drift, sentences
 from anomalyd.baseline.lookup import Lookup
+from anomalyd.baseline.show import render, show
 from anomalyd.model import Kind
 from tests.baseline.worlds import autoregressive, daily_load, fitted
 
@@ -126,6 +129,19 @@ def test_the_baseline_is_that_of_the_level_since_the_change():
     assert after.profiles.noise[0] == pytest.approx(before.profiles.noise[0], rel=0.15)
 
 
+def test_what_moved_is_shown_with_the_baseline():
+    text = render(show(history(1.4)))
+    (line,) = [one for one in text.splitlines() if one.startswith("drift ")]
+    assert re.fullmatch(
+        r'drift     s\{service="0"\}: production itself moved by \+(39|40|41)% on '
+        r"2026-01-0[89]; judged by its level since then",
+        line,
+    )
+
+
 def test_a_ratio_of_counts_that_changed_is_told_and_its_counts_are_kept():
     (told,) = history(1.02, Kind.ERRORS).meta["drifts"]
     assert told["change"] == pytest.approx(0.02, abs=0.004)
+    (said,) = sentences({"drifts": [told]}).values()
+    assert " pp on 2026-" in said
+    assert said.endswith("the baseline holds what came before as well")

@@ -1,0 +1,34 @@
+"""What is said of a baseline when it is taken up."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from anomalyd.baseline.file import save
+from anomalyd.keeping import TOLD, BaselineFile
+from tests.judgement.world import WINDOW, Stage
+
+
+def taken_up(moved, path, caplog):
+    stage = Stage()
+    drifts = [
+        {"series": f"cpu{{n={i}}}", "since": 0.0, "change": -0.2, "absolute": False}
+        for i in range(moved)
+    ]
+    meta = {**stage.baseline.meta, "window": WINDOW, "drifts": drifts}
+    save(replace(stage.baseline, meta=meta), path)
+    with caplog.at_level(logging.INFO):
+        BaselineFile(path, WINDOW).take_up(stage.pipeline, under_way=False)
+    return [record.getMessage() for record in caplog.records][1:]
+
+
+def test_the_log_says_which_series_of_production_moved(tmp_path, caplog):
+    (said,) = taken_up(1, tmp_path / "baseline.npz", caplog)
+    assert said.startswith("cpu{n=0}: production itself moved by -20% on 1970-01-01")
+
+
+def test_of_many_that_moved_the_log_names_some_and_counts_the_rest(tmp_path, caplog):
+    said = taken_up(TOLD + 3, tmp_path / "baseline.npz", caplog)
+    assert len(said) == TOLD + 1
+    assert said[-1] == "3 more series moved; `anomalyd baseline show` names them"
