@@ -32,7 +32,7 @@ bench: venv-dev tools ## measure against the peers, write bench/results.json
 bench-nab: venv-dev ## score labelled streams (DATA=folder THRESHOLD=x ABLATION=1)
 	@$(BIN)/python -m bench.nab
 
-bench-judgement: venv-dev ## score judges on simulated test runs whose truth is known (QUICK=1 SEED=n JUDGES=name)
+bench-judgement: venv-dev ## score judges on simulated test runs whose truth is known (QUICK=1 SEED=n JUDGES=name ABLATION=1)
 	@$(BIN)/python -m bench.judgement
 
 lint: venv-dev ## ruff and mypy

@@ -4,6 +4,7 @@ QUICK=1         a tenth of the worlds: no figure to quote
 SEED=n          other worlds (1)
 WORLDS=n        so many worlds (100)
 JUDGES=x        only the judges whose name contains x
+ABLATION=1      what each detector and mechanism adds instead (bench/judgement/ablation.py)
 RECORDS=file    also every decision beside its truth, a line of JSON each
 Writes bench/judgement.json; exits 1 if a peer is better than a suite of any worth lets it be.
 """
@@ -20,6 +21,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.judgement import ablation
 from bench.judgement.judges import ENTRANTS, Entrant
 from bench.judgement.score import figures
 from bench.judgement.suite import QUICK_WORLDS, REGIMES, WORLDS, Record, judge_world
@@ -128,6 +130,9 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 
 
 def main() -> None:
+    if os.environ.get("ABLATION", "") not in ("", "0"):
+        ablation.main()
+        return
     given = asked()
     records = judge_all(given)
     if given.records is not None:

@@ -253,10 +253,18 @@ def line(name: str, regime: str, found: Effect) -> str:
     )
 
 
+def chosen(wanted: str) -> list[str]:
+    """The whole judge and the variants whose name contains `wanted`; exits if there are none."""
+    names = [one.name for one in VARIANTS if wanted in one.name and one.name != WHOLE]
+    if not names:
+        known = ", ".join(one.name for one in VARIANTS[1:])
+        sys.exit(f"JUDGES={wanted}: no variant has that in its name; there are {known}")
+    return [WHOLE, *names]
+
+
 def main() -> None:
     quick = os.environ.get("QUICK", "") not in ("", "0")
-    wanted = os.environ.get("JUDGES") or ""
-    names = [one.name for one in VARIANTS if wanted in one.name or one.name == WHOLE]
+    names = chosen(os.environ.get("JUDGES") or "")
     work = partial(judge_world, names, EACH)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     records: list[Record] = []
