@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
-from anomalyd.baseline.seasons import SLOTS
+from anomalyd.baseline.seasons import HOURS, SLOTS
 from anomalyd.units import format_duration
 
 _ZIP = b"PK\x03\x04"
@@ -31,6 +31,7 @@ _DTYPES: dict[str, Any] = {
     "quantiles": np.float16,
     "spread": np.float16,
     "hours": np.float16,
+    "recurs": np.float16,
 }
 _SHAPES: dict[str, tuple[int, ...]] = {
     "quantiles": (len(QUANTILES), LOAD_BINS),
@@ -39,10 +40,11 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "events": (LOAD_BINS,),
     "spread": (LOAD_BINS,),
     "hours": (SLOTS,),
+    "recurs": (HOURS,),
 }
 _ARRAYS = tuple(field.name for field in dataclasses.fields(Profiles) if field.name != "keys")
-_OPTIONAL = frozenset({"floor", "rate", "events", "spread", "burst", "hours"})
-_ADDED = frozenset({"hours"})
+_OPTIONAL = frozenset({"floor", "rate", "events", "spread", "burst", "hours", "recurs"})
+_ADDED = frozenset({"hours", "recurs"})
 """Arrays that files of this format lack where an earlier anomalyd wrote them."""
 
 _MAY_BE_NAN = frozenset({"rate"})

@@ -33,7 +33,7 @@ from anomalyd.baseline.presence import presence
 from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Profiles
 from anomalyd.baseline.rates import MOST_BURST, bad_rates, burstiness
 from anomalyd.baseline.scales import noise_floor, transform
-from anomalyd.baseline.seasons import SLOTS
+from anomalyd.baseline.seasons import HOURS, SLOTS
 from anomalyd.model import Floats, Kind, Ratio, Rows, Signal
 
 BLOCK = 64
@@ -184,7 +184,7 @@ def _fit_block(
     middle = row_medians(y)
     size = np.where(logarithmic, 1.0, np.maximum(np.abs(middle), least_noise))
     centred = trimmed_fit(y, axis, None if binomial else grid.days, kind, least_noise, size)
-    curves, residual, hours = centred
+    curves, residual, hours, recurs = centred
     sampling = np.zeros(len(rows)) if binomial else scatter.sampling(residual, counts)
     offsets = residual_quantiles(residual, axis)
     relative = relative_spread(offsets, axis)
@@ -215,6 +215,7 @@ def _fit_block(
         "events": events,
         "burst": burst,
         "hours": hours / scale,
+        "recurs": recurs / scale,
     }
 
 
@@ -288,6 +289,7 @@ def _join(parts: Sequence[Mapping[str, Any]], centres: Floats) -> Profiles:
         spread=joined("spread", np.float16, LOAD_BINS),
         burst=joined("burst", single),
         hours=_seldom(joined("hours", np.float16, SLOTS)),
+        recurs=_seldom(joined("recurs", np.float16, HOURS)),
     )
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from anomalyd.baseline import noise as scatter
 from anomalyd.baseline.curves import LoadAxis, along, centre_curves
+from anomalyd.baseline.fit_recurring import recurring
 from anomalyd.baseline.fit_seasons import Days, hour_table
-from anomalyd.baseline.seasons import SLOTS, HourTable
+from anomalyd.baseline.seasons import HOURS, SLOTS, HourTable
 from anomalyd.model import Floats, Kind
 
 RISING = frozenset({Kind.LATENCY, Kind.SATURATION, Kind.TRAFFIC})
@@ -18,7 +19,7 @@ ROUNDS = 2
 
 def trimmed_fit(
     y: Floats, axis: LoadAxis, days: Days | None, kind: Kind, floor: Floats, size: Floats
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Centres float64[s, b], residuals float64[s, t] with NaN in incidents, and what hours add,
     float64[SLOTS, s], nothing where `days` is None; fitted twice. size: see `hour_table`."""
     curves = centre_curves(y, axis, rising=kind in RISING)
@@ -27,10 +28,12 @@ def trimmed_fit(
         y, curves, hours = _seasons(y, curves, axis, days, kind, size)
     trimmed = scatter.incidents(y - along(curves, axis), floor)
     hit = trimmed.any(axis=1)
-    y = np.where(trimmed, np.nan, y)
+    whole, y = y, np.where(trimmed, np.nan, y)
     if hit.any():
         curves[hit] = centre_curves(y[hit], axis, rising=kind in RISING)
-    return curves, y - along(curves, axis), hours
+    nothing = np.zeros((HOURS, len(y)))
+    recurs = recurring(trimmed, whole - along(curves, axis), days) if days is not None else nothing
+    return curves, y - along(curves, axis), hours, recurs
 
 
 def _seasons(

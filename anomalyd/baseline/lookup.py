@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES, Baseline, Single
 from anomalyd.baseline.rates import MOST_BURST, pooled_rates, upper_rate
-from anomalyd.baseline.seasons import HourTable
+from anomalyd.baseline.seasons import HourTable, Recurring
 from anomalyd.model import Floats, Rows
 
 BAND = (0.05, 0.95)
@@ -27,7 +27,9 @@ class Expected:
     """At one load, float64[n] each. center, low, high: the median and the band that holds nine of
     ten of production's windows, in the unit of the values. location: the centre in the residual's
     scale. extrapolated: bool[n], the load is beyond what production, or this series, saw. season:
-    what the hour adds, in the residual's scale, which the others hold already."""
+    by how much the location is above what production does besides, in the residual's scale: at
+    other hours or, where the hour adds nothing, while what recurs in it is under way, which the
+    band holds too."""
 
     center: Floats
     low: Floats
@@ -69,6 +71,7 @@ class Lookup:
         )
         scale = p.scale[: p.hours.shape[1]]
         self._hours = HourTable(p.hours.astype(np.float32) * scale)
+        self._recurs = Recurring(p.recurs.astype(np.float32) * p.scale[: p.recurs.shape[1]])
         self.burst = p.burst if len(p.burst) == n else np.full(n, MOST_BURST, np.float32)
         self._least = np.where(decoded[0].min(axis=0, initial=np.inf) >= 0, 0.0, -np.inf)
         self._pool = self._pooling(p.support)
@@ -93,21 +96,20 @@ class Lookup:
     def at(self, load: float, rows: Rows, time: float = math.nan) -> Expected:
         """What production does at `load` (1/s per unit of capacity; NaN: not known) and at `time`
         (unix seconds; NaN: at any hour); rows >= 0."""
-        season = self._hours.at(time, rows)
         if not self.conditioned or not (math.isfinite(load) and load > 0):
             pool = self._pool[:, rows]
             centre = (pool * self._centre[:, rows]).sum(axis=0)
             below = (pool * self._below[:, rows]).sum(axis=0)
             above = (pool * self._above[:, rows]).sum(axis=0)
             unknown = self.conditioned or self._outside(load)
-            return self._expected(rows, centre, below, above, np.full(len(rows), unknown), season)
+            return self._expected(rows, centre, below, above, np.full(len(rows), unknown), time)
         left, share = self._place(load)
         inside = np.float32(min(max(share, 0.0), 1.0))
         centre = _between(self._centre, left, np.float32(share), rows)
         below = _between(self._below, left, inside, rows)
         above = _between(self._above, left, inside, rows)
         beyond = (left + 1 < self._first[rows]) | (left > self._last[rows])
-        return self._expected(rows, centre, below, above, beyond | self._outside(load), season)
+        return self._expected(rows, centre, below, above, beyond | self._outside(load), time)
 
     def transform(self, values: Floats, rows: Rows) -> Floats:
         """Values in the residual's scale: log (not below the floor) where the profile is, NaN and
@@ -200,10 +202,11 @@ class Lookup:
         below: Single,
         above: Single,
         extrapolated: NDArray[np.bool_],
-        season: Floats,
+        time: float,
     ) -> Expected:
         log, least = self._logarithmic[rows], self._least[rows]
-
+        season = self._hours.at(time, rows)
+        recurs = np.where(season == 0, self._recurs.at(time, rows), 0.0).astype(np.float32)
         middle: Single = np.asarray(centre + season, dtype=np.float32)
 
         def unit(location: Single) -> Floats:
@@ -213,11 +216,11 @@ class Lookup:
         location = middle.astype(np.float64)
         return Expected(
             unit(middle),
-            unit(middle + below),
-            unit(middle + above),
+            unit(middle + below + np.minimum(recurs, 0.0)),
+            unit(middle + above + np.maximum(recurs, 0.0)),
             location,
             extrapolated,
-            season,
+            season - recurs,
         )
 
 

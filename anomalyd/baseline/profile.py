@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.baseline.seasons import SLOTS
+from anomalyd.baseline.seasons import HOURS, SLOTS
 
 QUANTILES = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
 LOAD_BINS = 8
@@ -43,7 +43,8 @@ class Profiles:
     five (empty) nothing is floored, no rate is known, noise is the same at every load and
     errors are as bursty as they may be. hours: float16[SLOTS, n], what the hour of the day adds to
     the centre, in units of `scale`, see `seasons`; 0 where history does not show that it does,
-    empty where it shows it of no series.
+    empty where it shows it of no series. recurs: float16[HOURS, n], how far beyond the centre
+    excursions go that come back in that hour, in the same units; 0 and empty as hours are.
     """
 
     keys: tuple[str, ...]
@@ -64,6 +65,7 @@ class Profiles:
     spread: Half = field(default_factory=lambda: np.zeros((LOAD_BINS, 0), np.float16))
     burst: Single = field(default_factory=lambda: np.zeros(0, np.float32))
     hours: Half = field(default_factory=lambda: np.zeros((SLOTS, 0), np.float16))
+    recurs: Half = field(default_factory=lambda: np.zeros((HOURS, 0), np.float16))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ SLOTS = 2 * HOURS
 STEEP = 0.25
 """Neighbouring hours of a sine differ by an eighth of what it varies by."""
 
+EARLY = 300.0
+"""Seconds by which what recurs may come before its hour, or last beyond it."""
+
 CLOCK = 1e8
 """Unix seconds below this are counted from some start of their own, and tell no hour."""
 
@@ -67,6 +70,24 @@ class HourTable:
         left, right = one[slots(before)[0]], one[slots(before + HOUR)[0]]
         part = np.where(np.abs(right - left) > self._steep[rows], share >= 0.5, share)
         return np.asarray(left + part * (right - left), dtype=np.float64)
+
+
+class Recurring:
+    """What comes back in each hour, of float[HOURS, n]; nothing where it has no columns."""
+
+    def __init__(self, table: NDArray[np.floating[Any]]) -> None:
+        self._table = table
+
+    def at(self, time: float, rows: Rows) -> Floats:
+        """float64[len(rows)], what goes farther of the hours within EARLY of the time; 0 where the
+        time is not known or no clock's."""
+        if not self._table.shape[1] or not math.isfinite(time) or time < CLOCK:
+            return np.zeros(len(rows))
+        before, after = (
+            self._table[int((time + aside) // HOUR % HOURS)][rows] for aside in (-EARLY, EARLY)
+        )
+        farther = np.where(np.abs(before) > np.abs(after), before, after)
+        return np.asarray(farther, dtype=np.float64)
 
 
 def named(time: float) -> str:

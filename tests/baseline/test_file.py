@@ -9,7 +9,7 @@ import pytest
 
 from anomalyd.baseline.file import BaselineError, check_fits, digest, load, save
 from anomalyd.baseline.profile import Baseline
-from anomalyd.baseline.seasons import SLOTS
+from anomalyd.baseline.seasons import HOURS, SLOTS
 from tests.baseline.worlds import daily_load, fitted
 
 
@@ -48,7 +48,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, baseline):
 def test_a_file_from_before_there_were_hours_is_read(tmp_path, baseline):
     path = tmp_path / "b.npz"
     save(baseline, path)
-    rewritten(path, hours=None)
+    rewritten(path, hours=None, recurs=None)
     assert load(path).profiles.hours.shape == (SLOTS, 0)
     assert digest(load(path)) == digest(baseline)
 
@@ -65,7 +65,8 @@ def test_a_series_costs_at_most_a_kibibyte_on_disk_and_in_memory(tmp_path):
     rng = np.random.default_rng(0)
     baseline = fitted(np.exp(rng.normal(size=(200, 300))), daily_load(300, rng))
     hours = rng.normal(size=(SLOTS, 200)).astype(np.float16)
-    baseline = Baseline(dataclasses.replace(baseline.profiles, hours=hours), baseline.meta)
+    profiles = dataclasses.replace(baseline.profiles, hours=hours, recurs=hours[:HOURS])
+    baseline = Baseline(profiles, baseline.meta)
     label = "x" * 300
     keys = tuple(f'p95{{service="{i}",route="{label}"}}' for i in range(200))
     path = tmp_path / "b.npz"
@@ -124,6 +125,7 @@ def test_a_flipped_byte_is_noticed(tmp_path, baseline):
         ({"phi": np.zeros(20)}, "phi should be float32"),
         ({"quantiles": np.zeros((9, 8, 3), np.float16)}, "quantiles should be"),
         ({"hours": np.zeros((24, 20), np.float16)}, "hours should be"),
+        ({"recurs": np.zeros((48, 20), np.float16)}, "recurs should be"),
         ({"noise": np.full(20, np.nan, np.float32)}, "noise has values that are not numbers"),
         ({"noise": np.array([object()] * 20)}, "is not a whole baseline"),
     ],

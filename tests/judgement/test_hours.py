@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyd.baseline.profile import Baseline
-from anomalyd.baseline.seasons import SLOTS
+from anomalyd.baseline.seasons import HOURS, SLOTS
 from tests.detectors.windows import window
 from tests.judgement.world import SERVICES, Fault, Stage, production
 
@@ -67,6 +67,38 @@ def test_what_is_expected_says_the_hour_that_it_is_expected_at():
     )
     assert two.kind.value == "latency"
     assert two.expected / one.expected == pytest.approx(1 + JOB, rel=0.02)
+
+
+def recurring() -> Baseline:
+    """Excursions of latency that come back at some time from 2 h to 3 h."""
+    known = with_job()
+    hours = known.profiles.hours
+    profiles = replace(known.profiles, hours=hours[:, :0], recurs=hours[:HOURS])
+    return Baseline(profiles, known.meta)
+
+
+WITHIN = BEGINS + 1200.0
+
+
+def test_a_good_run_that_meets_what_recurs_in_its_hour_passes():
+    brief = [*jobs(12), *(replace(job, at=28, size=1 / (1 + JOB) - 1) for job in jobs(0))]
+    assert Stage(start=WITHIN, faults=brief, baseline=recurring()).play().failed() == []
+    assert Stage(start=WITHIN - 7200.0, faults=brief, baseline=recurring()).play().failed() == [""]
+
+
+def test_a_fault_beyond_what_recurs_in_its_hour_fires():
+    faults = [Fault("latency", "cart", 20, 3.0)]
+    assert Stage(start=WITHIN, faults=faults, baseline=recurring()).play().failed() == [""]
+
+
+def test_the_band_holds_what_recurs_and_what_is_expected_does_not():
+    rows = [
+        Stage(start=start, baseline=recurring()).play().verdict().findings[0]
+        for start in (WITHIN, WITHIN - 7200.0)
+    ]
+    assert rows[0].expected == pytest.approx(rows[1].expected, rel=0.02)
+    assert rows[0].high == pytest.approx(rows[1].high * (1 + JOB), rel=0.02)
+    assert [row.hour for row in rows] == ["2 h UTC on weekdays", ""]
 
 
 sizes = st.floats(-2, 2)
