@@ -20,8 +20,9 @@ ROUNDS = 2
 def trimmed_fit(
     y: Floats, axis: LoadAxis, days: Days | None, kind: Kind, floor: Floats, size: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Centres float64[s, b], residuals float64[s, t] with NaN in incidents, and what hours add,
-    float64[SLOTS, s], nothing where `days` is None; fitted twice. size: see `hour_table`."""
+    """Centres float64[s, b], residuals float64[s, t] with NaN in incidents, what hours add,
+    float64[SLOTS, s], and what recurs in them, float64[HOURS, s]; 0 where `days` is None. Centres
+    are fitted twice. size: see `hour_table`."""
     curves = centre_curves(y, axis, rising=kind in RISING)
     hours = np.zeros((SLOTS, len(y)))
     if days is not None and days.usable:
@@ -31,9 +32,10 @@ def trimmed_fit(
     whole, y = y, np.where(trimmed, np.nan, y)
     if hit.any():
         curves[hit] = centre_curves(y[hit], axis, rising=kind in RISING)
-    nothing = np.zeros((HOURS, len(y)))
-    recurs = recurring(trimmed, whole - along(curves, axis), days) if days is not None else nothing
-    return curves, y - along(curves, axis), hours, recurs
+    level, recurs = along(curves, axis), np.zeros((HOURS, len(y)))
+    if days is not None:
+        recurs = recurring(trimmed, whole - level, days)
+    return curves, y - level, hours, recurs
 
 
 def _seasons(
