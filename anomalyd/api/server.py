@@ -50,7 +50,9 @@ async def serve(
                 f"api.listen: the name {host!r} is not known; write an address"
             ) from error
         except OSError as error:
-            reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+            # Python 3.13 passes over addresses that are not the machine's, and then has no number.
+            number = error.errno or errno.EADDRNOTAVAIL
+            reason = _REASONS.get(number, error.strerror or str(error))
             raise ApiError(f"api.listen: {listen}: {reason}") from error
         address = runner.addresses[0]
         yield address[0], address[1]

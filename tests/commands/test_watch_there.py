@@ -14,6 +14,7 @@ from typing import TextIO
 import pytest
 
 from tests.commands.conftest import windows_pass
+from tests.commands.here import answered
 from tests.daemon.process import (
     Process,
     command,
@@ -103,7 +104,7 @@ async def test_a_server_that_is_no_anomalyd_is_one_sentence(staging):
     assert (ended.child.returncode, len(told(ended))) == (2, 1), ended.said
 
 
-async def test_only_the_right_token_is_let_in(tree, tmp_path):
+async def test_only_the_right_token_is_let_in(tree, tmp_path, monkeypatch):
     tree["api"]["token"] = "right"
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     right.write_text("right\n")
@@ -113,10 +114,7 @@ async def test_only_the_right_token_is_let_in(tree, tmp_path):
         await daemon.answers("/-/ready", lambda status, _: status == 200)
         output = ("--output", str(tmp_path / "out"), *ACCEPT)
         for options, environ, code in (
-            ((), {}, 2),
             (("--token-file", str(wrong)), {}, 2),
-            (("--token-file", str(tmp_path / "none")), {}, 2),
-            ((), {"ANOMALYD_TOKEN": "wrong"}, 2),
             ((*output, "--token-file", str(right)), {}, 0),
             (output, {"ANOMALYD_TOKEN": "right"}, 0),
         ):
@@ -125,6 +123,15 @@ async def test_only_the_right_token_is_let_in(tree, tmp_path):
             if code == 2:
                 assert len(ended.said) == 1, ended.said
                 assert "Traceback" not in ended.said[0]
+        for options, token in (
+            ((), None),
+            ((), "wrong"),
+            (("--token-file", str(tmp_path / "none")), "right"),
+        ):
+            if token is not None:
+                monkeypatch.setenv("ANOMALYD_TOKEN", token)
+            asked = await answered("runs", "list", "--server", daemon.url, *options)
+            assert (asked.code, len(asked.said)) == (2, 1), asked
 
 
 async def test_beside_a_run_under_way_nothing_is_started(daemon):

@@ -78,18 +78,17 @@ NOT_VALID = {
 }
 
 
-@pytest.mark.parametrize(("change", "place"), NOT_VALID.values(), ids=NOT_VALID)
-async def test_what_is_not_valid_is_named_and_the_old_configuration_stays(
-    tree, path, change, place
-):
+async def test_what_is_not_valid_is_named_and_the_old_configuration_stays(tree, path):
     async with serving(written(path, tree)) as daemon:
         run = await daemon.start()
         await daemon.answers("/api/v1/series", lambda _, told: told["total"] == 7)
         before = await signals(daemon)
-        written(path, {**tree, **change})
-        status, told = await daemon.ask("/-/reload", "POST")
-        assert (status, told["error"]["code"]) == (400, "config_invalid")
-        assert any(error.startswith(place) for error in told["error"]["errors"])
+        for what, (change, place) in NOT_VALID.items():
+            written(path, {**tree, **change})
+            status, told = await daemon.ask("/-/reload", "POST")
+            assert (status, told["error"]["code"]) == (400, "config_invalid"), what
+            assert any(error.startswith(place) for error in told["error"]["errors"]), what
+            assert await signals(daemon) == before
         daemon.child.send_signal(signal.SIGHUP)
         await daemon.says("the configuration is kept as it was: ")
         assert await signals(daemon) == before

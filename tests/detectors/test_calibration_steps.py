@@ -20,7 +20,7 @@ from tests.detectors.streams import WORLDS, Staging, autoregressive, normal
 from tests.detectors.windows import WINDOW, window
 
 LEVELS = (0.1, 0.01, 1e-3)
-ROWS, WINDOWS, ONSET = 3000, 120, 40
+ROWS, WINDOWS, ONSET = 2000, 120, 40
 NOISE, TOLERATE = 0.1, 0.05
 
 
