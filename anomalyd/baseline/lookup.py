@@ -18,6 +18,9 @@ BAND = (0.05, 0.95)
 STRETCH = 1.1
 """Load beyond what production saw by more than this factor is extrapolation, and marked so."""
 
+AHEAD = 0.25
+"""Log load over which steepness is taken: a queue's is felt before its load is reached."""
+
 USUAL = 0.95
 """A series is usually there if it was in this share of production's windows."""
 
@@ -26,15 +29,16 @@ USUAL = 0.95
 class Expected:
     """At one load, float64[n] each. center, low, high: the median and the band that holds nine of
     ten of production's windows, in the unit of the values. location: the centre in the residual's
-    scale. extrapolated: bool[n], the load is beyond what production, or this series, saw. season:
-    by how much the location is above what production does besides, in the residual's scale: at
-    other hours or, where the hour adds nothing, while what recurs in it is under way, which the
-    band holds too."""
+    scale; steepness: by how much that rises when load does, per unit of log load. extrapolated:
+    bool[n], the load is beyond what production, or this series, saw. season: by how much the
+    location is above what production does besides, in the residual's scale: at other hours or,
+    where the hour adds nothing, while what recurs in it is under way, which the band holds too."""
 
     center: Floats
     low: Floats
     high: Floats
     location: Floats
+    steepness: Floats
     extrapolated: NDArray[np.bool_]
     season: Floats
 
@@ -101,15 +105,19 @@ class Lookup:
             centre = (pool * self._centre[:, rows]).sum(axis=0)
             below = (pool * self._below[:, rows]).sum(axis=0)
             above = (pool * self._above[:, rows]).sum(axis=0)
-            unknown = self.conditioned or self._outside(load)
-            return self._expected(rows, centre, below, above, np.full(len(rows), unknown), time)
+            unknown = np.full(len(rows), self.conditioned or self._outside(load))
+            flat = np.zeros(len(rows), dtype=np.float32)
+            return self._expected(rows, centre, below, above, flat, unknown, time)
         left, share = self._place(load)
         inside = np.float32(min(max(share, 0.0), 1.0))
         centre = _between(self._centre, left, np.float32(share), rows)
         below = _between(self._below, left, inside, rows)
         above = _between(self._above, left, inside, rows)
+        further = _between(self._centre, *self._place(load * math.exp(AHEAD)), rows)
+        steepness = (further - centre) / np.float32(AHEAD)
         beyond = (left + 1 < self._first[rows]) | (left > self._last[rows])
-        return self._expected(rows, centre, below, above, beyond | self._outside(load), time)
+        unknown = beyond | self._outside(load)
+        return self._expected(rows, centre, below, above, steepness, unknown, time)
 
     def transform(self, values: Floats, rows: Rows) -> Floats:
         """Values in the residual's scale: log (not below the floor) where the profile is, NaN and
@@ -201,6 +209,7 @@ class Lookup:
         centre: Single,
         below: Single,
         above: Single,
+        steepness: Single,
         extrapolated: NDArray[np.bool_],
         time: float,
     ) -> Expected:
@@ -219,11 +228,12 @@ class Lookup:
             unit(middle + below + np.minimum(recurs, 0.0)),
             unit(middle + above + np.maximum(recurs, 0.0)),
             location,
+            steepness.astype(np.float64),
             extrapolated,
             season - recurs,
         )
 
 
-def _between(curves: Single, left: int, share: np.float32, rows: Rows) -> Single:
+def _between(curves: Single, left: int, share: float | np.float32, rows: Rows) -> Single:
     low = curves[left][rows]
-    return np.asarray(low + share * (curves[left + 1][rows] - low))
+    return np.asarray(low + np.float32(share) * (curves[left + 1][rows] - low))

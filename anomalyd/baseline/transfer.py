@@ -12,17 +12,25 @@ from dataclasses import dataclass
 from anomalyd.model import Floats, Kind
 
 OFFSET: Mapping[Kind, float] = {
-    Kind.LATENCY: 0.20,
+    Kind.LATENCY: 0.16,
     Kind.ERRORS: 0.20,
-    Kind.TRAFFIC: 0.10,
-    Kind.SATURATION: 0.20,
-    Kind.RESOURCE: 0.20,
-    Kind.OTHER: 0.20,
+    Kind.TRAFFIC: 0.08,
+    Kind.SATURATION: 0.13,
+    Kind.RESOURCE: 0.16,
+    Kind.OTHER: 0.12,
 }
-"""Prior sd of a run's constant log difference: 0.20 takes a fifth either way for ordinary."""
+"""Prior sd of a run's constant log difference: 0.16 takes a sixth either way for ordinary."""
 
 SLOPE = 0.10
 """Prior sd of the difference's slope in log load."""
+
+SHIFT, SHIFT_OF_CPU = 0.25, 0.10
+"""Prior sd of the log load by which staging is busier than production at the same load per unit of
+capacity: what a request costs differs, and capacity itself is hardly known better, but by cpu."""
+
+OVERLOAD, OVERLOAD_ELSE = 1.5, 0.3
+"""Sd of what a unit of log load beyond all that is known may bring: where requests queue (latency,
+what is under way), and elsewhere."""
 
 STRETCH = 5.0
 """Beyond production's load range each unit of log load counts this many times for `SLOPE`."""
@@ -45,21 +53,27 @@ class Transfer:
     """Learned from `runs` accepted runs; float64[p] over the baseline's profiles, NaN where those
     runs did not show a series.
 
-    most_load: largest load per unit of capacity that they were judged at.
-    mean: of the residual, at the log load `centre` (of `Context.load`); slope: its change per unit
-    of load; offset, slope_sd: sds of what a new run differs from both by; all in the residual's
-    scale. noise: scale of innovations over production's; phi: their autocorrelation; wander: sd of
-    their slow part over the noise's; sure: windows that these rest on. bad_ratio: upper 95% bound
-    of the error ratio; burst: relative variance of its mean between windows.
+    most_load: load per unit of capacity that they were judged at, but for a few windows at most.
+    mean: of the residual, at the log load `centre` and at that `steepness` (see `Context`); slope:
+    its change per unit of load; shift: per unit of steepness; offset, slope_sd, shift_sd: sds of
+    what a new run differs from these by, slope_with_shift: covariance of two of them; in the
+    residual's scale, but for what is of `shift`. noise: scale of innovations over production's;
+    phi: their autocorrelation; wander: sd of their slow part over the noise's; sure: windows that
+    these rest on. bad_ratio: upper 95% bound of the error ratio; burst: relative variance of its
+    mean between windows.
     """
 
     runs: int
     centre: float
     most_load: float
     mean: Floats
+    steepness: Floats
     slope: Floats
+    shift: Floats
     offset: Floats
     slope_sd: Floats
+    shift_sd: Floats
+    slope_with_shift: Floats
     noise: Floats
     phi: Floats
     wander: Floats

@@ -36,26 +36,32 @@ class Returns(StrEnum):
 class Context:
     """What is known of every row of the table at one disjoint window; arrays are float64[n].
 
+    smear: over how many windows a value is spread.
     value: NaN where absent. residual: the value in the scale of its profile (log where that is
     logarithmic) less the expected one; positive is up; NaN without a profile and for ratios of
     counts. season: what the hour adds to what is expected, in that scale. sampling: variance of the
-    residual from the number of requests. noise: scale of production's one-step innovations; phi:
-    their autocorrelation; wander: sd of a slower part over the noise's; sure: how many windows of
-    the run's own its scale counts for. offset: prior sd of
-    the run's constant difference from production; slope: prior sd of its slope in `load`. load: log
-    load less the centre of production's, stretched beyond its range. tolerate: largest change that
-    does not matter, and size: what 100% is, in the residual's scale. sign: +1 where worse is up, -1
-    down, 0 both. bad, total: counts behind an error ratio, NaN elsewhere; bad_ratio: the ratio that
-    production shows, with its upper uncertainty; burst: relative variance of the bad count's mean
-    from window to window. brief: most log evidence that one window may bring. answered: the row's
-    signal was evaluated. shown: accepted runs had it. lone: other
-    series of its service have values. few: the window holds too few requests for the size of its
-    value to mean anything. usual: production has the row nearly always, and its longest gap in
-    windows is `gap`.
+    residual from the number of requests.
+    noise: scale of production's one-step innovations; phi: their autocorrelation; wander: sd of a
+    slower part over the noise's; sure: how many windows of the run's own its scale counts for.
+    offset: prior sd of the run's constant difference from production; slope: prior sd of its slope
+    in `load`; shift: prior sd of the log load by which it is busier than production at the same
+    load; slope_with_shift: covariance of these two.
+    load: log load less the centre of production's, stretched beyond its range; steepness: what one
+    unit of log load more adds to production's value there, less what is usual. beyond: log load
+    beyond all that is known, 0 or more; overload: sd of what a unit of that may bring.
+    tolerate: largest change that does not matter, and size: what 100% is, in the residual's scale.
+    sign: +1 where worse is up, -1 down, 0 both.
+    bad, total: counts behind an error ratio, NaN elsewhere; bad_ratio: the ratio that production
+    shows, with its upper uncertainty; burst: relative variance of the bad count's mean from window
+    to window. brief: most log evidence that one window may bring.
+    answered: the row's signal was evaluated. shown: accepted runs had it. lone: other series of its
+    service have values. few: the window holds too few requests for the size of its value to mean
+    anything. usual: production has the row nearly always, and its longest gap in windows is `gap`.
     """
 
     time: float
     window: float
+    smear: int
     value: Floats
     residual: Floats
     season: Floats
@@ -66,7 +72,12 @@ class Context:
     sure: Floats
     offset: Floats
     slope: Floats
+    shift: Floats
+    slope_with_shift: Floats
     load: Floats
+    steepness: Floats
+    beyond: Floats
+    overload: Floats
     tolerate: Floats
     size: Floats
     sign: Floats
@@ -82,7 +93,7 @@ class Context:
     usual: Mask
     gap: Floats
 
-    def beyond(self, level: Floats | float) -> Floats:
+    def apart_from(self, level: Floats | float) -> Floats:
         """How far the residual is from `level`, the run's own: float64[n].
 
         Staging may keep production's timetable or not, and an hour may begin in the middle of a
@@ -92,14 +103,20 @@ class Context:
         away, other = self.residual - level, -self.season
         return away - np.clip(away, np.minimum(other, 0.0), np.maximum(other, 0.0))
 
+    @property
+    def difference(self) -> Floats:
+        """Variance of what a good run may differ from production by at this load, all through."""
+        of_load = (self.slope * self.load) ** 2 + (self.shift * self.steepness) ** 2
+        of_load += 2 * self.slope_with_shift * self.load * self.steepness
+        return np.asarray(self.offset**2 + of_load + (self.overload * self.beyond) ** 2)
+
     def take(self, rows: Rows | slice) -> Context:
         """The same window for some rows only; a row may be taken more than once."""
-        return Context(
-            self.time, self.window, *(getattr(self, name)[rows] for name in _ARRAYS_OF_CONTEXT)
-        )
+        arrays = (getattr(self, name)[rows] for name in _ARRAYS_OF_CONTEXT)
+        return Context(self.time, self.window, self.smear, *arrays)
 
 
-_ARRAYS_OF_CONTEXT = [field.name for field in fields(Context)][2:]
+_ARRAYS_OF_CONTEXT = [field.name for field in fields(Context)][3:]
 
 
 class Detector(Protocol):

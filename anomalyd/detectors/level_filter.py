@@ -20,14 +20,22 @@ ORDINARY = 1.21
 """Mean of min(z², CLIP²) for Student t with 4 degrees of freedom of scale 1 is 1.47, for a normal
 of the sd that such a scale is fitted to cover rather less: between the two."""
 
+MOVED = 0.05
+"""Log load beyond what is known that is no jitter of it."""
+
 SCALES = (0.6, 3.0)
 """How far a run's own noise may move the variance."""
+
+
+STATES = 5
+AR, SLOW = 3, 4
+"""Places of the states that decay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One window, float64[n]: the innovation (0 where not seen), its sd, and the gains of the
-    states float64[4, n]; prior: the state after the time update, and its covariance."""
+    states float64[5, n]; prior: the state after the time update, and its covariance."""
 
     innovation: Floats
     sd: Floats
@@ -38,27 +46,30 @@ class Prediction:
 
 
 class LevelFilter:
-    """A good run differs from production by an unknown constant o and a slope b in load, both with
-    the context's prior sds about 0, by AR(1) noise a with the context's phi and innovation scale,
-    and by a slower wander d; sampling noise v comes on top:
+    """A good run differs from production by an unknown constant o, by a slope b in load, and by
+    being as busy as production is at c more log load, all with the context's prior sds about 0; by
+    AR(1) noise a with the context's phi and innovation scale; and by a slower wander d. Sampling
+    noise v comes on top:
 
-        residual = o + b·load + a + d + v,   a' = phi·a + w,   d' = rho·d + u
+        residual = o + b·load + c·steepness + a + d + v,   a' = phi·a + w,   d' = rho·d + u
 
-    o and b are integrated out, so that autocorrelation and a constant difference between the
+    Beyond all load that is known o moves on with it, by a variance of overload² per square of it.
+    o, b and c are integrated out, so that autocorrelation and a constant difference between the
     environments are expected rather than evidence. What an innovation has beyond 3 sds is taken
     for a shock of a: one absurd window would otherwise make the next ones surprising. The run's
     own innovations correct the variance, slowly, unless `own_scale` is off.
 
-    State: mean float64[4, n] of (o, b, a, d), cov float64[4, 4, n], count and scale float64[n].
+    State: mean float64[5, n] of (o, b, c, a, d), cov float64[5, 5, n], count,
+    scale and beyond float64[n].
     Reference: Harvey, "Forecasting, Structural Time Series Models and the Kalman Filter", 1989,
     3.2; the scale as in West and Harrison, "Bayesian Forecasting and Dynamic Models", 1997, 4.5.
     """
 
     def __init__(self, *, own_scale: bool = True) -> None:
         self._own_scale = own_scale
-        self.mean: Floats = np.zeros((4, 0))
-        self.cov: Floats = np.zeros((4, 4, 0))
-        self._rows = RowState(count=0, scale=1)
+        self.mean: Floats = np.zeros((STATES, 0))
+        self.cov: Floats = np.zeros((STATES, STATES, 0))
+        self._rows = RowState(count=0, scale=1, beyond=0)
 
     @property
     def count(self) -> Floats:
@@ -78,16 +89,21 @@ class LevelFilter:
         wander = context.wander**2 * own
         mean = np.where(old, mean, 0.0) * decay
         cov = cov * decay[:, np.newaxis] * decay
-        cov[2, 2] += noise
-        cov[3, 3] += wander * (1 - decay[3] ** 2)
+        moved = np.abs(context.beyond - self._rows["beyond"]) > MOVED
+        cov[0, 0] += np.where(moved, self._overload(context, self._rows["beyond"]), 0.0)
+        cov[AR, AR] += noise
+        cov[SLOW, SLOW] += wander * (1 - decay[SLOW] ** 2)
         fresh = np.zeros_like(cov)
-        for i, variance in enumerate((context.offset**2, context.slope**2, own, wander)):
+        known = (context.offset**2, context.slope**2, context.shift**2)
+        for i, variance in enumerate((*known, own, wander)):
             fresh[i, i] = variance
+        fresh[0, 0] += self._overload(context, np.zeros(len(own)))
+        fresh[1, 2] = fresh[2, 1] = context.slope_with_shift
         cov = np.where(old, cov, fresh)
         design = self.design(context)
         gains = (cov * design).sum(axis=1)
         variance = (gains * design).sum(axis=0) + context.sampling
-        innovation = context.beyond((mean * design).sum(axis=0))
+        innovation = context.apart_from((mean * design).sum(axis=0))
         seen = np.isfinite(innovation) & (variance > 0)
         variance = np.where(seen, variance, 1.0)
         sd = np.sqrt(variance)
@@ -103,13 +119,21 @@ class LevelFilter:
         weight = np.where(learned, CLIP * found.sd / size, 0.0)
         gains = found.gains * weight
         mean = found.mean + gains * error
-        mean[2] += error - clipped
+        mean[AR] += error - clipped
         cov = found.cov - gains[:, np.newaxis] * found.gains * found.sd**2
         np.copyto(self.mean, mean, where=known)
         np.copyto(self.cov, cov, where=known)
         if self._own_scale:
             self._rescale((clipped / found.sd) ** 2, context.sure, learned)
+        before = self.count.copy()
         self.count[:] += learned
+        moved = np.abs(context.beyond - self._rows["beyond"]) > MOVED
+        np.copyto(self._rows["beyond"], context.beyond, where=known & (moved | ~(before > 0)))
+
+    @staticmethod
+    def _overload(context: Context, before: Floats) -> Floats:
+        """Variance that load brings which has moved beyond what is known, or back."""
+        return np.asarray(context.overload**2 * np.abs(context.beyond**2 - before**2))
 
     def _rescale(self, square: Floats, sure: Floats, learned: Mask) -> None:
         rows, n = self._rows["scale"], self.count + sure
@@ -118,15 +142,16 @@ class LevelFilter:
 
     @staticmethod
     def design(context: Context) -> Floats:
-        """float64[4, n]: what each state adds to the residual."""
+        """float64[5, n]: what each state adds to the residual."""
         one = np.ones(len(context.load))
-        return np.stack([one, context.load, one, one])
+        return np.stack([one, context.load, context.steepness, one, one])
 
     @staticmethod
     def decay(context: Context) -> Floats:
-        """float64[4, n]: what is left of each state one window on."""
+        """float64[5, n]: what is left of each state one window on."""
         one = np.ones(len(context.load))
-        return np.stack([one, one, context.phi, one * np.exp(-context.window / WANDER_SECONDS)])
+        slow = one * np.exp(-context.window / WANDER_SECONDS)
+        return np.stack([one, one, one, context.phi, slow])
 
     def reset(self, rows: Rows) -> None:
         self.mean[:, rows] = 0.0

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState
+from anomalyd.detectors.level_filter import WANDER_SECONDS
 from anomalyd.model import Floats, Rows
 
 LOOKS = (8, 32)
@@ -21,11 +22,11 @@ class RunShift:
     shows no onset, and all the evidence against the offset comes in one lump, which a bet that is
     capped per window cannot take. The median of 8 windows withstands absurd samples instead. Each
     look's e-value is 1 until its time and constant after it, hence a martingale; the mean of both
-    is one. var = offset² + slope²·load² + (noise / (1 - phi))²·(π/2)/k + sampling/k, the long-run
-    variance of a mean, widened by π/2 for a median.
+    is one. The variance is that of the run's difference at its loads and of the mean of its noise,
+    widened by π/2 for a median.
 
-    State: residuals and loads of the first windows, float64[LOOKS[-1], n]; count and one log
-    e-value per look, float64[n].
+    State: residuals and variances of the difference in the first windows, float32[2, LOOKS[-1], n];
+    count and one log e-value per look, float64[n].
     """
 
     name = "run_shift"
@@ -33,14 +34,12 @@ class RunShift:
 
     def __init__(self) -> None:
         self._state = RowState(count=0, first=0, second=0)
-        self._residuals: Floats = np.zeros((LOOKS[-1], 0), dtype=np.float32)
-        self._loads: Floats = np.zeros((LOOKS[-1], 0), dtype=np.float32)
+        self._seen = np.zeros((2, LOOKS[-1], 0), dtype=np.float32)
 
     def resize(self, n: int) -> None:
-        more = n - self._residuals.shape[1]
+        more = n - self._seen.shape[-1]
         self._state.resize(n)
-        self._residuals = np.pad(self._residuals, ((0, 0), (0, more)))
-        self._loads = np.pad(self._loads, ((0, 0), (0, more)))
+        self._seen = np.pad(self._seen, ((0, 0), (0, 0), (0, more)))
 
     def score(self, context: Context) -> Floats:
         s = self._state
@@ -51,8 +50,9 @@ class RunShift:
         s = self._state
         rows = np.flatnonzero(mask & np.isfinite(context.residual) & (s["count"] < LOOKS[-1]))
         at = s["count"][rows].astype(np.intp)
-        self._residuals[at, rows] = context.beyond(0.0)[rows]
-        self._loads[at, rows] = context.load[rows]
+        residuals, differences = self._seen
+        residuals[at, rows] = context.apart_from(0.0)[rows]
+        differences[at, rows] = context.difference[rows]
         s["count"][rows] += 1
         for look, name in zip(LOOKS, ("first", "second"), strict=True):
             due = rows[s["count"][rows] == look]
@@ -61,10 +61,9 @@ class RunShift:
 
     def _bet(self, context: Context, rows: Rows, look: int) -> Floats:
         c = context
-        first, second = self._halves(rows, look)
-        load = self._loads[:look, rows].mean(axis=0, dtype=np.float64)
-        long_run = (c.noise[rows] / (1 - c.phi[rows])) ** 2 * np.pi / 2 + c.sampling[rows]
-        variance = c.offset[rows] ** 2 + (c.slope[rows] * load) ** 2 + long_run / look
+        residuals, differences = self._seen[:, :look, rows]
+        first, second = self._halves(residuals)
+        variance = differences.mean(axis=0, dtype=np.float64) + self._of_mean(c, rows, look)
         two_sided = c.sign[rows] == 0
         same = np.minimum(np.abs(first), np.abs(second)) * (first * second > 0)
         one_way = np.minimum(first * c.sign[rows], second * c.sign[rows])
@@ -74,21 +73,34 @@ class RunShift:
         bets = np.logaddexp.reduce(tilts * z - tilts * tilts / 2, axis=0) - np.log(len(TILTS))
         return np.where(two_sided, bets - np.log(2), bets)
 
-    def _halves(self, rows: Rows, look: int) -> tuple[Floats, Floats]:
+    @staticmethod
+    def _halves(residuals: Floats) -> tuple[Floats, Floats]:
         """Median residual of either half of the first windows."""
-        first, second = np.split(self._residuals[:look, rows], 2)
+        first, second = np.split(residuals, 2)
         return np.median(first, axis=0), np.median(second, axis=0)
+
+    @staticmethod
+    def _of_mean(context: Context, rows: Rows, look: int) -> Floats:
+        """Variance of the mean of `look` windows' noise, as `LevelFilter` describes it."""
+        phi, slow = context.phi[rows], np.exp(-context.window / WANDER_SECONDS)
+        own = context.noise[rows] ** 2 / (1 - phi**2)
+        wander = context.wander[rows] ** 2 * own
+        fast = own * _of_mean_ar(phi, look) + context.sampling[rows] / look
+        return np.asarray(np.pi / 2 * fast + wander * _of_mean_ar(slow, look))
 
     def reset(self, rows: Rows) -> None:
         self._state.reset(rows)
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
-        return self._state.dump() | {
-            "residuals": self._residuals.copy(),
-            "loads": self._loads.copy(),
-        }
+        return self._state.dump() | {"seen": self._seen.copy()}
 
     def load(self, state: Arrays) -> None:
         self._state.load(state)
-        self._residuals = np.array(state["residuals"], dtype=np.float32)
-        self._loads = np.array(state["loads"], dtype=np.float32)
+        self._seen = np.array(state["seen"], dtype=np.float32)
+
+
+def _of_mean_ar(phi: Floats | float, n: int) -> Floats:
+    """Variance of the mean of n windows of an AR(1) of variance 1."""
+    lags = np.arange(1, n)
+    powers = np.power.outer(np.asarray(phi, dtype=np.float64), lags)
+    return np.asarray((1 + 2 * (powers * (1 - lags / n)).sum(axis=-1)) / n)

@@ -81,7 +81,7 @@ class Trend:
     def _residual(self, context: Context) -> Floats:
         """About the run's own level as it was in the last block."""
         level = np.nan_to_num(self._state["mean"])
-        return level + context.beyond(level)
+        return level + context.apart_from(level)
 
     def _follow(self, value: Floats, seen: Mask) -> None:
         s, known = self._state, np.isfinite(self._state["level"])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from anomalyd.baseline import noise as scatter
-from anomalyd.baseline.curves import row_medians
+from anomalyd.baseline.curves import row_medians, sorted_quantiles
 from anomalyd.baseline.persistence import persistence
 from anomalyd.baseline.rates import burstiness, dispersion, upper_rate
-from anomalyd.baseline.transfer import OFFSET, SLOPE, Transfer
+from anomalyd.baseline.transfer import SHIFT, SLOPE, Transfer
 from anomalyd.detectors.base import Context
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.noise import noise_of
@@ -21,7 +21,7 @@ from anomalyd.model import Floats, Kind, Rows
 LEAST_WINDOWS = 8
 """Of a run, in which a series must have been seen to count."""
 
-BETWEEN: Mapping[Kind, float] = {kind: 0.25 * sd for kind, sd in OFFSET.items()}
+BETWEEN: Mapping[Kind, float] = {k: 0.025 if k is Kind.TRAFFIC else 0.05 for k in Kind}
 """What runs of one staging are taken to differ by before any was seen."""
 
 OF_BEFORE, OF_KIND = 2.0, 6.0
@@ -36,15 +36,35 @@ noise of the load as a load that differs, and would pull every slope towards tha
 
 LEAST_SLOPE_SD = 0.02
 
+ABSURD = 4.0
+"""Times as many bad requests as chance would make of the usual ratio, in one window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How residuals go with load in all runs alike, float64[n] each: slope in log load, shift per
+    unit of steepness, their sds about these, and the covariance of both."""
+
+    slope: Floats
+    shift: Floats
+    slope_sd: Floats
+    shift_sd: Floats
+    both: Floats
+
+    def at(self, load: Floats, steepness: Floats) -> Floats:
+        """float64[n] or float64[n, t] as `load` is."""
+        more = (slice(None),) + (np.newaxis,) * (load.ndim - 1)
+        return self.slope[more] * load + self.shift[more] * steepness
+
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """residual, load, variance: float64[n, t] of all runs laid end to end, a column of NaN between
-    any two; of: intp[t], the run of each column, -1 between. variance: of an innovation, as
-    production has it."""
+    """float64[n, t] of all runs laid end to end, a column of NaN between any two, as in `Context`;
+    of: intp[t], the run of each column, -1 between."""
 
     residual: Floats
     load: Floats
+    steepness: Floats
     noise: Floats
     sampling: Floats
     bad: Floats
@@ -67,37 +87,50 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
         return None
     runs = _joined(parts, len(rows))
     centre = float(np.median(runs.load[0][runs.of >= 0]))
+    steepness = row_medians(runs.steepness)
+    runs = replace(runs, steepness=runs.steepness - steepness[:, np.newaxis])
     x = runs.load - centre
-    slope, slope_sd = _slopes(runs, x)
-    level = runs.residual - slope[:, np.newaxis] * x
+    sizes = reference.sizes(rows)
+    line = _line(runs, x, sizes)
+    level = runs.residual - line.at(x, runs.steepness)
     offsets = _offsets(level, runs.of, len(parts))
     of_rows = reference.kinds
     kinds = [of_rows[row] for row in rows]
-    mean, offset = _between(offsets, kinds, reference.sizes(rows))
-    noise = noise_of(parts, mean, slope, centre, kinds)
-    burst = burstiness(runs.bad, runs.total)
+    mean, offset = _between(offsets, kinds, sizes)
+
+    def expected(context: Context) -> Floats:
+        return mean + line.at(context.load - centre, context.steepness - steepness)
+
+    noise = noise_of(parts, expected, kinds)
+    calm = _without_absurd(runs)
+    burst = burstiness(calm.bad, calm.total)
     learned = {
         "mean": mean + reference.assumed(rows),
-        "slope": slope,
+        "steepness": steepness,
+        "slope": line.slope,
+        "shift": line.shift,
         "offset": offset,
-        "slope_sd": slope_sd,
+        "slope_sd": line.slope_sd,
+        "shift_sd": line.shift_sd,
+        "slope_with_shift": line.both,
         "noise": noise.scale,
         "phi": noise.phi,
         "wander": noise.wander,
         "sure": noise.windows,
-        "bad_ratio": _bad_ratio(runs),
+        "bad_ratio": _bad_ratio(calm),
         "burst": np.where(np.isfinite(runs.total).any(axis=1), burst, np.nan),
     }
     partner, n = reference.partner[rows], reference.series
     spread = {name: np.full(n, np.nan) for name in learned}
     for name, values in learned.items():
         spread[name][partner] = values
-    most = max(
+    judged = [
         load
         for record in records
         for load, judged in zip(record.loads, record.judged, strict=True)
         if judged
-    )
+    ]
+    most = sorted(judged)[-LEAST_WINDOWS]
     return Transfer(runs=len(parts), centre=centre, most_load=most, **spread)
 
 
@@ -132,34 +165,45 @@ def _joined(parts: Sequence[Sequence[Context]], n: int) -> _Runs:
 
     of = [np.append(np.full(len(part), i), -1) for i, part in enumerate(parts)]
     return _Runs(
-        laid("residual"), laid("load"), laid("noise"), laid("sampling"), laid("bad"),
-        laid("total"), np.concatenate(of).astype(np.intp),
+        laid("residual"), laid("load"), laid("steepness"), laid("noise"), laid("sampling"),
+        laid("bad"), laid("total"), np.concatenate(of).astype(np.intp),
     )  # fmt: skip
 
 
-def _slopes(runs: _Runs, x: Floats) -> tuple[Floats, Floats]:
-    """Slope of the residual in load common to all runs, shrunk towards 0, and its sd."""
-    y, away = runs.residual.copy(), x.copy()
+def _line(runs: _Runs, x: Floats, sizes: Floats) -> Line:
+    """Least squares within runs, each at its own level, with `SLOPE` and `SHIFT` as prior sds.
+
+    x: load less its centre. sizes: float64[n], what 100% is in the residual's scale.
+    """
+    y, load, steep = runs.residual.copy(), x.copy(), runs.steepness.copy()
     for run in range(int(runs.of.max()) + 1):
         at = runs.of == run
         y[:, at] -= row_medians(y[:, at])[:, np.newaxis]
-        away[:, at] -= np.mean(x[:, at], axis=1, keepdims=True)
-    sd = np.maximum(scatter.spread(y), 1e-9)[:, np.newaxis]
-    y = np.clip(y, -3 * sd, 3 * sd)
+        for one in (load, steep):
+            one[:, at] -= np.mean(one[:, at], axis=1, keepdims=True)
+    sd = np.maximum(scatter.spread(y), 1e-9)
+    y = np.clip(y, -3 * sd[:, np.newaxis], 3 * sd[:, np.newaxis])
     jitter = scatter.spread(np.diff(x, axis=1)) / np.sqrt(2)
     moved = np.maximum(MOVED, 3 * jitter)[:, np.newaxis]
-    known = np.isfinite(y) & (np.abs(away) > moved)
-    away = np.where(known, away, 0.0)
-    inflation = (1 + _phi_of(y)) / (1 - _phi_of(y))
-    variance = sd[:, 0] ** 2 * inflation
-    square = (away**2).sum(axis=1)
-    precision = square / variance + 1 / SLOPE**2
-    slope = (away * np.where(known, y, 0.0)).sum(axis=1) / variance / precision
-    return slope, np.maximum(np.sqrt(1 / precision), LEAST_SLOPE_SD)
+    known = np.isfinite(y) & (np.abs(load) > moved)
+    phi = persistence(y, 1, 1.0, np.zeros(len(y)), 1).phi
+    variance = sd**2 * (1 + phi) / (1 - phi)
 
+    def product(one: Floats, other: Floats) -> Floats:
+        return np.where(known, one * other, 0.0).sum(axis=1) / variance
 
-def _phi_of(y: Floats) -> Floats:
-    return persistence(y, 1, 1.0, np.zeros(len(y)), 1).phi
+    a = product(load, load) + 1 / (SLOPE * sizes) ** 2
+    b = product(load, steep)
+    c = product(steep, steep) + 1 / SHIFT**2
+    determinant = a * c - b * b
+    of_load, of_steep = product(load, y), product(steep, y)
+    return Line(
+        slope=(c * of_load - b * of_steep) / determinant,
+        shift=(a * of_steep - b * of_load) / determinant,
+        slope_sd=np.sqrt(c / determinant + (LEAST_SLOPE_SD * sizes) ** 2),
+        shift_sd=np.sqrt(a / determinant),
+        both=-b / determinant,
+    )
 
 
 def _offsets(level: Floats, of: Rows, runs: int) -> Floats:
@@ -189,6 +233,20 @@ def _between(offsets: Floats, kinds: Sequence[Kind], sizes: Floats) -> tuple[Flo
         variance[at] = (square[at] + OF_KIND * common) / (free[at] + OF_KIND)
     more = 1 + 1 / np.maximum(seen, 1)
     return mean, np.where(seen > 0, WIDEN * sizes * np.sqrt(variance * more), np.nan)
+
+
+def _without_absurd(runs: _Runs) -> _Runs:
+    """Counts without those of windows in which errors were far above what they were in nine of ten:
+    a lost connection, a sample that nobody sent."""
+    ratio = np.sort(runs.bad / np.where(runs.total > 0, runs.total, np.nan), axis=1)
+    calm = runs.bad <= sorted_quantiles(ratio, (0.9,))[0][:, np.newaxis] * runs.total
+    bad, total = (np.where(calm, one, 0.0).sum(axis=1) for one in (runs.bad, runs.total))
+    usual = bad / np.maximum(total, 1)
+    mean = usual[:, np.newaxis] * runs.total
+    absurd = runs.bad > ABSURD * (mean + 3 * np.sqrt(mean) + 1)
+    return replace(
+        runs, bad=np.where(absurd, np.nan, runs.bad), total=np.where(absurd, np.nan, runs.total)
+    )
 
 
 def _bad_ratio(runs: _Runs) -> Floats:

@@ -123,7 +123,7 @@ class Anomalies:
     def _follow(self, context: Context, ordinary: Mask) -> None:
         rows = np.flatnonzero(ordinary & np.isfinite(context.residual))
         self.known[rows] += 1
-        self.level[rows] += context.beyond(self.level)[rows] / self.known[rows]
+        self.level[rows] += context.apart_from(self.level)[rows] / self.known[rows]
 
     def _is_calm(self, context: Context, scores: Scores, level: Floats) -> Mask:
         """bool[n]: the row is there, and back to where it was (for counts: to what is allowed)."""
@@ -131,7 +131,7 @@ class Anomalies:
         allowed = context.bad_ratio + context.tolerate + CALM_SDS * spread
         counted = context.bad / np.maximum(context.total, 1) <= allowed
         sd = np.sqrt(context.noise**2 / (1 - context.phi**2) + context.sampling)
-        away = context.beyond(level)
+        away = context.apart_from(level)
         worse = np.where(context.sign == 0, np.abs(away), away * context.sign)
         near = worse <= context.tolerate + CALM_SDS * sd
         ordinary = np.where(np.isfinite(context.total), counted, near)

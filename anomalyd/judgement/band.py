@@ -13,14 +13,15 @@ from anomalyd.model import Floats, Rows
 @dataclass(frozen=True, slots=True)
 class Band:
     """float64[n], NaN without a profile: expected, low, high in the signal's unit; location, the
-    expected value in the residual's scale; bad_ratio, upper bound of production's ratio of bad
-    requests; noise, scale of production's innovations at that load; season, what the hour adds to
-    `location`, which holds it. extrapolated: bool[n]."""
+    expected value in the residual's scale, and its steepness per unit of log load; bad_ratio, upper
+    bound of production's ratio of bad requests; noise, scale of production's innovations at that
+    load; season, what the hour adds to `location`, which holds it. extrapolated: bool[n]."""
 
     expected: Floats
     low: Floats
     high: Floats
     location: Floats
+    steepness: Floats
     bad_ratio: Floats
     noise: Floats
     season: Floats
@@ -28,9 +29,9 @@ class Band:
 
     @classmethod
     def unknown(cls, n: int) -> Band:
-        expected, low, high, location, bad_ratio, noise = np.full((6, n), np.nan)
-        nothing, none = np.zeros(n), np.zeros(n, dtype=bool)
-        return cls(expected, low, high, location, bad_ratio, noise, nothing, none)
+        unknown = {field.name: np.full(n, np.nan) for field in fields(cls)}
+        known = {"season": np.zeros(n), "extrapolated": np.zeros(n, dtype=bool)}
+        return cls(**{**unknown, **known})
 
     def put(self, rows: Rows, part: Band) -> None:
         for field in fields(self):

@@ -12,13 +12,11 @@ from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.fixed import fixed, is_total
+from anomalyd.judgement.reach import Reach
 from anomalyd.judgement.steady import steady
 from anomalyd.model import Floats, Kind, Labels, Rows
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SignalTable
-
-FAR = 1.5
-"""Times the largest load known, beyond which to expect anything is a guess."""
 
 FEW = 15.0
 """Requests in a window below which rates, and latencies, are not judged by their size."""
@@ -26,7 +24,7 @@ FEW = 15.0
 FEW_HELD = 2.0
 """Of what is under way at once: below it a number is mostly chance."""
 
-BLIP_MAY_BRING = 15.5
+BLIP_MAY_BRING = 14.8
 """Nats, about what it takes a series of a run to fire."""
 
 MOST_PER_WINDOW = 5.5
@@ -60,6 +58,7 @@ class Reference:
         self._skipped = frozenset(
             signal.name for signal in table.signals if not totals and is_total(signal)
         )
+        self._reach = Reach(lookup, transfer)
         self._meta = lookup.baseline.meta if lookup is not None else {}
         self.partner: Rows = np.zeros(0, dtype=np.intp)
         self.extend()
@@ -136,15 +135,7 @@ class Reference:
     def far_beyond(self, load: float) -> bool:
         """Whether a load is so far beyond what production and accepted runs were seen at that what
         to expect there is a guess."""
-        return bool(
-            self._lookup is not None
-            and np.isfinite(load)
-            and load > FAR * max(self._lookup.most_load, self._accepted_load)
-        )
-
-    @property
-    def _accepted_load(self) -> float:
-        return self._transfer.most_load if self._transfer is not None else 0.0
+        return self._lookup is not None and self._reach.far_beyond(load)
 
     @property
     def goes_with_load(self) -> Mask:
@@ -188,7 +179,8 @@ class Reference:
         expected = self._lookup.at(at, partner, time)
         rate, upper = self._lookup.rates(at, partner)
         counted = np.isfinite(rate)
-        shift = self._shift(load, rows[has])
+        steepness = np.where(self._fixed.rate[rows[has]], 0.0, expected.steepness)
+        shift = self._shift(load, steepness, rows[has])
         centre, low, high = (
             self._lookup.shifted(value, shift, partner)
             for value in (expected.center, expected.low, expected.high)
@@ -199,6 +191,7 @@ class Reference:
             np.where(counted, np.clip(expected.low, 0.0, rate), low),
             np.where(counted, np.maximum(expected.high, upper), high),
             expected.location + shift,
+            steepness,
             np.fmax(upper, known),
             self._lookup.noise(at, partner) * self._fixed.factor[rows[has]],
             expected.season,
@@ -207,10 +200,11 @@ class Reference:
         band.put(has, part)
         return band
 
-    def _shift(self, load: float, rows: Rows) -> Floats:
+    def _shift(self, load: float, steepness: Floats, rows: Rows) -> Floats:
         """How much staging's usual residual differs from 0 at this load: float64[len(rows)]."""
         f = self._fixed
-        return f.mean[rows] + f.slope[rows] * self._stretched(np.full(len(rows), load))
+        of_load = f.slope[rows] * self._reach.stretched(np.full(len(rows), load))
+        return f.mean[rows] + of_load + f.shift[rows] * (steepness - f.steepness[rows])
 
     def context(
         self,
@@ -239,21 +233,30 @@ class Reference:
         of_load = np.where(f.rate & np.isfinite(loads), 1 / offered, 0.0)
         few = np.where(f.rate, band.expected, counts / window) * span < FEW
         few |= f.held & (band.expected < FEW_HELD)
-        few |= f.per_request & (band.expected * counts * self.smear < FEW)
+        made = band.expected * counts * self.smear
+        few |= f.per_request & (made < FEW)
+        by_chance = np.where(f.per_request & (made > 0), 1 / np.maximum(made, 1e-9), 0.0)
+        sampling = np.fmax(f.sampling / events, by_chance)
         return Context(
             time=time,
             window=window,
+            smear=self.smear,
             value=values,
             residual=np.where(counted | few, np.nan, self._residual(values, band, rows)),
             season=band.season,
-            sampling=np.nan_to_num(f.sampling / events + 1 / arrivals + of_load),
+            sampling=np.nan_to_num(sampling + 1 / arrivals + of_load),
             noise=band.noise,
             phi=np.nan_to_num(f.phi),
             wander=f.wander,
             sure=f.sure,
             offset=f.offset,
             slope=f.slope_sd,
-            load=self._stretched(loads),
+            shift=f.shift_sd,
+            slope_with_shift=f.both,
+            load=self._reach.stretched(loads),
+            steepness=np.nan_to_num(band.steepness - f.steepness),
+            beyond=self._reach.beyond(loads),
+            overload=f.overload,
             tolerate=tolerate + f.absolute,
             size=np.where(f.logarithmic, 1.0, size),
             sign=f.sign,
@@ -282,17 +285,6 @@ class Reference:
             transformed = self._lookup.transform(values[has], self.partner[rows[has]])
             residual[has] = transformed - band.location[has]
         return residual
-
-    def _stretched(self, loads: Floats) -> Floats:
-        """Log load from the middle of production's range, each unit beyond it counted more."""
-        if self._lookup is None or not self._meta.get("conditioned", True):
-            return np.zeros(len(loads))
-        bins = self._lookup.baseline.profiles.load_bins
-        position = np.log(np.where(loads > 0, loads, np.nan))
-        beyond = position - np.clip(position, bins[0], bins[-1])
-        centred = position - (bins[0] + bins[-1]) / 2
-        centre = self._transfer.centre if self._transfer is not None else 0.0
-        return np.nan_to_num(centred + transfer.STRETCH * beyond - centre)
 
 
 def _parse_key(key: str) -> tuple[str, Labels]:

@@ -38,6 +38,15 @@ def _share_of_few(contexts: Sequence[Context], values: Floats) -> Floats:
     return np.asarray(few.sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
 
 
+def _usual_difference(contexts: Sequence[Context], n: int) -> Floats:
+    """What nineteen of twenty good runs differ from production by at most, all through, at the
+    loads of this one, in the residual's scale: float64[n]."""
+    if not contexts:
+        return np.zeros(n)
+    variance = np.mean([context.difference for context in contexts], axis=0)
+    return np.asarray(2 * np.sqrt(np.where(np.isfinite(contexts[0].noise), variance, 0.0)))
+
+
 class Findings:
     """Reads a finished course; changes nothing."""
 
@@ -91,7 +100,8 @@ class Findings:
         if fired.any() and contexts:
             taken = [c.take(np.flatnonzero(fired)) for c in contexts]
             share[fired] = power.passing_share(taken, threshold[fired])
-        seen = Seen(values, bands, mde, share, _share_of_few(contexts, values) > MOSTLY)
+        usual = _usual_difference(contexts, len(rows))
+        seen = Seen(values, bands, mde, usual, share, _share_of_few(contexts, values) > MOSTLY)
         return [self._finding(course, anomalies, seen, i, int(r)) for i, r in enumerate(rows)]
 
     def _contexts(
@@ -124,7 +134,8 @@ class Findings:
     ) -> Finding:
         """Of `row`, which is the i-th of those seen."""
         signal = self._table.signals[self._table.signal_index[row]]
-        base, mde = self._plain(row, "ok"), self._reference.as_effect(row, seen.shift[i])
+        base = self._plain(row, "ok")
+        mde, usual = (self._reference.as_effect(row, one[i]) for one in (seen.shift, seen.usual))
         anomaly = course.anomalies.get(row)
         numbers = of_anomaly(anomaly) if anomaly is not None else seen.typical(i)
         if numbers is None:
@@ -132,7 +143,7 @@ class Findings:
         effect = effect_of(signal, numbers.observed, numbers.expected)
         state, note = "fired", ""
         if anomaly is None:
-            state, note = state_of(signal, effect, mde, bool(seen.sparse[i]))
+            state, note = state_of(signal, effect, mde, usual, bool(seen.sparse[i]))
         return replace(
             base,
             state=state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -27,11 +28,12 @@ class Fixed:
 
     Of its signal: sign; relative, absolute, what is tolerated; ratio (of counts), rate (of
     requests), per_request (a number of things for each), held (a number of things under way), blips
-    (see `BLIPS`): bool. Of production's
-    profile, NaN without one: noise, sampling, median; logarithmic: bool; usual (bool), gap: see
-    `Context`. Of `Transfer`, or what is assumed before any run was accepted: mean, slope, offset,
-    slope_sd, factor (of the noise), phi, wander, sure, burst; known_ratio: NaN before;
-    shown: they had it.
+    (see `BLIPS`): bool; overload: what a unit of log load beyond all that is known may bring.
+    Of production's profile, NaN without one: noise, sampling, median; logarithmic: bool; usual
+    (bool), gap: see `Context`.
+    Of `Transfer`, or what is assumed before any run was accepted: mean, steepness (at which that
+    is), slope, shift, offset, slope_sd, shift_sd, both (covariance of the two before), factor (of
+    the noise), phi, wander, sure, burst; known_ratio: NaN before; shown: they had it.
     """
 
     sign: Floats
@@ -42,6 +44,7 @@ class Fixed:
     per_request: Mask
     held: Mask
     blips: Mask
+    overload: Floats
     noise: Floats
     sampling: Floats
     median: Floats
@@ -49,9 +52,13 @@ class Fixed:
     usual: Mask
     gap: Floats
     mean: Floats
+    steepness: Floats
     slope: Floats
+    shift: Floats
     offset: Floats
     slope_sd: Floats
+    shift_sd: Floats
+    both: Floats
     factor: Floats
     phi: Floats
     wander: Floats
@@ -115,13 +122,14 @@ def fixed(
         per_request=of_signal["per_request"] == 1.0,
         held=of_signal["held"] == 1.0,
         blips=of_signal["blips"] == 1.0,
+        overload=of_signal["overload"] * size,
         noise=noise,
         sampling=profile["sampling"],
         median=median,
         logarithmic=logarithmic,
         usual=usual,
         gap=gap,
-        **_transferred(of_signal["offset"], profile["phi"], size, lookup, known, partner),
+        **_transferred(of_signal, profile["phi"], size, lookup, known, partner),
     )
 
 
@@ -137,6 +145,16 @@ def _of_signals(table: SignalTable) -> dict[str, Floats]:
         "per_request": [s.kind is Kind.OTHER for s in signals],
         "held": [_is_held(s) for s in signals],
         "blips": [s.kind in BLIPS for s in signals],
+        "shift": [
+            transfer.SHIFT_OF_CPU
+            if s.kind is Kind.SATURATION and not _is_held(s)
+            else transfer.SHIFT
+            for s in signals
+        ],
+        "overload": [
+            transfer.OVERLOAD if s.kind is Kind.LATENCY or _is_held(s) else transfer.OVERLOAD_ELSE
+            for s in signals
+        ],
     }
     index = table.signal_index
     return {name: np.array(values, dtype=np.float64)[index] for name, values in found.items()}
@@ -153,7 +171,7 @@ def _of_profiles(lookup: Lookup | None, partner: Rows) -> dict[str, Floats]:
 
 
 def _transferred(
-    offset: Floats,
+    of_signal: Mapping[str, Floats],
     phi: Floats,
     size: Floats,
     lookup: Lookup | None,
@@ -164,9 +182,13 @@ def _transferred(
     has, n = partner >= 0, len(partner)
     found = {
         "mean": np.zeros(n),
+        "steepness": np.zeros(n),
         "slope": np.zeros(n),
-        "offset": offset * size,
+        "shift": np.zeros(n),
+        "offset": of_signal["offset"] * size,
         "slope_sd": transfer.SLOPE * size,
+        "shift_sd": of_signal["shift"],
+        "both": np.zeros(n),
         "factor": np.ones(n),
         "phi": phi,
         "wander": np.full(n, transfer.WANDER),
@@ -188,9 +210,13 @@ def _transferred(
 
 _LEARNED = {
     "mean": "mean",
+    "steepness": "steepness",
     "slope": "slope",
+    "shift": "shift",
     "offset": "offset",
     "slope_sd": "slope_sd",
+    "shift_sd": "shift_sd",
+    "slope_with_shift": "both",
     "noise": "factor",
     "phi": "phi",
     "wander": "wander",

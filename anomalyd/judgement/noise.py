@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,9 @@ OF_KIND = 0.5
 
 LEAST_WINDOWS = 30
 
+LAGS, FAR = 8, 3.0
+"""How many windows apart innovations may go together; sds that one may count for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Noise:
@@ -34,9 +37,7 @@ class Noise:
 
 def noise_of(
     runs: Sequence[Sequence[Context]],
-    mean: Floats,
-    slope: Floats,
-    centre: float,
+    expected: Callable[[Context], Floats],
     kinds: Sequence[Kind],
 ) -> Noise:
     """The parameters under which the runs' windows are likeliest, from a grid.
@@ -45,10 +46,10 @@ def noise_of(
     in sds, are as likely as Student t with 4 degrees of freedom makes them at the scale that suits
     them best. The scale then is the one whose tails cover them: for normal, t and exponential
     tails alike it is the least at which a bet on a shift is fair (no likelihood ratio of shifted
-    t densities has an expectation above 1). mean, slope, centre: see `Transfer`.
+    t densities has an expectation above 1). expected: of the residuals of a window, float64[n].
     """
     pairs = [(phi, wander) for phi in PHIS for wander in WANDERS]
-    n, copies = len(mean), len(pairs)
+    n, copies = len(kinds), len(pairs)
     of = np.tile(np.arange(n), copies)
     phi, wander = (np.repeat([pair[i] for pair in pairs], n) for i in (0, 1))
     columns, spreads = [], []
@@ -56,8 +57,7 @@ def noise_of(
         ordinary = LevelFilter(own_scale=False)
         ordinary.resize(n * copies)
         for context in run:
-            expected = mean + slope * (context.load - centre)
-            plain = replace(context, residual=context.residual - expected).take(of)
+            plain = replace(context, residual=context.residual - expected(context)).take(of)
             plain = replace(plain, phi=phi, wander=wander)
             found = ordinary.predict(plain)
             columns.append(np.where(found.seen, found.innovation / found.sd, np.nan))
@@ -71,8 +71,26 @@ def noise_of(
     enough = windows >= LEAST_WINDOWS
     parts = (t4_scale(chosen), np.array(pairs)[best, 0], np.array(pairs)[best, 1])
     scale, phi, wander = (np.where(enough, part, np.nan) for part in parts)
+    scale *= np.sqrt(_of_sums(chosen))
     known = np.where(enough, windows, np.nan)
     return Noise(np.where(scale > 0, scale, np.nan), phi, wander, known)
+
+
+def _of_sums(z: Floats) -> Floats:
+    """By how much sums of successive innovations vary more than if they were white: float64[n], 1
+    at least, of z[n, t].
+
+    A process smoother than the filter's, values that overlap above all, shows in innovations of one
+    sign after the other, which a bet on a step would take for one. Newey and West, "A simple,
+    positive semi-definite covariance matrix", 1987.
+    """
+    x = np.nan_to_num(np.clip(z / _t4_ml(z)[:, np.newaxis], -FAR, FAR))
+    square = np.maximum((x**2).sum(axis=1), 1e-12)
+    total = np.ones(len(z))
+    for lag in range(1, LAGS + 1):
+        weight = 1 - lag / (LAGS + 1)
+        total += 2 * weight * (x[:, lag:] * x[:, :-lag]).sum(axis=1) / square
+    return np.maximum(total, 1.0)
 
 
 def _likeliest(z: Floats, log_sd: Floats, kinds: Sequence[Kind]) -> Rows:

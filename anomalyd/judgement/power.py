@@ -11,7 +11,7 @@ from anomalyd.detectors import share_of
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.detectors.baseline_deviation import HAZARD, SIZES, BaselineDeviation
 from anomalyd.detectors.count_deviation import EXCESS, CountDeviation
-from anomalyd.detectors.level_filter import LevelFilter
+from anomalyd.detectors.level_filter import STATES, LevelFilter
 from anomalyd.detectors.mixture import HAZARD as COUNT_HAZARD
 from anomalyd.judgement.evidence import Bank
 from anomalyd.model import Floats
@@ -66,13 +66,15 @@ def _information(contexts: Sequence[Context], onset: int) -> tuple[Floats, Float
     n = len(contexts[0].value)
     ordinary = LevelFilter()
     ordinary.resize(n)
-    response, known, counted = np.zeros((4, n)), np.zeros(n), np.zeros(n)
+    response, known, counted = np.zeros((STATES, n)), np.zeros(n), np.zeros(n)
     for t, context in enumerate(contexts):
         flat = replace(context, residual=np.where(np.isfinite(context.residual), 0.0, np.nan))
         found = ordinary.predict(flat)
         response *= LevelFilter.decay(context)
         if t >= onset:
-            left = 1 - (response * LevelFilter.design(context)).sum(axis=0)
+            left = min((t - onset + 1) / context.smear, 1.0) - (
+                response * LevelFilter.design(context)
+            ).sum(axis=0)
             known += np.where(found.seen, (left / found.sd) ** 2, 0.0)
             response += np.where(found.seen, found.gains * left, 0.0)
             counted += _of_counts(context)

@@ -49,13 +49,15 @@ class Seen:
     """Of n rows in the w judged windows of a run.
 
     values: float64[w, n], NaN where absent. bands: w, of n rows each. shift: float64[n], what 80%
-    power could show, in units of the reference's scale. share: float64[n], of its effect at which a
+    power could show, in units of the reference's scale. usual: float64[n], what a good run may
+    differ by, in the same. share: float64[n], of its effect at which a
     row that fired would pass, NaN for others. sparse: bool[n], too few requests in most windows.
     """
 
     values: Floats
     bands: Sequence[Band]
     shift: Floats
+    usual: Floats
     share: Floats
     sparse: Mask
 
@@ -84,12 +86,14 @@ def of_anomaly(anomaly: Anomaly) -> Numbers:
     return Numbers(anomaly.observed, anomaly.expected, anomaly.low, anomaly.high)
 
 
-def state_of(signal: Signal, effect: float, mde: float, sparse: bool) -> tuple[str, str]:
-    """State and note of a series that did not fire."""
+def state_of(
+    signal: Signal, effect: float, mde: float, usual: float, sparse: bool
+) -> tuple[str, str]:
+    """State and note of a series that did not fire; usual: what a good run may differ by."""
     detect = asked_of(signal)
     if sparse and not mde <= detect:
         return "sparse", TOO_FEW
-    if _worse(signal, effect) >= detect:
+    if _worse(signal, effect) >= max(detect, usual):
         size = format_effect(effect, bool(signal.tolerate.absolute))
         return "weak", f"{size} against production over the whole run; {MAY_BE_OFFSET}"
     return "ok" if mde <= detect * (1 + ROUNDING) else "weak", ""

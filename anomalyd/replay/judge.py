@@ -172,7 +172,7 @@ def _before_any(reference: Reference, capacity: float) -> Transfer:
         if one.key in keys and is_total(signals[one.signal]) and not _is_rate(signals[one.signal]):
             mean[keys[one.key]] = np.log(capacity)
     mean[~reference.baseline.profiles.logarithmic] = 0.0
-    return Transfer(0, 0.0, 0.0, mean, *[unknown] * 9)
+    return Transfer(0, 0.0, 0.0, mean, *[unknown] * 13)
 
 
 def _is_rate(signal: Signal) -> bool:

@@ -48,7 +48,8 @@ def width_of(step: float) -> float:
 def gather(
     recording: Recording, columns: Columns, width: float, counted: float | None = None
 ) -> Windows:
-    """Windows (end - width, end] of a recording; medians over their samples, means of ratios.
+    """Windows (end - width, end] of a recording; medians over their samples, means of ratios,
+    of which no sample outside of [0, 1] counts.
 
     A median withstands the one absurd sample in it. Requests behind a ratio or a latency are those
     of the service's request rate, where the recording has it, in `counted` seconds (None: `width`):
@@ -61,6 +62,8 @@ def gather(
     matrix = _matrix(recording, places, [one.key for one in columns.series])
     kinds = {signal.name: signal.kind for signal in columns.signals}
     ratios = [kinds[one.signal] is Kind.ERRORS for one in columns.series]
+    absurd = np.array(ratios, dtype=bool) & ((matrix < 0) | (matrix > 1))
+    matrix = np.where(absurd, np.nan, matrix)
     medians = _by_window(matrix, starts, mean=False)
     means = _by_window(matrix, starts, mean=True)
     requests = [

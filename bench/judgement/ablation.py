@@ -114,13 +114,15 @@ def _bonferroni(self: Pipeline, scores: evidence.Scores) -> Floats:
     return thresholds
 
 
-def _flat(runs: Any, x: Floats) -> tuple[Floats, Floats]:
+def _flat(runs: Any, x: Floats, sizes: Floats) -> accepted.Line:
     """No slope is learned, what is assumed of it stays."""
-    return np.zeros(len(x)), np.full(len(x), accepted.SLOPE)
+    nothing = np.zeros(len(x))
+    shift = np.full(len(x), accepted.SHIFT)
+    return accepted.Line(nothing, nothing, accepted.SLOPE * sizes, shift, nothing)
 
 
-def _median_of_all(self: RunShift, rows: Any, look: int) -> tuple[Floats, Floats]:
-    median = np.median(self._residuals[:look, rows], axis=0)
+def _median_of_all(residuals: Floats) -> tuple[Floats, Floats]:
+    median = np.median(residuals, axis=0)
     return median, median
 
 
@@ -149,8 +151,10 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("without capacity", ((replaying, "capacity_ratio", lambda *given: 1.0),), True),
     Variant("without cap on blips", of_context(brief=context.MOST_PER_WINDOW)),
     Variant("without e-BH", ((Pipeline, "_thresholds", _bonferroni),)),
-    Variant("without slope of transfer", ((accepted, "_slopes", _flat),), True),
-    Variant("without halves of run_shift", ((RunShift, "_halves", _median_of_all),)),
+    Variant("without slope of transfer", ((accepted, "_line", _flat),), True),
+    Variant("without halves of run_shift", ((RunShift, "_halves", staticmethod(_median_of_all)),)),
+    Variant("without shift of load", of_context(shift=0.0, slope_with_shift=0.0)),
+    Variant("without overload", of_context(overload=0.0)),
     Variant("without bursts of counts", of_context(burst=1e-6)),
 )
 

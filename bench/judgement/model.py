@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bench.judgement.records import Floats
 from bench.judgement.world import World
 
-ERROR_FLOOR = 0.005
-"""Error ratios are compared relative to at least this, for sizes."""
+ERROR_UNIT = 0.10
+"""Of the error ratio: as much of it is tolerated, half a point, as of anything else, 5%."""
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ def effect(before: State, after: State, ticks: NDArray[np.bool_]) -> tuple[float
     changes = {
         "latency": _change(before.p50, after.p50, ticks).max(),
         "tail": _change(before.p95, after.p95, ticks).max(),
-        "errors": _change(before.errors, after.errors, ticks, ERROR_FLOOR).max(),
+        "errors": _more(before.errors, after.errors, ticks).max() / ERROR_UNIT,
         "cpu": _change(before.cpu, after.cpu, ticks).max(),
         "memory": _change(before.memory, after.memory, ticks).max(),
         "inflight": _change(before.inflight, after.inflight, ticks).max(),
@@ -139,7 +139,10 @@ def effect(before: State, after: State, ticks: NDArray[np.bool_]) -> tuple[float
     return float(changes[kind]), kind
 
 
-def _change(before: Floats, after: Floats, ticks: NDArray[np.bool_], floor: float = 1e-9) -> Floats:
+def _change(before: Floats, after: Floats, ticks: NDArray[np.bool_]) -> Floats:
     was = before[ticks].mean(axis=0)
-    changed = np.abs(after[ticks].mean(axis=0) - was) / np.maximum(was, floor)
-    return np.asarray(changed, dtype=float)
+    return np.asarray(_more(before, after, ticks) / np.maximum(was, 1e-9), dtype=float)
+
+
+def _more(before: Floats, after: Floats, ticks: NDArray[np.bool_]) -> Floats:
+    return np.asarray(np.abs(after[ticks].mean(axis=0) - before[ticks].mean(axis=0)), dtype=float)

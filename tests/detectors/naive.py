@@ -20,9 +20,10 @@ TILTS = (0.5, 1.0, 2.0, 3.0)
 
 def row_of(context: Context, i: int) -> dict[str, Any]:
     """One series' view of a window: plain floats and bools by name."""
-    out: dict[str, Any] = {"time": context.time, "window": context.window}
-    for field in fields(Context)[2:]:
-        out[field.name] = getattr(context, field.name)[i].item()
+    out: dict[str, Any] = {}
+    for field in fields(Context):
+        of_all = getattr(context, field.name)
+        out[field.name] = of_all[i].item() if isinstance(of_all, np.ndarray) else of_all
     return out
 
 
@@ -81,15 +82,15 @@ def level(innovation: float, sd: float, w: dict[str, Any], unseen: float):
 
 
 class FilterTwin:
-    """State (o, b, a, d) with numpy matrices; F, Q, H, R as in Harvey 1989, 3.2."""
+    """State (o, b, c, a, d) with numpy matrices; F, Q, H, R as in Harvey 1989, 3.2."""
 
     def __init__(self) -> None:
         self.x: np.ndarray | None = None
-        self.seen, self.scale = 0, 1.0
+        self.seen, self.scale, self.beyond = 0, 1.0, 0.0
 
     def transition(self, w):
         slow = math.exp(-w["window"] / level_filter.WANDER_SECONDS)
-        return np.diag([1.0, 1.0, w["phi"], slow])
+        return np.diag([1.0, 1.0, 1.0, w["phi"], slow])
 
     def ahead(self, w):
         f = self.transition(w)
@@ -97,12 +98,22 @@ class FilterTwin:
         own = variance / (1 - w["phi"] ** 2)
         slow = w["wander"] ** 2 * own
         if self.x is None:
-            return np.zeros(4), np.diag([w["offset"] ** 2, w["slope"] ** 2, own, slow])
-        q = np.diag([0.0, 0.0, variance, slow * (1 - f[3, 3] ** 2)])
+            p = np.diag([w["offset"] ** 2, w["slope"] ** 2, w["shift"] ** 2, own, slow])
+            p[0, 0] += self.overload(w)
+            p[1, 2] = p[2, 1] = w["slope_with_shift"]
+            return np.zeros(5), p
+        offset = self.overload(w) if self.moved(w) else 0.0
+        q = np.diag([offset, 0.0, 0.0, variance, slow * (1 - f[4, 4] ** 2)])
         return f @ self.x, f @ self.p @ f.T + q
 
+    def moved(self, w):
+        return abs(w["beyond"] - self.beyond) > level_filter.MOVED
+
+    def overload(self, w):
+        return w["overload"] ** 2 * abs(w["beyond"] ** 2 - self.beyond**2)
+
     def design(self, w):
-        return np.array([1.0, w["load"], 1.0, 1.0])
+        return np.array([1.0, w["load"], w["steepness"], 1.0, 1.0])
 
     def foretell(self, w):
         """Innovation, its sd, gain; NaN where there is no residual."""
@@ -115,13 +126,16 @@ class FilterTwin:
         if not (mask and math.isfinite(w["residual"])):
             if self.x is not None:
                 self.x, self.p = self.ahead(w)
+                self.beyond = w["beyond"] if self.moved(w) else self.beyond
             return
         error, sd, gain = self.foretell(w)
+        begun = self.x is None
         self.x, self.p = self.ahead(w)
+        self.beyond = w["beyond"] if begun or self.moved(w) else self.beyond
         most = level_filter.CLIP * sd
         clipped = max(-most, min(most, error))
         weight = min(1.0, most / abs(error)) if error else 1.0
-        self.x = self.x + weight * gain * error + np.array([0, 0, error - clipped, 0])
+        self.x = self.x + weight * gain * error + np.array([0, 0, 0, error - clipped, 0])
         self.p = self.p - weight * np.outer(gain, gain) * sd**2
         surprise = (clipped / sd) ** 2 / level_filter.ORDINARY - 1
         self.scale *= 1 + surprise / (self.seen + w["sure"])
@@ -134,7 +148,11 @@ class Onset:
 
     def __init__(self, stake: float, bets: int) -> None:
         self.wealth = [stake / bets] * bets
-        self.response = np.zeros(4)
+        self.response, self.age = np.zeros(5), 0
+
+    def left(self, w, design) -> float:
+        """Of a unit step in this window's innovation."""
+        return min(1.0, (self.age + 1) / w["smear"]) - design @ self.response
 
     @property
     def total(self) -> float:
@@ -181,11 +199,12 @@ class StepsTwin:
             cash += slots[poorest].total
             slots[poorest] = new
         for onset in slots:
-            left = 1 - h @ onset.response
+            left = onset.left(w, h)
             for j, (size, tolerated) in enumerate(steps):
                 null = density4((error - tolerated * left) / sd)
-                other = density4((error - (tolerated + size) * left) / sd)
                 share = float(baseline_deviation.SHARES[j])
+                there = left if share == 1 else 1
+                other = density4((error - tolerated * left - size * there) / sd)
                 factor = share * other / null + (1 - share)
                 grown = onset.wealth[j] * min(factor, math.exp(w["brief"]))
                 onset.wealth[j] = min(grown, float(baseline_deviation.RICH))
@@ -210,8 +229,10 @@ class StepsTwin:
         if mask and math.isfinite(w["residual"]):
             _, _, gain = self.filter.foretell(w)
             for onset in self.slots:
-                left = 1 - self.filter.design(w) @ onset.response
+                left = onset.left(w, self.filter.design(w))
                 onset.response = onset.response + gain * left
+        for onset in self.slots:
+            onset.age += 1
         self.filter.learn(w, mask)
 
 
@@ -366,7 +387,7 @@ class RunShiftTwin:
     def learn(self, w, mask):
         if not mask or math.isnan(w["residual"]) or len(self.seen) >= 32:
             return
-        self.seen.append((w["residual"], w["load"]))
+        self.seen.append((w["residual"], self.difference(w)))
         if len(self.seen) in (8, 32):
             self.looks[(8, 32).index(len(self.seen))] = self.bet(w)
 
@@ -374,9 +395,11 @@ class RunShiftTwin:
         k = len(self.seen)
         values = [residual for residual, _ in self.seen]
         halves = [float(np.median(values[: k // 2])), float(np.median(values[k // 2 :]))]
-        load = float(np.mean([load for _, load in self.seen]))
-        of_median = ((w["noise"] / (1 - w["phi"])) ** 2 * math.pi / 2 + w["sampling"]) / k
-        sd = math.sqrt(w["offset"] ** 2 + (w["slope"] * load) ** 2 + of_median)
+        fast, slow = (np.full((k, k), rho) ** apart(k) for rho in (w["phi"], self.slow(w)))
+        own = w["noise"] ** 2 / (1 - w["phi"] ** 2)
+        fast = own * fast + w["sampling"] * np.eye(k)
+        of_median = math.pi / 2 * fast.mean() + w["wander"] ** 2 * own * slow.mean()
+        sd = math.sqrt(np.mean([difference for _, difference in self.seen]) + of_median)
         worse = min(w["sign"] * half for half in halves)
         if w["sign"] == 0:
             alike = (min(halves) > 0) or (max(halves) < 0)
@@ -384,6 +407,20 @@ class RunShiftTwin:
         z = (worse - w["tolerate"]) / sd
         mean = sum(math.exp(t * z - t * t / 2) for t in (1, 2, 3, 4, 6)) / 5
         return math.log(mean / 2 if w["sign"] == 0 else mean)
+
+    def difference(self, w):
+        x, both = np.array([w["load"], w["steepness"]]), w["slope_with_shift"]
+        line = x @ np.array([[w["slope"] ** 2, both], [both, w["shift"] ** 2]]) @ x
+        return w["offset"] ** 2 + line + (w["overload"] * w["beyond"]) ** 2
+
+    def slow(self, w):
+        return math.exp(-w["window"] / level_filter.WANDER_SECONDS)
+
+
+def apart(k: int) -> np.ndarray:
+    """How many windows lie between any two of k."""
+    at = np.arange(k)
+    return np.abs(at[:, np.newaxis] - at)
 
 
 class AbsenceTwin:

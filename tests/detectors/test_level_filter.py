@@ -8,36 +8,38 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalyd.detectors.level_filter import CLIP, SCALES, WANDER_SECONDS, LevelFilter
+from anomalyd.detectors.level_filter import AR, CLIP, SCALES, WANDER_SECONDS, LevelFilter
 from tests.detectors.windows import WINDOW, window
 
-NOISE, OFFSET, SLOPE = 0.1, 0.2, 0.3
+NOISE, OFFSET, SLOPE, SHIFT = 0.1, 0.2, 0.3, 0.4
 
 
 def draw(rng, rows, windows, phi, wander):
-    """Residuals and loads float64[windows, rows] of the process in `LevelFilter`'s docstring."""
+    """Residuals, loads, steepness float64[windows, rows] as `LevelFilter` describes them."""
     own = NOISE / np.sqrt(1 - phi**2)
     rho = np.exp(-WINDOW / WANDER_SECONDS)
     a, d = own * rng.standard_normal(rows), wander * own * rng.standard_normal(rows)
-    o, b = OFFSET * rng.standard_normal(rows), SLOPE * rng.standard_normal(rows)
-    loads, out = 0.5 * rng.standard_normal((windows, rows)), np.empty((windows, rows))
+    o, b, c = (sd * rng.standard_normal(rows) for sd in (OFFSET, SLOPE, SHIFT))
+    loads, steepness = 0.5 * rng.standard_normal((2, windows, rows))
+    out = np.empty((windows, rows))
     for t in range(windows):
         if t:
             a = phi * a + NOISE * rng.standard_normal(rows)
             d = rho * d + wander * own * np.sqrt(1 - rho**2) * rng.standard_normal(rows)
-        out[t] = o + b * loads[t] + a + d
-    return out, loads
+        out[t] = o + b * loads[t] + c * steepness[t] + a + d
+    return out, loads, steepness
 
 
-def surprises(residuals, loads, own_scale=False, **context):
+def surprises(residuals, loads, steepness=None, own_scale=False, **context):
     """Innovations in sds of each window, float64[windows, rows], and the filter."""
     known = LevelFilter(own_scale=own_scale)
     rows = residuals.shape[1]
     known.resize(rows)
     everyone, out = np.ones(rows, dtype=bool), []
-    plain = {"noise": NOISE, "offset": OFFSET, "slope": SLOPE} | context
-    for t, (residual, load) in enumerate(zip(residuals, loads, strict=True)):
-        now = window(rows, t, residual=residual, load=load, **plain)
+    plain = {"noise": NOISE, "offset": OFFSET, "slope": SLOPE, "shift": SHIFT} | context
+    steepness = np.zeros_like(loads) if steepness is None else steepness
+    for t, (residual, load, steep) in enumerate(zip(residuals, loads, steepness, strict=True)):
+        now = window(rows, t, residual=residual, load=load, steepness=steep, **plain)
         found = known.predict(now)
         out.append(found.innovation / found.sd)
         known.update(now, found, everyone)
@@ -47,15 +49,15 @@ def surprises(residuals, loads, own_scale=False, **context):
 @pytest.mark.parametrize("wander", [0.0, 0.4, 0.9])
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
 def test_innovations_of_its_own_model_are_white_and_of_the_sd_that_it_says(phi, wander):
-    residuals, loads = draw(np.random.default_rng(3), 4000, 40, phi, wander)
-    z, _ = surprises(residuals, loads, phi=phi, wander=wander)
+    drawn = draw(np.random.default_rng(3), 4000, 40, phi, wander)
+    z, _ = surprises(*drawn, phi=phi, wander=wander)
     assert z.std(axis=1) == pytest.approx(1.0, abs=0.05)
     assert (z[1:] * z[:-1]).mean() == pytest.approx(0.0, abs=0.02)
 
 
 def test_a_wander_that_is_not_known_of_leaves_innovations_alike():
-    residuals, loads = draw(np.random.default_rng(3), 4000, 40, 0.0, 0.9)
-    z, _ = surprises(residuals, loads, phi=0.0, wander=0.0)
+    drawn = draw(np.random.default_rng(3), 4000, 40, 0.0, 0.9)
+    z, _ = surprises(*drawn, phi=0.0, wander=0.0)
     assert (z[1:] * z[:-1]).mean() > 0.05
 
 
@@ -98,6 +100,6 @@ def test_after_a_gap_the_level_is_still_known_and_the_noise_is_not():
     before, after = windows(0.3, range(30)), windows(np.nan, range(30, 60))
     assert after["mean"][0] == before["mean"][0] != 0
     assert after["cov"][0, 0] == before["cov"][0, 0]
-    assert abs(after["mean"][2]) < 0.1 * abs(before["mean"][2])
+    assert abs(after["mean"][AR]) < 0.1 * abs(before["mean"][AR])
     stationary = after["scale"] * NOISE**2 / (1 - 0.9**2)
-    assert after["cov"][2, 2] == pytest.approx(stationary, rel=0.05)
+    assert after["cov"][AR, AR] == pytest.approx(stationary, rel=0.05)

@@ -19,6 +19,7 @@ def window(n: int, t: int = 0, **arrays: object) -> Context:
     plain = Context(
         time=(t + 1) * WINDOW,
         window=WINDOW,
+        smear=1,
         value=np.ones(n),
         residual=np.zeros(n),
         season=np.zeros(n),
@@ -29,7 +30,12 @@ def window(n: int, t: int = 0, **arrays: object) -> Context:
         sure=np.full(n, 200.0),
         offset=np.full(n, 0.2),
         slope=np.full(n, 0.1),
+        shift=np.full(n, 0.25),
+        slope_with_shift=np.zeros(n),
         load=np.zeros(n),
+        steepness=np.zeros(n),
+        beyond=np.zeros(n),
+        overload=np.full(n, 1.5),
         tolerate=np.full(n, 0.05),
         size=np.ones(n),
         sign=np.ones(n),
@@ -83,6 +89,8 @@ def stream(seed: int, windows: int, n: int) -> Stream:
     phi, noise = rng.choice([0.0, 0.4, 0.9], n), rng.choice([0.02, 0.1, 0.5], n)
     sign, tolerate = rng.choice([-1.0, 0.0, 1.0], n), rng.choice([0.0, 0.05, 0.3], n)
     offset, slope = rng.choice([0.0, 0.2], n), rng.choice([0.0, 0.1], n)
+    shift, smear = rng.choice([0.0, 0.25], n), int(rng.choice([1, 1, 3]))
+    overload = rng.choice([0.0, 1.5], n)
     sampling = rng.choice([0.0, 1e-3], n)
     wander, sure = rng.choice([0.0, 0.4, 0.9], n), rng.choice([24.0, 400.0], n)
     size, burst = rng.choice([0.5, 1.0, 4.0], n), rng.choice([0.01, 0.2], n)
@@ -91,13 +99,13 @@ def stream(seed: int, windows: int, n: int) -> Stream:
     stranger = rng.random(n) < 0.15
     usual, gap = rng.random(n) < 0.8, rng.choice([0.0, 1.0, 2.5], n)
     ratio, holes = rng.choice([0.001, 0.01, 0.9], n), rng.choice([0.0, 0.1, 0.6])
-    shift = rng.choice([0.0, 0.3, 2.0], n) * noise
+    jump = rng.choice([0.0, 0.3, 2.0], n) * noise
     onset = rng.integers(0, windows + 1, n)
     steps = Stream()
     steps.seed = seed
     for t in range(windows):
         gone = rng.random(n) < holes
-        residual = noise * rng.standard_t(3, n) + np.where(t >= onset, 5 * shift, 0.0)
+        residual = noise * rng.standard_t(3, n) + np.where(t >= onset, 5 * jump, 0.0)
         total = rng.choice([0.0, 3.0, 400.0], n)
         bad = rng.binomial(total.astype(int), np.where(t >= onset, np.minimum(2 * ratio, 1), ratio))
         known = counts & ~gone
@@ -111,6 +119,9 @@ def stream(seed: int, windows: int, n: int) -> Stream:
             phi=phi, offset=offset, slope=slope, tolerate=tolerate, sign=sign,
             wander=wander, sure=sure, size=size, burst=burst, brief=brief,
             load=rng.normal(size=n) * 0.3,
+            shift=shift, steepness=rng.normal(size=n) * 0.5,
+            beyond=np.maximum(rng.normal(size=n) * 0.2, 0.0), overload=overload,
+            slope_with_shift=-0.5 * slope * shift,
             bad=np.where(known, bad, np.nan),
             total=np.where(known, total, np.nan),
             bad_ratio=np.where(known & ~stranger, ratio, np.nan),
@@ -120,6 +131,7 @@ def stream(seed: int, windows: int, n: int) -> Stream:
             lone=rng.random(n) < 0.3,
             shown=rng.random(n) < 0.3,
         )  # fmt: skip
+        context = replace(context, smear=smear)
         resets = np.flatnonzero(rng.random(n) < 0.02).tolist()
         steps.append(Step(context, rng.random(n) < 0.9, resets))
     return steps

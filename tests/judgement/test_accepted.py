@@ -147,7 +147,7 @@ def test_a_slope_in_load_is_learned_from_runs_whose_load_moves(slope):
 def test_runs_of_one_load_each_teach_no_slope():
     found = taught(*(run(s, slope=0.2, loads=load) for s, load in enumerate((25.0, 40.0, 60.0))))
     np.testing.assert_allclose(found.slope[OF_LATENCY], 0.0, atol=1e-9)
-    np.testing.assert_allclose(found.slope_sd[OF_LATENCY], transfer.SLOPE, rtol=1e-6)
+    np.testing.assert_allclose(found.slope_sd[OF_LATENCY], transfer.SLOPE, rtol=0.03)
 
 
 @pytest.mark.parametrize(("factor", "phi"), [(1.0, 0.0), (1.0, 0.8), (2.0, 0.5)])

@@ -109,6 +109,6 @@ def test_between_its_hour_and_others_nothing_counts_and_beyond_both_only_the_res
     value, season, level
 ):
     """value: about what production does at other hours."""
-    found = float(window(1, residual=value - season, season=season).beyond(level)[0])
+    found = float(window(1, residual=value - season, season=season).apart_from(level)[0])
     low, high = sorted((value - season, value))
     assert found == pytest.approx(min(max(level, low), high) - level, abs=1e-9)

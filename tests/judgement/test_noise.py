@@ -33,8 +33,10 @@ def good_run(seed, windows, phi=0.0, wander=0.0, factor=1.0, offset=0.0, slope=0
 
 
 def learned(runs, mean=0.0, slope=0.0, kinds=None):
-    flat = np.ones(ROWS)
-    return noise_of(runs, mean * flat, slope * flat, 0.3, kinds or [Kind.LATENCY] * ROWS)
+    def expected(context):
+        return mean + slope * (context.load - 0.3)
+
+    return noise_of(runs, expected, kinds or [Kind.LATENCY] * ROWS)
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,9 @@ def test_other_batches_are_judged_anew(recorded, reference):
 def test_what_accepted_runs_taught_is_kept(recorded, tmp_path):
     (by,) = recorded.references
     p = len(by.baseline.profiles.keys)
-    learned = Transfer(3, 0.5, 80.0, *(np.arange(p) / k for k in range(1, 11)))
+    learned = Transfer(
+        3, 0.5, 80.0, *(np.arange(p) / k for k in range(1, len(fields(Transfer)) - 2))
+    )
     references.write(replace(by, transfer=learned, smear=2), tmp_path, 1)
     meta = references.frame(replace(by, transfer=learned, smear=2)).meta
     read = references.read(meta, tmp_path, 1)

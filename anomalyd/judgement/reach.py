@@ -1,0 +1,45 @@
+"""How far a load is from those that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomalyd.baseline import transfer
+from anomalyd.baseline.lookup import Lookup
+from anomalyd.baseline.transfer import Transfer
+from anomalyd.model import Floats
+
+FAR = 1.5
+"""Times the largest load known, beyond which to expect anything is a guess."""
+
+
+class Reach:
+    """Where production and accepted runs were seen; loads are per unit of capacity. Nothing is far
+    from a production that was not conditioned on load."""
+
+    def __init__(self, lookup: Lookup | None, known: Transfer | None) -> None:
+        self._lookup = lookup if lookup is not None and lookup.conditioned else None
+        self._most = lookup.most_load if lookup is not None else np.inf
+        self._accepted = known.most_load if known is not None else 0.0
+        self._centre = known.centre if known is not None else 0.0
+
+    def far_beyond(self, load: float) -> bool:
+        """Whether what to expect at that load is a guess."""
+        return bool(np.isfinite(load) and load > FAR * max(self._most, self._accepted))
+
+    def beyond(self, loads: Floats) -> Floats:
+        """Log load beyond any that production was often, or accepted runs repeatedly, seen at."""
+        if self._lookup is None:
+            return np.zeros(len(loads))
+        top = max(np.exp(self._lookup.baseline.profiles.load_bins[-1]), self._accepted)
+        return np.log(np.fmax(loads / top, 1.0))
+
+    def stretched(self, loads: Floats) -> Floats:
+        """Log load from the middle of production's range, each unit beyond it counted more."""
+        if self._lookup is None:
+            return np.zeros(len(loads))
+        bins = self._lookup.baseline.profiles.load_bins
+        position = np.log(np.where(loads > 0, loads, np.nan))
+        beyond = position - np.clip(position, bins[0], bins[-1])
+        centred = position - (bins[0] + bins[-1]) / 2
+        return np.nan_to_num(centred + transfer.STRETCH * beyond - self._centre)
