@@ -20,7 +20,7 @@ WARM_UP = 60
 class RiverSeries:
     """One series. river's stand-in for each of ours:
 
-    baseline_deviation: GaussianScorer; ewma: EWMean and EWVar; cusum: PageHinkley both ways;
+    baseline_deviation: GaussianScorer, EWMean and EWVar, PageHinkley both ways;
     run_shift: ADWIN; trend: HoltWinters without season. None of them models autocorrelation, the
     run's offset, or evidence that adds up, so this is the least that the same questions cost.
     """

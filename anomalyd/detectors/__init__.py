@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from anomalyd.detectors.absence import Absence
-from anomalyd.detectors.base import Detector, Returns
+from anomalyd.detectors.base import Detector
 from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.count_deviation import CountDeviation
-from anomalyd.detectors.cusum import Cusum
-from anomalyd.detectors.ewma import Ewma
 from anomalyd.detectors.run_shift import RunShift
 from anomalyd.detectors.trend import Trend
 
@@ -17,16 +15,11 @@ DETECTORS: tuple[tuple[Callable[[], Detector], float], ...] = (
     (BaselineDeviation, 0.55),
     (CountDeviation, 0.95),
     (RunShift, 0.25),
-    (Cusum, 0.0),
-    (Ewma, 0.0),
     (Trend, 0.15),
     (Absence, 0.0),
 )
 """Each with its share of a series' evidence. Rows with a residual are judged by all but
 `count_deviation`, ratios of counts by `count_deviation` alone: the shares sum to at most 1."""
-
-JUDGING = tuple((f, share) for f, share in DETECTORS if share > 0 or f().returns is Returns.RULE)
-"""Those that judge: what counts for nothing need not be worked out."""
 
 
 def share_of(detector: type[Detector]) -> float:

@@ -10,8 +10,6 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.detectors.distributions import student4_sf
-from anomalyd.detectors.mixture import Bets, bets_on_p
 from anomalyd.model import Floats, Rows
 
 T = TypeVar("T")
@@ -186,35 +184,3 @@ class Once(Generic[T]):
 
     def forget(self) -> None:
         self._known = None
-
-
-def level_bets(innovation: Floats, scale: Floats, context: Context, unseen: Floats) -> Bets:
-    """Bets float64[2·tilts, n] against "worse by at most `tolerate`", for OnsetMixture.
-
-    The halves bet on a change up and a change down where worse is both, so that a jolt and its
-    recoil do not add up; elsewhere they are the same bets.
-
-    A tolerated step moves the innovation of its first window by `tolerate`, and every later one
-    by at most the share `unseen` of it (1 - phi after a window that was seen), since the predictor
-    has seen the rest by then: each onset is bet on with the allowance that its own step would
-    make. (An onset taken too early meets the true step's first window with too small an allowance;
-    the cap bounds what that can bring.)
-    """
-    allowed = np.stack([unseen * context.tolerate, context.tolerate])
-    worse = innovation * np.where(context.sign < 0, -1.0, 1.0)
-    both = np.flatnonzero(context.sign == 0)
-    above = bets_on_p(student4_sf((worse - allowed) / scale)).swapaxes(0, 1)
-    tilts = above.shape[1]
-    factors = np.concatenate([above, above], axis=1)
-    if both.size:
-        below = bets_on_p(student4_sf((-worse[both] - allowed[:, both]) / scale[both]))
-        factors[:, tilts:, both] = below.swapaxes(0, 1)
-    return factors[0], factors[1]
-
-
-def tail_p(innovation: Floats, scale: Floats, context: Context, tolerate: Floats) -> Floats:
-    """p-value that an innovation is worse by more than `tolerate`, by Student t (4 d.o.f.)."""
-    two_sided = context.sign == 0
-    worse = np.where(two_sided, np.abs(innovation), innovation * context.sign)
-    p = student4_sf((worse - tolerate) / scale)
-    return np.where(two_sided, np.minimum(2 * p, 1.0), p)

@@ -7,17 +7,6 @@ import numpy as np
 from anomalyd.model import Floats
 
 
-def student4_sf(t: Floats) -> Floats:
-    """P(T > t) for Student's t with 4 degrees of freedom; NaN stays NaN.
-
-    With w = t / sqrt(t² + 4) it is (1 - w)² (2 + w) / 4 (integrate the density directly);
-    1 - w is formed without cancellation for t > 0, so the tail is accurate to 1e-15 relative.
-    """
-    root = np.sqrt(t * t + 4.0)
-    one_less_w = np.where(t > 0, 4.0 / (root * (root + np.abs(t))), 1.0 - t / root)
-    return one_less_w * one_less_w * (3.0 - one_less_w) / 4.0
-
-
 def normal_isf_below(p: Floats) -> Floats:
     """A lower bound, at most 1.5e-3 low, of z with P(Z > z) = p, for p in (0, 1].
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyd.detectors import JUDGING
+from anomalyd.detectors import DETECTORS
 from anomalyd.detectors.base import Arrays, Context, Detector, Mask, Once, Returns
 from anomalyd.detectors.baseline_deviation import BaselineDeviation
 from anomalyd.detectors.mixture import TILTS, OnsetMixture, bets_on_p
@@ -130,7 +130,7 @@ class _Block:
     """Every detector over at most `BLOCK` rows."""
 
     def __init__(self) -> None:
-        self.detectors: list[Detector] = [factory() for factory, _ in JUDGING]
+        self.detectors: list[Detector] = [factory() for factory, _ in DETECTORS]
         self._mixtures = {
             detector.name: OnsetMixture(len(TILTS))
             for detector in self.detectors
@@ -198,7 +198,7 @@ class _Block:
         yield from ((f"{name}:mixture", mixture) for name, mixture in self._mixtures.items())
 
 
-SHARES = tuple(share for _, share in JUDGING)
+SHARES = tuple(share for _, share in DETECTORS)
 
 LEAST, MOST = 1e-12, 600.0
 """An e-value is never told to be below `LEAST`, nor its log above `MOST`: there rounding rules."""

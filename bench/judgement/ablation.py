@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from anomalyd.detectors import DETECTORS, JUDGING
+from anomalyd.detectors import DETECTORS
 from anomalyd.detectors.absence import Absence
 from anomalyd.detectors.level_filter import LevelFilter
 from anomalyd.detectors.run_shift import RunShift
@@ -69,8 +69,8 @@ class Effect:
 
 def shared(without: str) -> tuple[Change, ...]:
     """A detector's share handed to the others of its rows, or to nobody if there are none."""
-    names = [factory().name for factory, _ in JUDGING]
-    shares = dict(zip(names, (share for _, share in JUDGING), strict=True))
+    names = [factory().name for factory, _ in DETECTORS]
+    shares = dict(zip(names, (share for _, share in DETECTORS), strict=True))
     alone = without == "count_deviation"
     rest = {
         name: share for name, share in shares.items() if name not in (without, "count_deviation")
@@ -81,18 +81,6 @@ def shared(without: str) -> tuple[Change, ...]:
         for name, share in shares.items()
     )
     return ((evidence, "SHARES", given),)
-
-
-def with_idle(name: str, share: float = 0.15) -> tuple[Change, ...]:
-    """A detector that counts for nothing given a share, the others of its rows less by as much."""
-    factory = next(factory for factory, _ in DETECTORS if factory().name == name)
-    judging = tuple(
-        (each, old if each().name == "count_deviation" else old * (1 - share))
-        for each, old in JUDGING
-    )
-    judging = (*judging, (factory, share))
-    shares = tuple(old for _, old in judging)
-    return ((evidence, "JUDGING", judging), (evidence, "SHARES", shares))
 
 
 def of_context(**changed: float) -> tuple[Change, ...]:
@@ -130,20 +118,15 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(WHOLE),
     *(
         Variant(f"without {factory().name}", shared(factory().name))
-        for factory, share in JUDGING
+        for factory, share in DETECTORS
         if share
     ),
     Variant(
         "without absence",
         (
-            (evidence, "JUDGING", tuple(one for one in JUDGING if one[0] is not Absence)),
-            (evidence, "SHARES", tuple(s for f, s in JUDGING if f is not Absence)),
+            (evidence, "DETECTORS", tuple(one for one in DETECTORS if one[0] is not Absence)),
+            (evidence, "SHARES", tuple(s for f, s in DETECTORS if f is not Absence)),
         ),
-    ),
-    *(
-        Variant(f"with {factory().name}", with_idle(factory().name))
-        for factory, share in DETECTORS
-        if not share and factory is not Absence
     ),
     Variant("without own scale", ((LevelFilter, "_rescale", lambda self, *given: None),)),
     Variant("without wander", (*of_context(wander=0.0), (noise, "WANDERS", (0.0,))), True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalyd.detectors import JUDGING
+from anomalyd.detectors import DETECTORS
 from anomalyd.judgement import evidence
 from bench.judgement import ablation
 from bench.judgement.ablation import VARIANTS, WHOLE, changed, chosen, effect, line
@@ -49,12 +49,12 @@ def test_without_its_detector_a_fault_is_not_found(left_out, fault):
 
 def test_every_detector_that_judges_is_left_out_once():
     names = {one.name for one in VARIANTS}
-    assert {f"without {factory().name}" for factory, _ in JUDGING} <= names
+    assert {f"without {factory().name}" for factory, _ in DETECTORS} <= names
     assert len(names) == len(VARIANTS)
 
 
 def test_what_is_left_out_of_a_row_goes_to_the_others_of_it():
-    shares = dict(zip([f().name for f, _ in JUDGING], evidence.SHARES, strict=True))
+    shares = dict(zip([f().name for f, _ in DETECTORS], evidence.SHARES, strict=True))
     ((_, _, given),) = ablation.shared("run_shift")
     now = dict(zip(shares, given, strict=True))
     rest = [name for name in shares if name != "count_deviation"]

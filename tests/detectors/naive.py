@@ -27,13 +27,6 @@ def row_of(context: Context, i: int) -> dict[str, Any]:
     return out
 
 
-def student4(t: float) -> float:
-    """P(T > t) by the closed form of the t distribution's integral with 4 degrees of freedom."""
-    w = abs(t) / math.sqrt(t * t + 4)
-    upper = (1 - w) ** 2 * (2 + w) / 4
-    return upper if t > 0 else 1 - upper
-
-
 def score_of(p: float) -> float:
     """Abramowitz and Stegun 26.2.23, less 1e-3."""
     tail = max(min(p, 1 - p), 1e-300)
@@ -67,18 +60,6 @@ class Onsets:
                     stake *= min(going_on[j], math.exp(5.5))
                 total += mass * stake / bets
         return math.log(total + unspent)
-
-
-def level(innovation: float, sd: float, w: dict[str, Any], unseen: float):
-    """Bets up, then down (the same again where only one way is worse), none beyond `brief`."""
-    most = math.exp(w["brief"])
-    sides = {1.0: (1, 1), -1.0: (-1, -1), 0.0: (1, -1)}[w["sign"]]
-
-    def bets(tolerated: float) -> list[float]:
-        p = [student4((s * innovation - tolerated) / sd) for s in sides]
-        return [min(factor, most) for one in p for factor in tilted(one)]
-
-    return bets(unseen * w["tolerate"]), bets(w["tolerate"])
 
 
 class FilterTwin:
@@ -239,71 +220,6 @@ class StepsTwin:
 def density4(t: float) -> float:
     """Student t with 4 degrees of freedom."""
     return 0.375 * (1 + t * t / 4) ** -2.5
-
-
-class CusumTwin:
-    def __init__(self) -> None:
-        self.last, self.white, self.level, self.onsets = math.nan, [], 0.0, Onsets()
-
-    def bet(self, w):
-        white = w["residual"] - w["phi"] * self.last
-        variance = w["noise"] ** 2 + (1 + w["phi"] ** 2) * w["sampling"]
-        sd = math.sqrt(variance * (1 + math.pi / 2 / max(len(self.white), 1)))
-        return white, math.sqrt(variance), sd
-
-    def score(self, w):
-        white, _, sd = self.bet(w)
-        if len(self.white) < 6:
-            return math.nan
-        if math.isnan(white):
-            return self.onsets.value()
-        return self.onsets.value(level(white - self.level, sd, w, 1 - w["phi"]))
-
-    def learn(self, w, mask):
-        white, plain, sd = self.bet(w)
-        if mask and not math.isnan(white):
-            if len(self.white) >= 6:
-                self.onsets.windows.append(level(white - self.level, sd, w, 1 - w["phi"]))
-                away = max(-3 * plain, min(3 * plain, white - self.level))
-                self.level += away / (len(self.white) + 1)
-            self.white.append(white)
-            if len(self.white) == 6:
-                self.level = float(np.median(self.white))
-        self.last = w["residual"] if mask else math.nan
-
-
-class EwmaTwin:
-    def __init__(self) -> None:
-        self.mean = self.var = self.cov = 0.0
-        self.last, self.count = math.nan, 0
-
-    def score(self, w):
-        if self.count < 12 or math.isnan(w["residual"]):
-            return math.nan
-        foretold = not math.isnan(self.last)
-        rho = (self.cov / self.var if self.var > 0 else 0.0) + 1 / math.sqrt(self.count)
-        rho = min(max(rho, w["phi"], 0.0), 0.97) if foretold else 0.0
-        away = self.last - self.mean if foretold else 0.0
-        innovation = w["residual"] - self.mean - rho * away
-        least = w["noise"] ** 2 / (1.0 if foretold else 1 - w["phi"] ** 2)
-        variance = max(self.var * (1 - rho**2), least + (1 + rho**2) * w["sampling"])
-        sd = math.sqrt(variance * (1 + 4 / self.count))
-        if w["sign"] == 0:
-            return min(1.0, 2 * student4((abs(innovation) - w["tolerate"]) / sd))
-        return student4((innovation * w["sign"] - w["tolerate"]) / sd)
-
-    def learn(self, w, mask):
-        value = w["residual"]
-        if not mask or math.isnan(value):
-            self.last = math.nan
-            return
-        weight = max(0.1, 1 / (self.count + 1))
-        step = value - self.mean
-        back = 0.0 if math.isnan(self.last) else self.last - self.mean
-        self.mean += weight * step
-        self.var = (1 - weight) * (self.var + weight * step**2)
-        self.cov = (1 - weight) * (self.cov + weight * step * back)
-        self.last, self.count = value, self.count + 1
 
 
 class CountTwin:

@@ -64,8 +64,8 @@ def heard(monkeypatch):
         own = detector.score
         return score
 
-    judging = tuple((overheard(factory), share) for factory, share in evidence.JUDGING)
-    monkeypatch.setattr(evidence, "JUDGING", judging)
+    judging = tuple((overheard(factory), share) for factory, share in evidence.DETECTORS)
+    monkeypatch.setattr(evidence, "DETECTORS", judging)
     return heard
 
 

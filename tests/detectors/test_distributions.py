@@ -1,13 +1,7 @@
 import numpy as np
-import pytest
 from scipy import stats
 
-from anomalyd.detectors.distributions import normal_isf_below, student4_sf
-
-
-def test_the_tail_of_students_t_is_accurate_far_out():
-    t = np.concatenate([-np.logspace(-3, 5, 60), [0.0], np.logspace(-3, 5, 60)])
-    assert student4_sf(t) == pytest.approx(stats.t(4).sf(t), rel=1e-12)
+from anomalyd.detectors.distributions import normal_isf_below
 
 
 def test_the_normal_score_lies_below_the_true_one_by_next_to_nothing():
@@ -21,7 +15,3 @@ def test_p_of_zero_and_one_are_finite():
     z = normal_isf_below(np.array([0.0, 1.0]))
     assert np.isfinite(z).all()
     assert z[0] > 30 > -30 > z[1]
-
-
-def test_nan_stays_nan():
-    assert np.isnan(student4_sf(np.array([np.nan]))).all()

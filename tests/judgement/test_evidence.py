@@ -56,6 +56,58 @@ def test_it_is_the_weighted_mean_of_its_detectors(steps):
         np.testing.assert_allclose(scores.log_evidence, np.log(expected), rtol=1e-6, atol=1e-8)
 
 
+class Said:
+    """A detector that returns the p-values it is given as residuals."""
+
+    name = "said"
+    returns = Returns.PREDICTIVE
+
+    def resize(self, n): ...
+    def reset(self, rows): ...
+    def learn(self, context, mask): ...
+    def load(self, state): ...
+    def dump(self):
+        return {}
+
+    def score(self, context):
+        return context.residual
+
+
+@pytest.fixture
+def said(monkeypatch):
+    monkeypatch.setattr(evidence, "DETECTORS", (*DETECTORS, (Said, 0.05)))
+    monkeypatch.setattr(evidence, "SHARES", (*evidence.SHARES, 0.05))
+
+
+@pytest.mark.usefixtures("said")
+def test_p_values_are_bet_on_once_per_window_where_they_are_judged():
+    p = [1e-3, 0.5, 1e-6, np.nan, 0.02]
+    bank, bets = Bank(2), Onsets()
+    for t, one in enumerate(p):
+        context = window(2, t, residual=one, noise=np.nan)
+        scores = bank.score(context, np.array([True, False]))
+        bank.learn(context, np.array([True, False]))
+        if np.isfinite(one):
+            factors = [min(factor, np.exp(context.brief[0])) for factor in tilted(one)]
+            bets.windows.append((factors, factors))
+        expected = np.log1p(0.05 * np.expm1(bets.value()))
+        np.testing.assert_allclose(scores.log_evidence, [expected, 0.0], rtol=1e-6, atol=1e-9)
+    assert scores.log_evidence[0] > 0
+
+
+@pytest.mark.usefixtures("said")
+def test_bets_on_p_values_are_dumped_loaded_and_forgotten_with_the_rest():
+    bank, again, everyone = Bank(2), Bank(2), np.ones(2, dtype=bool)
+    for t in range(5):
+        bank.score(window(2, t, residual=1e-4, noise=np.nan), everyone)
+    again.load(bank.dump())
+    context = window(2, 5, residual=np.nan, noise=np.nan)
+    held = bank.score(context, everyone).log_evidence
+    np.testing.assert_array_equal(again.score(context, everyone).log_evidence, held)
+    again.forget_evidence(np.array([0]))
+    assert again.score(context, everyone).log_evidence.tolist() == [0.0, held[1]]
+
+
 @pytest.mark.parametrize("rows_at_once", [1, 3, 4])
 def test_blocks_make_no_difference(rows_at_once, monkeypatch):
     steps = stream(5, 50, 10)
@@ -135,7 +187,7 @@ def test_the_leader_says_what_it_was():
         context = replace(context, residual=residual)
         scores = bank.score(context, everyone)
         bank.learn(context, everyone)
-    assert bank.names[scores.leader[0]] in ("baseline_deviation", "cusum")
+    assert bank.names[scores.leader[0]] == "baseline_deviation"
     assert bank.names[scores.leader[1]] == "run_shift"
     assert scores.whole_run.tolist()[:2] == [False, True]
 
