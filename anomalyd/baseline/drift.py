@@ -144,12 +144,15 @@ def _on_working_days(blocks: Floats, starts: Floats) -> Floats:
 
 
 def _less_the_hour(blocks: Floats, a_day: int) -> Floats:
-    """What is usual at an hour of the day is no change: each less the median of its hour."""
+    """What is usual at an hour of the day is no change: each less the median of how far its hour is
+    from the day about it, which a change spoils on one day alone."""
     days = -(-len(blocks) // a_day)
-    padded = np.full(days * a_day, np.nan)
-    padded[: len(blocks)] = blocks
-    usual = row_medians(padded.reshape(days, a_day).T)
-    return blocks - np.tile(usual, days)[: len(blocks)]
+    around = np.pad(blocks, a_day // 2, constant_values=np.nan)
+    about = row_medians(np.lib.stride_tricks.sliding_window_view(around, a_day // 2 * 2 + 1))
+    away = np.full(days * a_day, np.nan)
+    away[: len(blocks)] = blocks - about
+    usual = np.tile(np.nan_to_num(row_medians(away.reshape(days, a_day).T)), days)
+    return blocks - usual[: len(blocks)]
 
 
 def _edges(level: Floats, least: float) -> list[int]:

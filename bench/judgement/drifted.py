@@ -55,7 +55,7 @@ def hours(residual: Floats) -> tuple[Floats, Floats]:
 
 
 def adwin(residual: Floats, start: float) -> Found | None:
-    """Fed with values in [0, 1], as its bound asks. The moment of the last detection counts: what it
+    """Fed with values in [0, 1], as its bound asks. The last detection counts: what it
     drops of its window are the oldest hours, not those before the move."""
     model, at = streaming.ADWIN(delta=0.002, clock=1), None
     scaled, level = hours(residual)
