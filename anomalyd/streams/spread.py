@@ -30,7 +30,7 @@ class Spread:
         self._all.learn(value)
         if len(self._recent) < ROWS:
             return math.nan
-        mean = sum(self._recent) / ROWS
-        recent = sum([(one - mean) ** 2 for one in self._recent]) / ROWS
+        mean = math.fsum(self._recent) / ROWS
+        recent = math.fsum([(one - mean) ** 2 for one in self._recent]) / ROWS
         variance = max(recent, FLOOR * self._all.variance)
         return 0.5 * math.log(variance) if variance > 0.0 else math.nan
