@@ -14,7 +14,7 @@ from anomalyd.model import Floats, Kind
 OFFSET: Mapping[Kind, float] = {
     Kind.LATENCY: 0.16,
     Kind.ERRORS: 0.20,
-    Kind.TRAFFIC: 0.08,
+    Kind.TRAFFIC: 0.12,
     Kind.SATURATION: 0.13,
     Kind.RESOURCE: 0.16,
     Kind.OTHER: 0.12,

@@ -32,8 +32,9 @@ OFFSET, MOST_OFFSET = 0.15, 2.5
 """Prior sd of a service's own constant difference, in log cpu; beyond so many sds it is at fault
 and tells nothing."""
 
-NOISE, LASTING = 0.06, 8
-"""Sd of log cpu within a run, and for how many windows a deviation lasts."""
+NOISE, LASTING = 0.06, 60
+"""Sd of log cpu within a run, and for how many windows a deviation lasts: what bends the
+curve otherwise than production's stays."""
 
 
 def capacity_ratio(lookup: Lookup, columns: Columns, runs: Sequence[Windows]) -> float:
