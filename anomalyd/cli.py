@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from anomalyd import __version__
-from anomalyd.commands import known_good, offline, shell
+from anomalyd.commands import asked, known_good, offline, shell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -206,79 +206,7 @@ main.add_command(known_good.calibrate)
 main.add_command(known_good.mutate)
 
 
-@main.group()
-def runs() -> None:
-    """Runs of a running daemon."""
-
-
-def _server_options(command: F) -> F:
-    command = click.option("--token-file", type=click.Path(path_type=Path), help="API token.")(
-        command
-    )
-    command = shell.json_option(command)
-    return click.option(
-        "--server", default="http://127.0.0.1:8642", show_default=True, help="URL of the daemon."
-    )(command)
-
-
-@runs.command("list")
-@_server_options
-def runs_list(**options: Any) -> None:
-    """The latest runs and their verdicts."""
-    _ask("list", options)
-
-
-@runs.command("show")
-@click.argument("run")
-@_server_options
-def runs_show(**options: Any) -> None:
-    """One run as it stands."""
-    _ask("show", options)
-
-
-@runs.command("start")
-@click.argument("name")
-@click.option("--selector", default="", help="Value of runs.label that the run's series carry.")
-@_server_options
-def runs_start(**options: Any) -> None:
-    """Start a run by hand."""
-    _ask("start", options)
-
-
-@runs.command("stop")
-@click.argument("run")
-@_server_options
-def runs_stop(**options: Any) -> None:
-    """Stop a run; it settles, and its verdict follows."""
-    _ask("stop", options)
-
-
-@runs.command("note")
-@click.argument("run")
-@click.argument("text")
-@_server_options
-def runs_note(**options: Any) -> None:
-    """Write a note to a run."""
-    _ask("note", options)
-
-
-@runs.command("report")
-@click.argument("run")
-@click.option("--format", "ending", type=click.Choice(["json", "xml", "md", "html"]))
-@_server_options
-def runs_report(**options: Any) -> None:
-    """Print a finished run's report: as md, or as json with --json."""
-    if options["as_json"] and options["ending"] not in (None, "json"):
-        shell.fail(f"--json asks for another report than --format {options['ending']}; choose one")
-    _ask("report", options)
-
-
-def _ask(what: str, options: dict[str, Any]) -> None:
-    from anomalyd.commands import asking
-
-    shell.run(asking.ask(what, options, os.environ))
-
-
+main.add_command(asked.runs)
 main.add_command(offline.score)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from anomalyd.replay import bundle, tape
 from anomalyd.replay.recording import RecordingError
 from anomalyd.report import FORMATS
 from anomalyd.reports import Reporter
+from anomalyd.runs import acceptance
 from anomalyd.runs.life import UnknownRun
 from anomalyd.runs.retention import RECORDINGS
 from anomalyd.runs.silences import Silence
@@ -68,6 +69,18 @@ class DaemonControl:
             self._reporter.put_again(run_id)
         return self._stored(run_id)
 
+    def accept_run(self, run_id: str, note: str, *, force: bool) -> Run:
+        run = acceptance.accept(self._store, run_id, self._clock(), note, force=force)
+        if note:
+            self._reporter.put_again(run_id)
+        return run
+
+    def undo_accept(self, run_id: str) -> Run:
+        return acceptance.undo(self._store, run_id)
+
+    def accepted(self) -> Collection[str]:
+        return self._store.accepted()
+
     def runs(self, limit: int) -> Sequence[Run]:
         return self._store.runs(limit)
 
@@ -81,7 +94,8 @@ class DaemonControl:
         if verdict is not None:
             last = verdict.phases[-1].kind if verdict.phases else ""
             likely, reasons = verdict.outcome, verdict.reasons
-            return RunStatus(run, elapsed, last, verdict.coverage, (), likely, reasons)
+            accepted = run_id in self._store.accepted()
+            return RunStatus(run, elapsed, last, verdict.coverage, (), likely, reasons, accepted)
         incidents = self._store.incidents(run_id)
         return RunStatus(
             run,

@@ -139,7 +139,7 @@ class Daemon:
 
         async with self._api(store, reporter, metrics), asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(self._watchdog(), name="watchdog"),
+                tasks.create_task(self._notifier.keep_alive(), name="watchdog"),
                 tasks.create_task(reporter.run(), name="reports"),
             ]
             if self.upkeep is not None:
@@ -222,6 +222,9 @@ class Daemon:
                     tasks.create_task(source.run(), name=f"source {source.name}")
                     for source in session.sources
                 ]
+                background.append(
+                    tasks.create_task(session.teaching.run(session.runs), name="accepted runs")
+                )
                 self.session = session
                 self._say_at_work(session)
                 try:
@@ -271,12 +274,6 @@ class Daemon:
     def _remember_outcomes(self, store: Store) -> None:
         found = [(run.id, store.outcome(run.id)) for run in store.runs(20)]
         self._outcomes = tuple((run_id, str(outcome)) for run_id, outcome in found if outcome)
-
-    async def _watchdog(self) -> None:
-        """Tell systemd that the loop turns; a loop that hangs is restarted by it."""
-        while self._notifier.watchdog_interval is not None:
-            self._notifier.watchdog()
-            await asyncio.sleep(self._notifier.watchdog_interval)
 
 
 async def serve(daemon: Daemon) -> None:

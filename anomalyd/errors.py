@@ -13,6 +13,7 @@ from anomalyd.query import QueryError
 from anomalyd.refresh import FitError
 from anomalyd.replay.recording import RecordingError
 from anomalyd.report.document import ReportError
+from anomalyd.runs.acceptance import NotAcceptable
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
 from anomalyd.sinks.base import SinkError
@@ -29,6 +30,7 @@ USER_ERRORS = (
     ConfigError,
     DemoError,
     FitError,
+    NotAcceptable,
     QueryError,
     RecordingError,
     ReportError,

@@ -13,6 +13,7 @@ from anomalyd import __version__, snapshots, telemetry
 from anomalyd.baseline.drift import sentences
 from anomalyd.baseline.file import BaselineError, check_fits, load, save
 from anomalyd.baseline.profile import Baseline
+from anomalyd.baseline.transfer import Transfer
 from anomalyd.model import Incident, Run
 from anomalyd.pipeline import Pipeline
 from anomalyd.runs.store import Store
@@ -73,7 +74,13 @@ class BaselineFile:
         self._window = window
         self._stamp: tuple[int, int, int] | None = None
 
-    def take_up(self, pipeline: Pipeline, under_way: bool) -> None:
+    def take_up(
+        self,
+        pipeline: Pipeline,
+        under_way: bool,
+        taught: Callable[[Baseline], Transfer | None] = lambda _: None,
+    ) -> None:
+        """taught: what accepted runs are known to have taught beside a baseline."""
         if pipeline.reference.known and under_way:
             return
         try:
@@ -90,7 +97,7 @@ class BaselineFile:
             self.trouble = str(error)
             log.warning("%s", error)
             return
-        pipeline.use_baseline(baseline)
+        pipeline.use_baseline(baseline, taught(baseline))
         self.trouble = ""
         count = len(baseline.profiles.keys)
         telemetry.signal_series.set(count, {"environment": "production"})

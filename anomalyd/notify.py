@@ -5,6 +5,7 @@ Protocol: sd_notify(3), sd_watchdog_enabled(3).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -44,6 +45,12 @@ class Notifier:
     def watchdog(self) -> None:
         """Still alive; to be called every `watchdog_interval`."""
         self._send("WATCHDOG=1")
+
+    async def keep_alive(self) -> None:
+        """Tell systemd that the loop turns; a loop that hangs is restarted by it."""
+        while self.watchdog_interval is not None:
+            self.watchdog()
+            await asyncio.sleep(self.watchdog_interval)
 
     def _send(self, *fields: str) -> None:
         if not self._address or not fields:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,20 @@ class _Tape:
 
 
 class Recorder:
-    """Records the runs of one session. limit: `limits.recording_bytes`; 0 records nothing."""
+    """Records the runs of one session, up to `limits.recording_bytes`; 0 records nothing.
+
+    kept: ids of runs whose recordings stay, whatever room is needed.
+    """
 
     def __init__(
-        self, pipeline: Pipeline, config: Config, baseline: BaselineFile, disk: Disk
+        self,
+        pipeline: Pipeline,
+        config: Config,
+        baseline: BaselineFile,
+        disk: Disk,
+        kept: Callable[[], Collection[str]] = tuple,
     ) -> None:
+        self._kept = kept
         self._pipeline, self._baseline, self._disk = pipeline, baseline, disk
         self._directory = recordings(config.state_dir)
         self._limit = config.limits.recording_bytes
@@ -200,15 +209,17 @@ class Recorder:
     def _make_room(self, more: int) -> int:
         """Bytes that recordings use once the oldest have gone as far as `more` needs it.
 
-        Raises OSError where runs under way alone need more than there is.
+        Raises OSError where runs under way and accepted ones alone need more than there is.
         """
         if self._used + more <= self._limit:
             return self._used
         sizes = _sizes(self._directory)
+        stay = {*self._tapes, *self._kept()}
         while sum(sizes.values()) + more > self._limit:
-            oldest = next((folder for folder in sizes if folder.name not in self._tapes), None)
+            oldest = next((folder for folder in sizes if folder.name not in stay), None)
             if oldest is None:
-                raise OSError(errno.ENOSPC, "limits.recording_bytes is reached, raise it")
+                more_room = "limits.recording_bytes is reached, raise it or accept fewer runs"
+                raise OSError(errno.ENOSPC, more_room)
             log.info("%s is deleted: limits.recording_bytes is reached", oldest)
             shutil.rmtree(oldest, ignore_errors=True)
             sizes.pop(oldest)

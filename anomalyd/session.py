@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-import numpy as np
-
 from anomalyd import assembly
 from anomalyd.api.hub import Hub
 from anomalyd.baseline.rows import RowStore, RowsWriter
 from anomalyd.config import Config
+from anomalyd.crowding import crowded
 from anomalyd.judgement.silences import Silence
 from anomalyd.keeping import BaselineFile, Disk, Memory
 from anomalyd.metering import measure
@@ -31,13 +30,10 @@ from anomalyd.runs.store import Store
 from anomalyd.sinks.delivery import Delivery
 from anomalyd.sources.base import Side, Source
 from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
+from anomalyd.teaching import Teaching
 from anomalyd.units import format_duration
 
 log = logging.getLogger(__name__)
-
-CROWDED, CROWDED_IN_A_RUN = 0.5, 0.75
-"""Shares of `limits.series` from which rows are let go of, if that frees `WORTH_FREEING` of it."""
-WORTH_FREEING = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,11 @@ class Session:
         self.staging, table = assembly.source(self.config, self.plan, self.plan.staging)
         self.pipeline = assembly.pipeline(self.config, self.plan, table)
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
-        recorder = Recorder(self.pipeline, self.config, self.baseline, self._disk)
+        state = self.config.state_dir
+        self.teaching = Teaching(self.pipeline, self.store, state, self._disk)
+        recorder = Recorder(
+            self.pipeline, self.config, self.baseline, self._disk, self.store.accepted
+        )
         self.runs = Running(
             self.config,
             self.pipeline,
@@ -107,7 +107,7 @@ class Session:
         )
         self.read_silences()
         self.read_baseline()
-        self._memory = Memory(self.pipeline, self.config.state_dir / "snapshot.npz", self._disk)
+        self._memory = Memory(self.pipeline, state / "snapshot.npz", self._disk)
         reopened = self._memory.restore(self.runs.unfinished, self.store)
         for run in self.runs.unfinished:
             recorder.resume(run)
@@ -219,7 +219,8 @@ class Session:
     def read_baseline(self) -> None:
         """Take up the baseline file if it changed; not while a verdict is being worked out."""
         if not self.runs.judging:
-            self.baseline.take_up(self.pipeline, under_way=bool(self.runs.unfinished))
+            under_way = bool(self.runs.unfinished)
+            self.baseline.take_up(self.pipeline, under_way, self.teaching.recall)
 
     def read_silences(self) -> None:
         now = self._clock()
@@ -250,27 +251,17 @@ class Session:
             *away,
             *self._detection_trouble,
             *self._skew,
+            *self.teaching.troubles(),
             *([full] if table.refused else []),
         ]
         return list(dict.fromkeys([*told, *self._disk.troubles()]))
 
     def _crowded(self) -> bool:
-        """Whether the table fills up with rows that are of no run under way and have no value.
-
-        Not where a new session would forget that an expression which is still high must start no
-        run, or would begin with a staging that is away.
-        """
-        table, pipeline = self.pipeline.table, self.pipeline
-        under_way = self.runs.unfinished
-        if len(table) < (CROWDED_IN_A_RUN if under_way else CROWDED) * table.limit:
-            return False
+        """Not where a new session would forget that an expression which is still high must start
+        no run, or would begin with a staging that is away."""
         if not self.runs.may_begin_anew or self.staging.troubles():
             return False
-        held = np.zeros(len(table), dtype=bool)
-        held[np.flatnonzero(np.isfinite(pipeline.board.observed))] = True
-        for run in under_way:
-            held[pipeline.courses[run.id].rows] = True
-        return int((~held).sum()) >= WORTH_FREEING * table.limit
+        return crowded(self.pipeline, self.runs.unfinished)
 
     async def may_know_more(self) -> bool:
         """Whether it is worth beginning anew: what was away has come, nothing matched yet, or the

@@ -176,8 +176,8 @@ def test_the_readme_says_what_is_missing_only_while_it_is() -> None:
     """What it says is not there yet has no command; whoever adds one comes by here."""
     text = (ROOT / "README.md").read_text("utf-8")
     missing = text.partition("## What it does not do yet")[2]
-    assert "accepted runs" in missing
-    assert "accept" not in main.commands["runs"].commands
+    assert "Accepted runs are followed" in missing
+    assert "accepted runs" not in missing
     assert "It does not record" not in text
     assert not {"backtest", "parity"} & main.commands.keys()
     assert "no remote_write, no OTLP" in missing

@@ -18,6 +18,8 @@ ROUTES = (
     web.get("/api/v1/runs/{id}", runs.status),
     web.post("/api/v1/runs/{id}/stop", runs.stop),
     web.post("/api/v1/runs/{id}/notes", runs.note),
+    web.post("/api/v1/runs/{id}/accept", runs.accept),
+    web.delete("/api/v1/runs/{id}/accept", runs.undo_accept),
     web.get("/api/v1/runs/{id}/verdict", verdicts.verdict),
     web.get(r"/api/v1/runs/{id}/report.{form:json|xml|md|html}", verdicts.report),
     web.get("/api/v1/runs/{id}/recording", verdicts.recording),

@@ -21,6 +21,7 @@ from tenacity import (
 
 from anomalyd import codec
 from anomalyd.api.control import RunStatus
+from anomalyd.api.frames import frames
 from anomalyd.api.hub import Event
 from anomalyd.config import Auth, Endpoint
 from anomalyd.http import NETWORK_ERRORS, session
@@ -105,8 +106,17 @@ class ServerClient:
         path = f"/runs/{_part(run_id)}/notes"
         return self._read(Run, await self._ask("POST", path, body={"text": text}, repeatable=False))
 
+    async def accept(self, run_id: str, note: str, *, force: bool) -> dict[str, Any]:
+        """The fields of the run, `outcome` and `accepted`."""
+        path, asked = f"/runs/{_part(run_id)}/accept", {"note": note, "force": force}
+        return self._json(await self._ask("POST", path, body=asked, repeatable=not note))
+
+    async def undo_accept(self, run_id: str) -> dict[str, Any]:
+        """As `accept`."""
+        return self._json(await self._ask("DELETE", f"/runs/{_part(run_id)}/accept"))
+
     async def runs(self, limit: int = 100) -> list[dict[str, Any]]:
-        """Newest first: each the fields of a Run, and `outcome` or None."""
+        """Newest first: each the fields of a Run, `outcome` or None, and `accepted`."""
         body = await self._ask("GET", "/runs", query={"limit": str(limit)})
         rows = self._json(body).get("runs")
         if not isinstance(rows, list):
@@ -147,7 +157,7 @@ class ServerClient:
         while True:
             async with self._stream(f"/runs/{_part(run_id)}/events") as response:
                 with contextlib.suppress(*NETWORK_ERRORS):
-                    async for kind, data in _frames(response):
+                    async for kind, data in frames(response):
                         yield Event(kind, run_id, self._json(data))
                         if kind == "finished":
                             return
@@ -279,21 +289,6 @@ class ServerClient:
             "not_anomalyd",
             200,
         )
-
-
-async def _frames(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, bytes]]:
-    """Kind and data of every server-sent event; comments are passed over."""
-    kind, data = "message", b""
-    async for raw in response.content:
-        line = raw.rstrip(b"\r\n")
-        name, _, value = line.partition(b":")
-        if not line and data:
-            yield kind, data
-            kind, data = "message", b""
-        elif name == b"event":
-            kind = value.strip().decode()
-        elif name == b"data":
-            data += value.strip()
 
 
 def _part(text: str) -> str:

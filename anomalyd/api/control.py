@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -20,7 +20,7 @@ class RunStatus:
 
     phase: of the load, '' where not known. coverage: so far, None where there is none yet.
     likely: what the verdict would be if the run ended now (the verdict's once finished), None
-    where nothing was judged yet; reasons belong to it. incidents: the open ones.
+    where nothing was judged yet; reasons belong to it. incidents: the open ones. accepted: as good.
     """
 
     run: Run
@@ -30,6 +30,7 @@ class RunStatus:
     incidents: tuple[Incident, ...] = ()
     likely: Outcome | None = None
     reasons: tuple[str, ...] = ()
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,18 @@ class Control(Protocol):
         ...
 
     def add_note(self, run_id: str, text: str) -> Run: ...
+
+    def accept_run(self, run_id: str, note: str, *, force: bool) -> Run:
+        """From the next run on it teaches. Raises `runs.acceptance.NotAcceptable`."""
+        ...
+
+    def undo_accept(self, run_id: str) -> Run:
+        """Idempotent."""
+        ...
+
+    def accepted(self) -> Collection[str]:
+        """Ids of the runs that were accepted."""
+        ...
 
     def runs(self, limit: int) -> Sequence[Run]:
         """Newest first, finished ones included."""

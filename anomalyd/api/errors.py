@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from anomalyd import telemetry
 from anomalyd.api.control import NotReady
 from anomalyd.config import ConfigError
+from anomalyd.runs.acceptance import NotAcceptable
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
 
@@ -52,6 +53,7 @@ _DOMAIN = (
     RunConflict,
     SelectorRefused,
     UnknownRun,
+    NotAcceptable,
     StoreError,
     ConfigError,
     NotReady,
@@ -107,6 +109,8 @@ def _from_domain(error: Exception) -> Refusal:
             return Refusal(400, "selector_refused", str(error))
         case UnknownRun():
             return Refusal(404, "unknown_run", str(error))
+        case NotAcceptable():
+            return Refusal(409, "not_acceptable", str(error))
         case NotReady():
             return Refusal(503, "not_ready", str(error), {"Retry-After": "5"})
         case ConfigError():

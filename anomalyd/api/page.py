@@ -24,7 +24,9 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'
 
 async def index(request: web.Request) -> web.Response:
     control = request.app[CONTROL]
-    rows = [(run, control.outcome(run.id)) for run in control.runs(RUNS_SHOWN)]
+    accepted = frozenset(control.accepted())
+    runs = control.runs(RUNS_SHOWN)
+    rows = [(run, control.outcome(run.id), run.id in accepted) for run in runs]
     return _page(
         "index.html.jinja",
         rows=rows,

@@ -31,6 +31,13 @@ class AddNote(Struct, forbid_unknown_fields=True, frozen=True):
     text: Annotated[str, Meta(min_length=1, max_length=10_000)]
 
 
+class AcceptRun(Struct, forbid_unknown_fields=True, frozen=True):
+    """force: a run that failed too."""
+
+    note: Annotated[str, Meta(max_length=10_000)] = ""
+    force: bool = False
+
+
 class AddSilence(Struct, forbid_unknown_fields=True, frozen=True):
     """As `silences` in the config, with `duration` in place of `until` if wished."""
 

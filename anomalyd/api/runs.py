@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from anomalyd import codec
+from anomalyd.api.control import Control
 from anomalyd.api.errors import Refusal, answer
 from anomalyd.api.keys import CONTROL
-from anomalyd.api.requests import AddNote, StartRun, body, whole_number
+from anomalyd.api.requests import AcceptRun, AddNote, StartRun, body, whole_number
 from anomalyd.model import Run
 
 LISTED_AT_MOST = 10_000
@@ -23,7 +24,8 @@ async def start(request: web.Request) -> web.Response:
 async def listing(request: web.Request) -> web.Response:
     control = request.app[CONTROL]
     limit = whole_number(request, "limit", 100, LISTED_AT_MOST)
-    rows = [_with_outcome(run, control.outcome(run.id)) for run in control.runs(limit)]
+    accepted = frozenset(control.accepted())
+    rows = [_row(control, run, run.id in accepted) for run in control.runs(limit)]
     return answer({"runs": rows})
 
 
@@ -43,6 +45,18 @@ async def note(request: web.Request) -> web.Response:
     return answer(codec.to_dict(run), 201)
 
 
+async def accept(request: web.Request) -> web.Response:
+    control, asked = request.app[CONTROL], await body(request, AcceptRun)
+    run = control.accept_run(request.match_info["id"], asked.note, force=asked.force)
+    return answer(_row(control, run, True))
+
+
+async def undo_accept(request: web.Request) -> web.Response:
+    control = request.app[CONTROL]
+    run = control.undo_accept(request.match_info["id"])
+    return answer(_row(control, run, False))
+
+
 async def incidents(request: web.Request) -> web.Response:
     control = request.app[CONTROL]
     run_id = request.query.get("run")
@@ -57,5 +71,5 @@ async def incidents(request: web.Request) -> web.Response:
     return answer({"incidents": [codec.to_dict(each) for each in newest], "total": len(chosen)})
 
 
-def _with_outcome(run: Run, outcome: str | None) -> dict[str, object]:
-    return {**codec.to_dict(run), "outcome": outcome}
+def _row(control: Control, run: Run, accepted: bool) -> dict[str, object]:
+    return {**codec.to_dict(run), "outcome": control.outcome(run.id), "accepted": accepted}

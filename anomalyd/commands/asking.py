@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import click
 
 from anomalyd import codec
 from anomalyd.api.client import ServerAway, ServerClient
+from anomalyd.config import Config
+from anomalyd.runs import acceptance
+from anomalyd.runs.store import Store
 from anomalyd.units import format_duration, rfc3339
 
 PATIENCE_SECONDS = 3.0
@@ -55,12 +59,15 @@ async def _answer(
     if what == "show":
         status = await client.status(options["run"])
         plain = codec.to_dict(status)
-        lines = [_line({**plain["run"], "outcome": plain["likely"]})]
+        known = {"outcome": plain["likely"], "accepted": plain["accepted"]}
+        lines = [_line({**plain["run"], **known})]
         lines.append(f"elapsed {format_duration(status.elapsed)}  {status.phase}")
         lines += [f"incident open: {incident.summary}" for incident in status.incidents]
         lines += status.reasons
         lines += [f"note: {note}" for note in status.run.notes]
         return plain, "\n".join(lines)
+    if what == "accept":
+        return await _accept(options, client)
     if what == "start":
         run = await client.start_run(options["name"], options["selector"])
     elif what == "stop":
@@ -71,6 +78,31 @@ async def _answer(
     return plain, _line({**plain, "outcome": None})
 
 
+async def _accept(options: Mapping[str, Any], client: ServerClient) -> tuple[object, str]:
+    if options["undo"]:
+        row = await client.undo_accept(options["run"])
+    else:
+        row = await client.accept(options["run"], options["note"], force=options["force"])
+    return row, _line(row)
+
+
+async def accept_here(config: Config, options: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """As `runs accept`, in the state directory; a daemon at work there sees to it by itself.
+
+    Raises UnknownRun, NotAcceptable, StoreError.
+    """
+    run_id, accepted = options["run"], not options["undo"]
+    with Store.open(config.state_dir / "anomalyd.db") as store:
+        if accepted:
+            now, force = time.time(), options["force"]
+            run = acceptance.accept(store, run_id, now, options["note"], force=force)
+        else:
+            run = acceptance.undo(store, run_id)
+        row = {**codec.to_dict(run), "outcome": store.outcome(run_id), "accepted": accepted}
+    return row, _line(row)
+
+
 def _line(row: Mapping[str, Any]) -> str:
     started = rfc3339(float(row["started_at"]))
-    return f"{row['id']}  {started}  {row['outcome'] or row['state']}  {row['name']}"
+    state = f"{row['outcome'] or row['state']}{', accepted' if row.get('accepted') else ''}"
+    return f"{row['id']}  {started}  {state}  {row['name']}"

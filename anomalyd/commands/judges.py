@@ -222,15 +222,18 @@ class Here:
             )
         session = await self._at_work()
         if not session.baseline.trouble:
+            await session.teaching.look(session.runs)
             return
         if daemon.config.environments.production is None:
             say("environments.production is not set: there is nothing to judge by")
         elif daemon.upkeep is not None:
             say(f"{session.baseline.trouble}; fitting one from production")
             await daemon.upkeep.fitted.wait()
-            trouble = (await self._at_work()).baseline.trouble
+            session = await self._at_work()
+            trouble = session.baseline.trouble
             if trouble:
                 say(f"judging without a baseline: {daemon.upkeep.trouble or trouble}")
+        await session.teaching.look(session.runs)
 
     async def _at_work(self) -> Session:
         """The session, which is between two of its kind for a moment now and then."""

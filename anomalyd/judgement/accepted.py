@@ -128,9 +128,9 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
         load
         for record in records
         for load, judged in zip(record.loads, record.judged, strict=True)
-        if judged
+        if judged and np.isfinite(load)
     ]
-    most = sorted(judged)[-LEAST_WINDOWS]
+    most = sorted(judged)[-LEAST_WINDOWS] if len(judged) >= LEAST_WINDOWS else 0.0
     return Transfer(runs=len(parts), centre=centre, most_load=most, **spread)
 
 

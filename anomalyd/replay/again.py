@@ -25,12 +25,12 @@ def play(recorded: RecordedRun) -> Judged:
     for place, stretch in enumerate(recorded.stretches):
         player.begin(stretch)
         after = recorded.stretches[place + 1 :]
-        for window in _kept(stretch, after):
+        for window in kept(stretch, after):
             player.feed(window)
     return player.finish(recorded.ended)
 
 
-def _kept(stretch: Stretch, after: tuple[Stretch, ...]) -> tuple[Window, ...]:
+def kept(stretch: Stretch, after: tuple[Stretch, ...]) -> tuple[Window, ...]:
     """Its windows, without those that a later pipeline knew nothing of."""
     ends = [s.resumed.until for s in after if s.resumed is not None]
     if any(end is None for end in ends):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from anomalyd.baseline import file
+from anomalyd.baseline import file, taught
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.pipeline import JudgedBy
 from anomalyd.replay.frames import Frame, Meta
@@ -45,9 +44,7 @@ def write_transfer(transfer: Transfer | None, path: Path) -> None:
     """Raises OSError."""
     if transfer is None:
         return
-    fields = Transfer.__dataclass_fields__
-    arrays: dict[str, Any] = {name: np.asarray(getattr(transfer, name)) for name in fields}
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=False, **taught.arrays_of(transfer))
 
 
 def read(meta: Meta, folder: Path, place: int) -> JudgedBy:
@@ -66,11 +63,7 @@ def read(meta: Meta, folder: Path, place: int) -> JudgedBy:
 def _read_transfer(path: Path) -> Transfer:
     check_archive(path, path.name)
     with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    known: dict[str, Any] = {
-        name: array if array.ndim else array[()].item() for name, array in arrays.items()
-    }
-    return Transfer(**known)
+        return taught.transfer_of({name: archive[name] for name in archive.files})
 
 
 def read_all(told: Iterable[Frame], folder: Path) -> list[JudgedBy]:

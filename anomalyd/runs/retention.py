@@ -19,8 +19,9 @@ def prune(database: Database, now: float, age: float) -> list[str]:
     """Delete runs that finished more than `age` seconds ago, with all that belongs to them.
 
     Report directories go only where they are inside the state directory: elsewhere they are the
-    user's. A run whose directory cannot be deleted stays for the next time. Silences that ended as
-    long ago go too. Returns the ids of the runs that went, oldest first. Raises StoreError.
+    user's. A run whose directory cannot be deleted stays for the next time, and one that was
+    accepted until that is undone: its recording teaches. Silences that ended as long ago go too.
+    Returns the ids of the runs that went, oldest first. Raises StoreError.
     """
     old = [
         row["id"]
@@ -32,10 +33,13 @@ def prune(database: Database, now: float, age: float) -> list[str]:
         )
         if _before(row["finished_at"], now - age)
     ]
+    kept = {row["run_id"] for row in database.select(schema.ACCEPTED)}
     gone = [
         run_id
         for run_id in old
-        if _delete_reports(database, run_id) and _delete_recording(database, run_id)
+        if run_id not in kept
+        and _delete_reports(database, run_id)
+        and _delete_recording(database, run_id)
     ]
     writes = [write for run_id in gone for write in _all_of(database, run_id)]
     for row in database.select(schema.SILENCES):

@@ -24,6 +24,7 @@ VERDICTS = Table("verdicts", ("run_id",), ("decided_at", "outcome", "body", "rep
 NOTES = Table("notes", ("run_id", "number"), ("written_at", "text"))
 SILENCES = Table("silences", ("id",), ("until", "body"))
 MEMORY = Table("memory", ("sink", "key"), ("value",))
+ACCEPTED = Table("accepted", ("run_id",), ("accepted_at",))
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -48,6 +49,9 @@ MIGRATIONS: tuple[str, ...] = (
     """
     DROP INDEX incidents_open;
     ALTER TABLE incidents DROP COLUMN open;
+    """,
+    """
+    CREATE TABLE accepted (run_id TEXT PRIMARY KEY, accepted_at REAL NOT NULL);
     """,
 )
 """Step n brings a database of version n to n + 1; a step is never edited once released."""

@@ -89,6 +89,19 @@ class Store:
         row: Row = {"run_id": run_id, "number": count, "written_at": now, "text": text}
         self._database.write([put(schema.NOTES, row)])
 
+    def accept(self, run_id: str, now: float) -> None:
+        """Again changes when, and nothing else; see `acceptance` for which runs may be."""
+        self._database.write([put(schema.ACCEPTED, {"run_id": run_id, "accepted_at": now})])
+
+    def undo_accept(self, run_id: str) -> None:
+        """One that was not accepted is left as it is."""
+        self._database.write([delete(schema.ACCEPTED, run_id)])
+
+    def accepted(self) -> list[str]:
+        """Ids of the runs accepted as good, the first accepted first."""
+        rows = self._database.select(schema.ACCEPTED, order="accepted_at")
+        return [str(row["run_id"]) for row in rows]
+
     def save_incident(self, incident: Incident) -> None:
         self.save_incidents([incident])
 

@@ -4,7 +4,6 @@ of Python may take time that doubles with every character of a label's value."""
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 
 LONGEST = 1000
@@ -29,10 +28,7 @@ def checked_regex(text: str) -> str:
     if len(text) > LONGEST:
         raise ValueError(f"a regular expression of {len(text)} characters; at most {LONGEST}")
     try:
-        with warnings.catch_warnings():
-            # [[ is what it is for Prometheus, though another Python may take it otherwise.
-            warnings.simplefilter("ignore", FutureWarning)
-            re.compile(text)
+        re.compile(text)
     except re.error as error:
         raise ValueError(f"broken regular expression: {error}") from error
     if _loops(text) > MOST_LOOPS:

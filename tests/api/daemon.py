@@ -18,6 +18,7 @@ from anomalyd.api.paging import select
 from anomalyd.api.server import serve
 from anomalyd.config import ConfigError
 from anomalyd.model import Incident, Labels, Outcome, Run, RunState, Verdict
+from anomalyd.runs import acceptance
 from anomalyd.runs.life import Lifecycle, Rules, UnknownRun
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store
@@ -91,6 +92,16 @@ class Daemon:
         self.store.add_note(run_id, text, self.clock)
         return self._known(run_id)
 
+    def accept_run(self, run_id: str, note: str, *, force: bool) -> Run:
+        (self.store.directory / "recordings" / run_id).mkdir(parents=True, exist_ok=True)
+        return acceptance.accept(self.store, run_id, self.clock, note, force=force)
+
+    def undo_accept(self, run_id: str) -> Run:
+        return acceptance.undo(self.store, run_id)
+
+    def accepted(self) -> Sequence[str]:
+        return self.store.accepted()
+
     def runs(self, limit: int) -> Sequence[Run]:
         return self.store.runs(limit)
 
@@ -108,6 +119,7 @@ class Daemon:
             incidents=tuple(i for i in self.store.incidents(run_id) if i.open),
             likely=verdict.outcome if verdict else None,
             reasons=verdict.reasons if verdict else (),
+            accepted=run_id in self.store.accepted(),
         )
 
     def verdict(self, run_id: str) -> Verdict | None:

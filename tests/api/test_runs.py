@@ -78,6 +78,35 @@ async def test_a_selector_that_nothing_reads_is_refused(api):
     assert (status, body["error"]["code"]) == (400, "selector_refused")
 
 
+async def test_a_run_is_accepted_and_that_is_undone(api):
+    run = await start(api)
+    path = f"/api/v1/runs/{run['id']}/accept"
+    status, body = await api.call("POST", path, {})
+    assert (status, body["error"]["code"]) == (409, "not_acceptable")
+    api.daemon.tick(60.0)
+    await finish(api, run["id"])
+    status, body = await api.call("POST", path, {"note": "why"})
+    assert (status, body["error"]["code"]) == (409, "not_acceptable")
+    status, row = await api.call("POST", path, {"note": "why", "force": True})
+    assert (status, row["accepted"], row["outcome"]) == (200, True, "fail")
+    assert row["notes"] == ["why"]
+    for accepted in (True, False):
+        _, listed = await api.call("GET", "/api/v1/runs")
+        assert [one["accepted"] for one in listed["runs"]] == [accepted]
+        _, seen = await api.call("GET", f"/api/v1/runs/{run['id']}")
+        assert seen["accepted"] is accepted
+        async with api.http.get(f"{api.url}/") as page:
+            assert (">accepted<" in await page.text()) is accepted
+        status, row = await api.call("DELETE", path)
+        assert (status, row["accepted"]) == (200, False)
+
+
+async def test_an_unknown_run_is_neither_accepted_nor_undone(api):
+    for method, body in (("POST", {}), ("DELETE", None)):
+        status, answer = await api.call(method, "/api/v1/runs/none/accept", body)
+        assert (status, answer["error"]["code"]) == (404, "unknown_run")
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

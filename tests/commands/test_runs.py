@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from anomalyd.model import Outcome
+from anomalyd.runs.store import Store
 from tests.commands.here import Ended, answered
 from tests.daemon.process import Process, command, serving
+from tests.runs import samples
 from tests.servers import free_port
 
 
@@ -47,10 +50,18 @@ async def test_a_run_from_start_to_report(daemon):
     assert document["run"]["notes"] == ["cold cache"]
     (listed,) = await answer(daemon, "list")
     assert (listed["id"], listed["outcome"]) == (run, "inconclusive")
+    accepted = await answer(daemon, "accept", run, "--note", "as ever")
+    assert (accepted["accepted"], accepted["notes"][-1]) == (True, "as ever")
+    await reported(daemon, run)
+    assert "inconclusive, accepted  nightly" in (await runs(daemon, "list")).out[0]
+    undone = await runs(daemon, "accept", run, "--undo")
+    assert undone.out == (await runs(daemon, "show", run)).out[:1]
+    assert "accepted" not in undone.out[0]
     alone = await command("runs", "list", "--server", daemon.url)
     assert alone.child.returncode == 0
     assert "inconclusive" in alone.out[0]
     as_json = await runs(daemon, "report", run, "--json")
+    document["run"]["notes"].append("as ever")
     assert json.loads("".join(as_json.out)) == document
     torn = await runs(daemon, "report", run, "--json", "--format", "xml")
     assert (torn.code, len(torn.said), torn.out) == (2, 1, [])
@@ -64,6 +75,10 @@ REFUSED = {
     "an unknown run": (("show", "none"), "there is no run none"),
     "the stop of an unknown run": (("stop", "none"), "there is no run none"),
     "a note to an unknown run": (("note", "none", "text"), "there is no run none"),
+    "the acceptance of an unknown run": (("accept", "none"), "there is no run none"),
+    "the acceptance of a run under way": (("accept", "{run}"), "has no verdict yet"),
+    "an undoing with a reason": (("accept", "{run}", "--undo", "--note", "x"), "takes neither"),
+    "a daemon and a state directory": (("accept", "{run}", "-c", "c.yaml"), "choose one"),
     "the report of an unknown run": (("report", "none"), "there is no run none"),
     "a selector without a label": (("start", "x", "--selector", "blue"), "set runs.label"),
     "a second run beside another": (("start", "second"), "is under way"),
@@ -77,6 +92,26 @@ async def test_what_the_daemon_refuses_is_one_sentence(daemon):
         ended = await runs(daemon, *(word.format(run=run) for word in arguments))
         assert (ended.code, len(ended.said), ended.out) == (2, 1, []), (what, ended)
         assert sentence in ended.said[0], what
+
+
+async def test_a_run_in_a_state_directory_is_accepted_without_a_daemon(config, tmp_path):
+    state = tmp_path / "state"
+    (state / "recordings" / "r1").mkdir(parents=True)
+    with Store.open(state / "anomalyd.db") as store:
+        verdict = samples.verdict(outcome=Outcome.PASS)
+        store.save_verdict(samples.finished(), verdict, now=2000.0)
+        done = await answered("runs", "accept", "r1", "-c", config, "--note", "why", "--json")
+        assert done.code == 0, done.said
+        row = json.loads(done.out[0])
+        assert (row["id"], row["accepted"], row["outcome"]) == ("r1", True, "pass")
+        assert row["notes"] == ["why"]
+        assert store.accepted() == ["r1"]
+        done = await answered("runs", "accept", "r1", "-c", config, "--undo")
+        assert done.out[0].endswith("pass  nightly")
+        assert store.accepted() == []
+    refused = await answered("runs", "accept", "none", "-c", config)
+    assert (refused.code, len(refused.said)) == (2, 1)
+    assert "there is no run none" in refused.said[0]
 
 
 async def test_a_daemon_that_is_away_is_one_sentence():

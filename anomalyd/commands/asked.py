@@ -1,0 +1,117 @@
+"""`anomalyd runs …`: options and arguments of what a running daemon is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from anomalyd.commands import shell
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def runs() -> None:
+    """Runs of a running daemon."""
+
+
+def _server_options(command: F) -> F:
+    command = click.option("--token-file", type=click.Path(path_type=Path), help="API token.")(
+        command
+    )
+    command = shell.json_option(command)
+    return click.option(
+        "--server", default="http://127.0.0.1:8642", show_default=True, help="URL of the daemon."
+    )(command)
+
+
+@runs.command("list")
+@_server_options
+def runs_list(**options: Any) -> None:
+    """The latest runs and their verdicts."""
+    _ask("list", options)
+
+
+@runs.command("show")
+@click.argument("run")
+@_server_options
+def runs_show(**options: Any) -> None:
+    """One run as it stands."""
+    _ask("show", options)
+
+
+@runs.command("start")
+@click.argument("name")
+@click.option("--selector", default="", help="Value of runs.label that the run's series carry.")
+@_server_options
+def runs_start(**options: Any) -> None:
+    """Start a run by hand."""
+    _ask("start", options)
+
+
+@runs.command("stop")
+@click.argument("run")
+@_server_options
+def runs_stop(**options: Any) -> None:
+    """Stop a run; it settles, and its verdict follows."""
+    _ask("stop", options)
+
+
+@runs.command("note")
+@click.argument("run")
+@click.argument("text")
+@_server_options
+def runs_note(**options: Any) -> None:
+    """Write a note to a run."""
+    _ask("note", options)
+
+
+@runs.command("report")
+@click.argument("run")
+@click.option("--format", "ending", type=click.Choice(["json", "xml", "md", "html"]))
+@_server_options
+def runs_report(**options: Any) -> None:
+    """Print a finished run's report: as md, or as json with --json."""
+    if options["as_json"] and options["ending"] not in (None, "json"):
+        shell.fail(f"--json asks for another report than --format {options['ending']}; choose one")
+    _ask("report", options)
+
+
+@runs.command("accept")
+@click.argument("run")
+@click.option("--note", default="", help="Why, for those who read the run's report.")
+@click.option("--force", is_flag=True, help="Accept a run that failed, too.")
+@click.option("--undo", is_flag=True, help="Accept it no longer.")
+@click.option("-c", "--config", "path", type=_FILE, help="Its state_dir instead of a daemon.")
+@_server_options
+@click.pass_context
+def runs_accept(context: click.Context, /, path: Path | None, **options: Any) -> None:
+    """Accept a finished run as good: it teaches how staging differs from production.
+
+    A daemon is asked, or with -c the state directory of `anomalyd watch` is changed.
+    """
+    if options["undo"] and (options["force"] or options["note"]):
+        shell.fail("--undo takes neither --note nor --force; write a note with `runs note`")
+    if path is None:
+        _ask("accept", options)
+        return
+    if context.get_parameter_source("server") is not ParameterSource.DEFAULT:
+        shell.fail("--server asks a daemon, -c its state directory; choose one")
+    config = shell.load(path, ())
+    from anomalyd.commands import asking
+
+    data, text = shell.run(asking.accept_here(config, options))
+    shell.answer(data, text, options["as_json"])
+
+
+def _ask(what: str, options: dict[str, Any]) -> None:
+    from anomalyd.commands import asking
+
+    shell.run(asking.ask(what, options, os.environ))
