@@ -48,6 +48,14 @@ _ADDED = frozenset({"hours", "recurs"})
 """Arrays that files of this format lack where an earlier anomalyd wrote them."""
 
 _MAY_BE_NAN = frozenset({"rate"})
+_DAMAGED = (
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,  # zipfile's for a damaged header that asks for a method or password
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class BaselineError(Exception):
@@ -95,7 +103,7 @@ def load(path: Path) -> Baseline:
         raise BaselineError(
             f"{path}: cannot be read ({error.strerror or error}); {_REFIT}"
         ) from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGED as error:
         # numpy would have the user unpickle a file that it does not know.
         reason = "it holds what no baseline does" if "pickle" in str(error) else str(error)
         raise BaselineError(f"{path}: is not a whole baseline ({reason}); {_REFIT}") from None

@@ -99,6 +99,17 @@ def test_a_truncated_file_is_named_and_the_mend_too(tmp_path, baseline, kept):
         load(path)
 
 
+def test_a_header_that_asks_for_a_password_is_a_damaged_file(tmp_path, baseline):
+    path = tmp_path / "b.npz"
+    save(baseline, path)
+    whole = bytearray(path.read_bytes())
+    directory = whole.index(b"PK\x01\x02")
+    whole[directory + 8] |= 1
+    path.write_bytes(whole)
+    with pytest.raises(BaselineError, match=r"is not a whole baseline .*encrypted"):
+        load(path)
+
+
 def test_a_flipped_byte_is_noticed(tmp_path, baseline):
     path = tmp_path / "b.npz"
     save(baseline, path)

@@ -104,8 +104,12 @@ class Process:
         return str(run["id"])
 
     async def verdict(self, run_id: str) -> dict[str, Any]:
-        """Stop the run and wait for its verdict."""
-        await self.ask(f"/api/v1/runs/{run_id}/stop", "POST")
+        """Stop the run, once a daemon is at work, and wait for its verdict."""
+
+        async def taken() -> bool:
+            return (await self.ask(f"/api/v1/runs/{run_id}/stop", "POST"))[0] != 503
+
+        await until_async(taken, f"{run_id} is stopped", self)
         return await self.answers(f"/api/v1/runs/{run_id}/verdict?wait=5s", lambda s, _: s == 200)
 
 
