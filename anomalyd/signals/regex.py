@@ -4,6 +4,7 @@ of Python may take time that doubles with every character of a label's value."""
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 
 LONGEST = 1000
@@ -28,7 +29,10 @@ def checked_regex(text: str) -> str:
     if len(text) > LONGEST:
         raise ValueError(f"a regular expression of {len(text)} characters; at most {LONGEST}")
     try:
-        re.compile(text)
+        with warnings.catch_warnings():
+            # [[ is what it is for Prometheus, though another Python may take it otherwise.
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(text)
     except re.error as error:
         raise ValueError(f"broken regular expression: {error}") from error
     if _loops(text) > MOST_LOOPS:

@@ -20,7 +20,7 @@ from anomalyd.judgement.evidence import Bank
 from tests.detectors.streams import WORLDS, Staging
 
 LEVELS = (0.1, 0.01, 1e-4)
-ROWS, WINDOWS, ONSET = 6000, 120, 40
+ROWS, WINDOWS, ONSET = 4000, 120, 40
 
 
 class Alone:

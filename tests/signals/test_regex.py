@@ -50,6 +50,9 @@ def test_a_very_long_expression_is_refused():
 
 @given(st.text(alphabet=r"ab(|)*+?{}12,[]^\.:P<>=!-", max_size=30))
 @example("(?P<a>b)*")
+@example("[[")
+@example("[[a]")
+@pytest.mark.filterwarnings("ignore:Possible:FutureWarning")
 def test_every_text_is_kept_or_refused_with_a_sentence(text):
     try:
         kept = checked_regex(text)
