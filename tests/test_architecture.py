@@ -17,7 +17,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "anomalyd"
 
-ANYWHERE = {"anomalyd", "model", "units", "telemetry", "codec"}
+ANYWHERE = {"anomalyd", "model", "spans", "units", "telemetry", "codec"}
 """Words and self-metrics; `telemetry` is cheap to import and `codec` is the model's JSON."""
 
 EDGE = {"api", "enrich", "parity", "report", "runs", "sinks", "sources"}
@@ -26,6 +26,7 @@ CORE = {"baseline", "detectors", "explain", "judgement", "signals", "streams"}
 MAY_KNOW: dict[str, set[str]] = {
     # words and shared ground
     "model": set(),
+    "spans": set(),
     "units": set(),
     "codec": set(),
     "address": set(),
