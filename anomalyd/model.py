@@ -147,7 +147,8 @@ class Signal:
     `tolerate` is the largest change that does not matter; `detect` the smallest change that a
     `pass` must have been able to show at 80% power. `limit` (in `unit`) is where the quantity
     breaks something, for trends. `by` holds canonical names: `service` stands for whichever
-    label `identity.service` finds.
+    label `identity.service` finds. `rename` are (label, canonical name) pairs of metrics whose own
+    labels say it otherwise. A series by `client` and `server` is an edge, and the server's.
     """
 
     name: str
@@ -159,7 +160,19 @@ class Signal:
     tolerate: Change = Change(relative=0.05)
     detect: Change = Change(relative=0.5)
     limit: float | None = None
+    rename: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_edge(self) -> bool:
+        return set(EDGE) <= set(self.by)
+
+    def service(self, labels: Labels) -> str:
+        """Of a series with canonical `labels`: the one that does what is measured."""
+        return labels.get("server" if self.is_edge else "service")
+
+
+EDGE = ("client", "server")
+"""The labels of what one service asks of another."""
 
 LOAD_SIGNAL = "load"
 """The name of the one signal that is the condition, not judged: offered load at the entry, 1/s."""

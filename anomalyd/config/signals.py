@@ -135,7 +135,10 @@ class Override(Section):
 
 
 class Signals(Section):
-    presets: tuple[Literal["http", "process", "k6"], ...] = ("http", "process")
+    presets: tuple[Literal["http", "process", "k6", "operations", "edges"], ...] = (
+        "http",
+        "process",
+    )
     custom: tuple[SignalConfig, ...] = ()
     override: dict[str, Override] = Field(default_factory=dict)
 

@@ -208,7 +208,7 @@ class Findings:
                     Finding(
                         signal=name,
                         labels=labels,
-                        service=labels.get("service"),
+                        service=signal.service(labels),
                         kind=signal.kind,
                         unit=signal.unit,
                         state="missing",

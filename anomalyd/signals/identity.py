@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from anomalyd.model import LOAD_SIGNAL, Labels, PromQL, Signal
+from anomalyd.model import EDGE, LOAD_SIGNAL, Labels, PromQL, Signal
 
 SERVICE = "service"
 """The name under which the identity label goes, whichever label it was."""
@@ -66,7 +66,22 @@ class Canonical:
     def of(self, signal: Signal, labels: Labels) -> Labels:
         """`series` as `signal` wants it: the labels of an expression are not known beforehand."""
         unknown = isinstance(signal.definition, PromQL) and signal.name != LOAD_SIGNAL
-        return self.series(labels, None if unknown else signal.by)
+        found = self.series(labels, None if unknown else signal.by)
+        if not (signal.rename or signal.is_edge) or unknown:
+            return found
+        return self._renamed(signal, labels, dict(found))
+
+    def edge(self, client: str, server: str) -> tuple[str, str]:
+        """The names of the two services of a call."""
+        return self._rewritten(client), self._rewritten(server)
+
+    def _renamed(self, signal: Signal, labels: Labels, kept: dict[str, str]) -> Labels:
+        """What stands under another name in the signal's metrics; services as they are called."""
+        kept |= {to: labels.get(label) for label, to in signal.rename if to in signal.by}
+        services = [to for _, to in signal.rename if to == SERVICE]
+        for name in (*services, *(EDGE if signal.is_edge else ())):
+            kept[name] = self._rewritten(kept.get(name, ""))
+        return Labels.of(kept)
 
     def _found_identity(self, labels: Labels) -> tuple[str, ...]:
         found = next((name for name in self.service_labels if labels.get(name)), None)

@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anomalyd.model import (
-    LOAD_SIGNAL,
-    Change,
-    Definition,
-    Gauge,
-    HistogramQuantile,
-    Kind,
-    Matcher,
-    PromQL,
-    Rate,
-    Ratio,
-    Selector,
-    Signal,
-    Worse,
+from anomalyd.model import LOAD_SIGNAL, Kind, Matcher, PromQL, Rate, Selector, Signal, Worse
+from anomalyd.signals.presets_spans import (
+    EDGES,
+    MESH_FAILED,
+    MESH_P95,
+    MESH_RATE,
+    OPERATIONS,
+    SERVER,
+    SPAN_METRICS,
 )
-
-Metrics = Mapping[str, frozenset[str]]
-"""The metrics that an environment has, each with the names of the labels on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """One way to a quantity, where `metric` is there with all of `labels` and none of `without`."""
-
-    metric: str
-    definition: Definition
-    unit: str
-    labels: frozenset[str] = frozenset()
-    without: frozenset[str] = frozenset()
-
-    def found_in(self, metrics: Metrics) -> bool:
-        carried = metrics.get(self.metric)
-        return carried is not None and self.labels <= carried and not self.without & carried
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """What a preset judges: one signal, by the first of its alternatives that is found."""
-
-    name: str
-    kind: Kind
-    alternatives: tuple[Alternative, ...]
-    worse: Worse = Worse.UP
-    by: tuple[str, ...] = ("service",)
-
-    def signal(self, found: Alternative) -> Signal:
-        errors = self.kind is Kind.ERRORS
-        return Signal(
-            name=self.name,
-            kind=self.kind,
-            definition=found.definition,
-            by=self.by,
-            unit=found.unit,
-            worse=self.worse,
-            tolerate=Change(absolute=0.005) if errors else Change(relative=0.05),
-            detect=Change(absolute=0.05) if errors else Change(relative=0.5),
-        )
+from anomalyd.signals.quantities import Metrics, Quantity, failed, gauge, p95, rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +29,6 @@ class Found:
     tried: tuple[str, ...]
 
 
-def _rate(metric: str, unit: str, *matchers: Matcher) -> Alternative:
-    labels = frozenset(matcher.label for matcher in matchers)
-    return Alternative(metric, Rate(Selector(metric, matchers)), unit, labels)
-
-
-def _p95(histogram: str, unit: str, *matchers: Matcher) -> Alternative:
-    labels = frozenset({"le", *(matcher.label for matcher in matchers)})
-    definition = HistogramQuantile(Selector(histogram, matchers), 0.95)
-    return Alternative(f"{histogram}_bucket", definition, unit, labels)
-
-
-def _failed(counter: str, status: str, failure: str, *matchers: Matcher) -> Alternative:
-    op = "=~" if "." in failure else "="
-    bad = Selector(counter, (*matchers, Matcher(status, op, failure)))
-    labels = frozenset({status, *(matcher.label for matcher in matchers)})
-    return Alternative(counter, Ratio(bad, Selector(counter, matchers)), "ratio", labels)
-
-
-def _gauge(metric: str, agg: str, unit: str, *without: str) -> Alternative:
-    return Alternative(metric, Gauge(Selector(metric), agg), unit, without=frozenset(without))
-
-
-_SERVER = Matcher("span_kind", "=", "SPAN_KIND_SERVER")
 _UNEXPECTED = Matcher("expected_response", "=", "false")
 
 HTTP_HISTOGRAMS = (
@@ -117,22 +48,16 @@ HTTP_COUNTERS = (
     ("django_http_responses_total_by_status_total", ("status",)),
 )
 
-SPAN_METRICS = (
-    ("traces_spanmetrics_calls_total", "traces_spanmetrics_latency", "s"),
-    ("traces_span_metrics_calls_total", "traces_span_metrics_duration_seconds", "s"),
-    ("traces_span_metrics_calls_total", "traces_span_metrics_duration_milliseconds", "ms"),
-)
-"""(calls, histogram, its unit) of Tempo's generator and of the collector's connector."""
-
 PRESETS: dict[str, tuple[Quantity, ...]] = {
     "http": (
         Quantity(
             "request_rate",
             Kind.TRAFFIC,
             (
-                *(_rate(f"{name}_count", "req/s") for name, _, _ in HTTP_HISTOGRAMS),
-                *(_rate(name, "req/s") for name, _ in HTTP_COUNTERS),
-                *(_rate(calls, "req/s", _SERVER) for calls, _, _ in SPAN_METRICS),
+                *(rate(f"{name}_count", "req/s") for name, _, _ in HTTP_HISTOGRAMS),
+                *(rate(name, "req/s") for name, _ in HTTP_COUNTERS),
+                *(rate(calls, "req/s", SERVER) for calls, _, _ in SPAN_METRICS),
+                *MESH_RATE,
             ),
             worse=Worse.BOTH,
         ),
@@ -140,8 +65,9 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
             "latency_p95",
             Kind.LATENCY,
             (
-                *(_p95(name, unit) for name, unit, _ in HTTP_HISTOGRAMS),
-                *(_p95(name, unit, _SERVER) for _, name, unit in SPAN_METRICS),
+                *(p95(name, unit) for name, unit, _ in HTTP_HISTOGRAMS),
+                *(p95(name, unit, SERVER) for _, name, unit in SPAN_METRICS),
+                *MESH_P95,
             ),
         ),
         Quantity(
@@ -149,37 +75,36 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
             Kind.ERRORS,
             (
                 *(
-                    _failed(f"{name}_count", status, "5..")
+                    failed(f"{name}_count", status, "5..")
                     for name, _, labels in HTTP_HISTOGRAMS
                     for status in labels
                 ),
+                *(failed(name, label, "5..") for name, labels in HTTP_COUNTERS for label in labels),
                 *(
-                    _failed(name, label, "5..")
-                    for name, labels in HTTP_COUNTERS
-                    for label in labels
-                ),
-                *(
-                    _failed(calls, "status_code", "STATUS_CODE_ERROR", _SERVER)
+                    failed(calls, "status_code", "STATUS_CODE_ERROR", SERVER)
                     for calls, _, _ in SPAN_METRICS
                 ),
+                *MESH_FAILED,
             ),
         ),
     ),
+    "operations": OPERATIONS,
+    "edges": EDGES,
     "process": (
         Quantity(
             "cpu",
             Kind.SATURATION,
             (
-                _rate("process_cpu_seconds_total", "cores"),
-                _rate("process_cpu_time_seconds_total", "cores"),
+                rate("process_cpu_seconds_total", "cores"),
+                rate("process_cpu_time_seconds_total", "cores"),
             ),
         ),
         Quantity(
             "memory",
             Kind.RESOURCE,
             (
-                _gauge("process_resident_memory_bytes", "max", "By"),
-                _gauge("process_memory_usage_bytes", "max", "By"),
+                gauge("process_resident_memory_bytes", "max", "By"),
+                gauge("process_memory_usage_bytes", "max", "By"),
             ),
         ),
     ),
@@ -187,22 +112,22 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
         Quantity(
             "k6_latency_p99",
             Kind.LATENCY,
-            (_gauge("k6_http_req_duration_p99", "max", "s"),),
+            (gauge("k6_http_req_duration_p99", "max", "s"),),
             by=("scenario",),
         ),
         Quantity(
             "k6_error_ratio",
             Kind.ERRORS,
             (
-                _failed("k6_http_reqs_total", _UNEXPECTED.label, _UNEXPECTED.value),
-                _gauge("k6_http_req_failed_rate", "avg", "ratio", "status", "expected_response"),
+                failed("k6_http_reqs_total", _UNEXPECTED.label, _UNEXPECTED.value),
+                gauge("k6_http_req_failed_rate", "avg", "ratio", "status", "expected_response"),
             ),
             by=("scenario",),
         ),
         Quantity(
             "k6_dropped_iterations",
             Kind.SATURATION,
-            (_rate("k6_dropped_iterations_total", "1/s"),),
+            (rate("k6_dropped_iterations_total", "1/s"),),
             by=("scenario",),
         ),
     ),
@@ -248,12 +173,15 @@ def load_signal(
 def _request_rate(
     signals: Sequence[Signal], entry: str | None, service_labels: Sequence[str], metrics: Metrics
 ) -> Rate | None:
-    rates = (s.definition for s in signals if s.kind is Kind.TRAFFIC)
-    rate = next((definition for definition in rates if isinstance(definition, Rate)), None)
-    if rate is None or not entry:
-        return rate
+    """Calls within the system are not what is offered to it: rates of edges are left aside."""
+    offered = (s for s in signals if s.kind is Kind.TRAFFIC and not s.is_edge)
+    signal = next((s for s in offered if isinstance(s.definition, Rate)), None)
+    rate = signal.definition if signal is not None else None
+    if signal is None or not isinstance(rate, Rate) or not entry:
+        return rate if isinstance(rate, Rate) else None
     carried = metrics.get(rate.rate.metric, frozenset())
-    label = next((name for name in service_labels if name in carried), None)
+    own = [label for label, to in signal.rename if to == "service"]
+    label = next((name for name in own or service_labels if name in carried), None)
     if label is None:
         return None
     return Rate(Selector(rate.rate.metric, (*rate.rate.matchers, Matcher(label, "=", entry))))

@@ -62,7 +62,7 @@ class _Compiler:
     run_label: str | None
 
     def compile(self, signal: Signal) -> Compiled:
-        by = self._names(signal.by)
+        by = self._names(signal)
         match signal.definition:
             case Rate(rate):
                 return Compiled(self._sum("rate", rate, by))
@@ -84,10 +84,11 @@ class _Compiler:
         place = _MATCHERS if inner else _MATCHERS_AND_COMMA
         return place.sub(lambda _: inner, promql.replace("$window", duration(self.window)))
 
-    def _names(self, by: Sequence[str]) -> tuple[str, ...]:
+    def _names(self, signal: Signal) -> tuple[str, ...]:
         names: list[str] = []
-        for name in by:
-            names += self.service_labels if name == "service" else (name,)
+        for name in signal.by:
+            own = [label for label, to in signal.rename if to == name]
+            names += own or (self.service_labels if name == "service" else (name,))
             names += (source for source, to in self.rename.items() if to == name)
         if self.run_label:
             names.append(self.run_label)

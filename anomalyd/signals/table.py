@@ -64,7 +64,7 @@ class SignalTable:
         self._rows[signal_index][labels] = self._by_key[key] = row
         self.keys.append(key)
         self.labels.append(labels)
-        self.services.append(labels.get("service"))
+        self.services.append(self.signals[signal_index].service(labels))
         return row
 
 

@@ -60,11 +60,19 @@ SIGNALS = (
     Signal("p50", Kind.LATENCY, HistogramQuantile(LATENCY, 0.5)),
     Signal("p95", Kind.LATENCY, HistogramQuantile(LATENCY, 0.95), by=("service", "instance")),
     Signal("p99", Kind.LATENCY, HistogramQuantile(LATENCY, 0.99), by=()),
+    Signal(
+        "edges",
+        Kind.TRAFFIC,
+        Rate(REQUESTS),
+        by=("client", "server"),
+        rename=(("instance", "client"), ("service", "server")),
+    ),
     *(
         Signal(f"memory_{agg}", Kind.RESOURCE, Gauge(Selector("memory_bytes"), agg))
         for agg in ("sum", "avg", "max", "min")
     ),
 )
+CANONICAL = Canonical(["service"])
 MATCHERS = (Matcher("instance", "=~", "a|b"),)
 
 Point = tuple[str, int]  # (signal{labels}, ms)
@@ -100,16 +108,14 @@ def expected(url: str) -> tuple[dict[Point, float], dict[Point, float]]:
             for labels, points in asked(url, query).items() if query else ():
                 for time, value in points.items():
                     if math.isfinite(value):
-                        into[f"{signal.name}{labels}", time] = value
+                        into[f"{signal.name}{CANONICAL.of(signal, labels)}", time] = value
     return values, {point: count for point, count in counts.items() if point in values}
 
 
 def evaluated(history: History) -> tuple[dict[Point, float], dict[Point, float]]:
     """What the evaluator says, fed as time goes on and asked 8 s behind the newest sample."""
     table = SignalTable(SIGNALS, 1000)
-    evaluator = Evaluator(
-        table, SeriesTable(10_000), Canonical(["service"]), WINDOW, matchers=MATCHERS
-    )
+    evaluator = Evaluator(table, SeriesTable(10_000), CANONICAL, WINDOW, matchers=MATCHERS)
     rows = {
         labels: evaluator.series.row(str(labels).encode(), lambda _, labels=labels: labels)
         for labels in history

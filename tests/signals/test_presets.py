@@ -177,3 +177,12 @@ def test_configured_load_wins_and_without_requests_there_is_none():
     assert load.definition is mine
     assert load_signal(resolve(["process"], PROCESS), None, ["job"], PROCESS, None) is None
     assert load_signal(resolve(["http"], CLIENT), "gate", ["service"], CLIENT, None) is None
+
+
+def test_the_load_is_never_what_services_ask_of_one_another():
+    graph = {"traces_service_graph_request_total": frozenset({"client", "server"})}
+    assert load_signal(resolve(["edges"], graph), None, ["service"], graph, None) is None
+    both = graph | CLIENT
+    load = load_signal(resolve(["edges", "http"], both), None, ["job"], both, None)
+    assert load is not None
+    assert "http_request_duration_seconds_count" in compile(load, window=30).value
