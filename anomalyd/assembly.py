@@ -15,6 +15,7 @@ from anomalyd.model import Environment, PromQL, Rate, Signal
 from anomalyd.pipeline import Pipeline, Settings
 from anomalyd.signals import presets
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.presets_spans import EDGE_METRICS
 from anomalyd.signals.table import SignalTable
 from anomalyd.sources import kind_of
 from anomalyd.sources.base import Make, Side, Source, Wanted
@@ -59,9 +60,10 @@ async def look(config: Config, stack: AsyncExitStack) -> Plan:
 
 
 def _names(config: Config) -> frozenset[str]:
-    """Of the metrics that signals may read."""
+    """Of the metrics that signals may read, and of those that tell who calls whom."""
     own = (name for signal in config.signals.custom for name in metrics_of(signal.signal()))
-    return frozenset((*presets.metric_names(config.signals.presets), *own))
+    edges = EDGE_METRICS if config.learn_graph else ()
+    return frozenset((*presets.metric_names(config.signals.presets), *edges, *own))
 
 
 def _signals(config: Config, staging: Side, production: Side | None) -> list[Signal]:

@@ -12,7 +12,7 @@ import numpy as np
 from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.judgement.phases import phases
-from anomalyd.model import Incident, Labels, Outcome, Run, RunState, State, Verdict
+from anomalyd.model import Edge, Incident, Labels, Outcome, Run, RunState, State, Verdict
 from anomalyd.replay import bundle, tape
 from anomalyd.replay.recording import RecordingError
 from anomalyd.report import FORMATS
@@ -145,6 +145,10 @@ class DaemonControl:
             return SeriesPage((), 0)
         chosen, total = paging.select(session.pipeline.table.keys, match, offset, limit)
         return SeriesPage(tuple(series_row(session, row) for row in chosen), total)
+
+    def edges(self) -> Sequence[Edge]:
+        session = self._session()
+        return session.learner.edges.edges() if session is not None else ()
 
     def silences(self) -> Sequence[Silence]:
         return self._store.silences(self._clock())

@@ -222,9 +222,10 @@ class Daemon:
                     tasks.create_task(source.run(), name=f"source {source.name}")
                     for source in session.sources
                 ]
-                background.append(
-                    tasks.create_task(session.teaching.run(session.runs), name="accepted runs")
-                )
+                background += [
+                    tasks.create_task(session.teaching.run(session.runs), name="accepted runs"),
+                    tasks.create_task(session.learner.run(), name="service graph"),
+                ]
                 self.session = session
                 self._say_at_work(session)
                 try:

@@ -319,6 +319,22 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Edge:
+    """client calls server, by what is known of the service graph.
+
+    sources: who tells of it, sorted: `config`, or the environment where calls were seen. seen_at:
+    when it last carried calls, None where it is only declared. rate: calls per second then, in
+    staging where it was seen there; NaN where not known.
+    """
+
+    client: str
+    server: str
+    sources: tuple[str, ...]
+    seen_at: float | None = None
+    rate: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     kind: str  # cold-start, ramp, steady, spike, drain, idle
     start: float

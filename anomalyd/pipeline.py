@@ -126,6 +126,10 @@ class Pipeline:
         self.bank.forget_evidence(changed.resolved)
         return self.incidents.get(touched)
 
+    def use_graph(self, graph: Graph) -> None:
+        """Group and explain by `graph`. Between runs only: a run keeps the one it began with."""
+        self.graph = self.incidents.graph = graph
+
     def use_baseline(
         self, baseline: Baseline | None, transfer: Transfer | None = None, smear: int = 1
     ) -> None:

@@ -143,6 +143,7 @@ class Recorder:
             begun=begun,
             windows=(),
             resumed=resumed,
+            declared=pipeline.graph.declared,
         )
         self._append(found, found.teller.session(stretch, self._config))
 

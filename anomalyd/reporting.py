@@ -42,7 +42,7 @@ def _document(
         traces,
         config_digest=digest(config),
         version=__version__,
-        edges=config.graph,
+        edges=pipeline.graph.callees if pipeline is not None else config.graph,
         warmup_seconds=config.judgement.warmup,
         window_seconds=pipeline.settings.window if pipeline is not None else None,
         times_longer={

@@ -20,6 +20,7 @@ from anomalyd.config import Config
 from anomalyd.crowding import crowded
 from anomalyd.judgement.silences import Silence
 from anomalyd.keeping import BaselineFile, Disk, Memory
+from anomalyd.learning import Learner
 from anomalyd.metering import measure
 from anomalyd.model import Batch
 from anomalyd.query import QueryError, parse_labels
@@ -89,6 +90,9 @@ class Session:
         self.plan = await assembly.look(self.config, stack)
         self.staging, table = assembly.source(self.config, self.plan, self.plan.staging)
         self.pipeline = assembly.pipeline(self.config, self.plan, table)
+        self.learner = Learner(self.config, self._sides, self._clock)
+        await self.learner.start()
+        self.pipeline.use_graph(self.learner.graph())
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
         state = self.config.state_dir
         self.teaching = Teaching(self.pipeline, self.store, state, self._disk)
@@ -188,6 +192,9 @@ class Session:
         if asked.production is not None and self._writer is not None:
             self._disk.write("history", self._writer.append, asked.production)
         self.runs.detect(asked.under_way, batch.time)
+        self.learner.take(self.pipeline.table, batch)
+        if not self.runs.unfinished and not self.runs.judging:
+            self.pipeline.use_graph(self.learner.graph())
         await self.runs.move(batch.time)
         self.runs.judge(batch)
         self._memory.snapshot_if_due()

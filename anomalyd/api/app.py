@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from anomalyd.api import health, page, runs, silences, stream, verdicts
+from anomalyd.api import graph, health, page, runs, silences, stream, verdicts
 from anomalyd.api.access import Access, guard
 from anomalyd.api.control import Control
 from anomalyd.api.errors import refusals
@@ -26,6 +26,7 @@ ROUTES = (
     web.get("/api/v1/runs/{id}/events", stream.events),
     web.get("/api/v1/incidents", runs.incidents),
     web.get("/api/v1/series", health.series),
+    web.get("/api/v1/graph", graph.graph),
     web.get("/api/v1/silences", silences.listing),
     web.post("/api/v1/silences", silences.add),
     web.delete("/api/v1/silences/{id}", silences.delete),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from anomalyd.model import Coverage, Incident, Labels, Outcome, Run, Verdict
+from anomalyd.model import Coverage, Edge, Incident, Labels, Outcome, Run, Verdict
 from anomalyd.runs.silences import Silence
 
 ReportFormat = Literal["json", "junit", "markdown", "html"]
@@ -127,6 +127,10 @@ class Control(Protocol):
 
     def series(self, match: str, offset: int, limit: int) -> SeriesPage:
         """Judged series whose `signal{labels}` contains `match`; see `paging.select`."""
+        ...
+
+    def edges(self) -> Sequence[Edge]:
+        """The service graph as it is known now, by client and server."""
         ...
 
     def silences(self) -> Sequence[Silence]:

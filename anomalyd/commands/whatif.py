@@ -12,6 +12,7 @@ from typing import Any
 from anomalyd import assembly
 from anomalyd.config import Config, ConfigError, parse
 from anomalyd.config.reading import override_setting, read_tree
+from anomalyd.explain.suspects import Graph
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import LOAD_SIGNAL, Run, RunState, Signal
 from anomalyd.pipeline import Settings
@@ -161,7 +162,8 @@ def _changed(
             one,
             settings=_settings(one.settings, config),
             signals=tuple(signals.get(s.name, s) for s in one.signals),
-            graph=config.graph,
+            graph=_graph(one, recorded, config),
+            declared=frozenset(Graph(config.graph).services),
             begun=conditions(one.begun, one.begun.run.started_at),
             windows=windows,
             resumed=Resumed(resumed.until, None) if resumed is not None else None,
@@ -174,6 +176,20 @@ def _changed(
         ended=conditions(recorded.ended, end),
         verdict=None,
     )
+
+
+def _graph(stretch: Stretch, recorded: RecordedRun, config: Config) -> Mapping[str, Sequence[str]]:
+    """The configuration's, with what was learned besides the one that was recorded."""
+    if recorded.config is None:
+        return config.graph
+    said: Mapping[str, Sequence[str]] = recorded.config.get("graph", {})
+    calls = {caller: list(callees) for caller, callees in config.graph.items()}
+    for caller, callees in stretch.graph.items():
+        learned = [one for one in callees if one not in said.get(caller, ())]
+        more = [one for one in learned if one not in calls.get(caller, ())]
+        if more:
+            calls.setdefault(caller, []).extend(more)
+    return calls
 
 
 def _settings(recorded: Settings, config: Config) -> Settings:

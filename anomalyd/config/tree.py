@@ -31,6 +31,7 @@ class Config(Section):
     runs: Runs = Runs()
     silences: tuple[Silence, ...] = ()
     graph: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    learn_graph: bool = True
     sinks: Sinks = Sinks()
     api: Api = Api()
     reports: Reports = Reports()

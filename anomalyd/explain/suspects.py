@@ -25,9 +25,14 @@ ONSET_DECAY = 0.5
 
 
 class Graph:
-    """Who calls whom. Services it does not know are taken to be related to all."""
+    """Who calls whom. Services it does not know are taken to be related to all.
 
-    def __init__(self, calls: Mapping[str, Sequence[str]]) -> None:
+    declared: services that the user named, as opposed to those that were learned; None: all.
+    """
+
+    def __init__(
+        self, calls: Mapping[str, Sequence[str]], declared: Iterable[str] | None = None
+    ) -> None:
         self.callees = {caller: tuple(sorted(callees)) for caller, callees in sorted(calls.items())}
         callers: dict[str, list[str]] = defaultdict(list)
         for caller, callees in self.callees.items():
@@ -35,6 +40,7 @@ class Graph:
                 callers[callee].append(caller)
         self.callers = {callee: tuple(names) for callee, names in sorted(callers.items())}
         self._component = self._components()
+        self.declared = self.services if declared is None else frozenset(declared)
 
     @property
     def services(self) -> frozenset[str]:

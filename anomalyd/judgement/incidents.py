@@ -35,7 +35,7 @@ class Incidents:
     """
 
     def __init__(self, graph: Graph, close_after: float) -> None:
-        self._graph = graph
+        self.graph = graph
         self._close_after = close_after
         self._groups: list[_Group] = []
 
@@ -103,7 +103,7 @@ class Incidents:
                 group
                 for group in open_groups
                 if any(
-                    self._graph.connected(anomaly.service, other.service)
+                    self.graph.connected(anomaly.service, other.service)
                     for other in group.anomalies.values()
                 )
             ),
@@ -112,7 +112,7 @@ class Incidents:
 
     def _incident(self, group: _Group) -> Incident:
         anomalies = tuple(sorted(group.anomalies.values(), key=lambda a: (a.started_at, a.series)))
-        ranked = suspects(anomalies, self._graph)
+        ranked = suspects(anomalies, self.graph)
         return Incident(
             id=group.id,
             run_id=group.run_id,

@@ -192,7 +192,7 @@ class Judge:
         """Of the system that the user described, yet without a single series in production."""
         unmatched = {f.service for f in findings if f.state == "unmatched"}
         partnered = {f.service for f in findings if f.state != "unmatched"}
-        return sorted((unmatched - partnered) & self._graph.services)
+        return sorted((unmatched - partnered) & self._graph.declared)
 
 
 def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:

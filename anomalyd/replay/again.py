@@ -54,7 +54,7 @@ class Player:
         """Build the pipeline of a stretch and bring over what the one before left."""
         before, last = self._pipeline, self._stretch
         table = SignalTable(stretch.signals, max(len(stretch.keys), 1) + _rows_of(before))
-        self._pipeline = Pipeline(table, stretch.settings, Graph(stretch.graph))
+        self._pipeline = Pipeline(table, stretch.settings, Graph(stretch.graph, stretch.declared))
         self._stretch, self._reference = stretch, -1
         self._rows = np.zeros(0, dtype=np.intp)
         self._set(stretch.begun, running=False)

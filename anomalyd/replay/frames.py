@@ -63,6 +63,7 @@ class Teller:
             "settings": codec.to_dict(stretch.settings),
             "signals": [codec.to_dict(signal) for signal in stretch.signals],
             "graph": {caller: list(callees) for caller, callees in stretch.graph.items()},
+            "declared": None if stretch.declared is None else sorted(stretch.declared),
             "keys": list(stretch.keys[: stretch.known]),
             "resumed": resumed,
             "config": config,
@@ -163,7 +164,7 @@ class _Reading:
         signals = tuple(codec.from_dict(Signal, one) for one in meta["signals"])
         self.answered = frozenset(signal.name for signal in signals)
         self.config = meta["config"]
-        resumed = meta["resumed"]
+        resumed, declared = meta["resumed"], meta.get("declared")
         self.stretches.append(
             Stretch(
                 version=str(meta["version"]),
@@ -175,6 +176,7 @@ class _Reading:
                 begun=self.now,
                 windows=(),
                 resumed=None if resumed is None else _resumed(resumed),
+                declared=None if declared is None else frozenset(map(str, declared)),
             )
         )
 

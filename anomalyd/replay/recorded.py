@@ -46,7 +46,8 @@ class Stretch:
     """What one pipeline judged of a run: all of it, unless the daemon was restarted or reloaded.
 
     version: of anomalyd. keys: series as `signal{labels}`, in order of arrival; known: how many of
-    them there were at the start. begun: the conditions there.
+    them there were at the start. begun: the conditions there. graph: caller to callees; declared:
+    the services of it that the configuration names, None where it names all.
     """
 
     version: str
@@ -58,6 +59,7 @@ class Stretch:
     begun: Conditions
     windows: tuple[Window, ...]
     resumed: Resumed | None = None
+    declared: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.api.paging import select
 from anomalyd.api.server import serve
 from anomalyd.config import ConfigError
-from anomalyd.model import Incident, Labels, Outcome, Run, RunState, Verdict
+from anomalyd.model import Edge, Incident, Labels, Outcome, Run, RunState, Verdict
 from anomalyd.runs import acceptance
 from anomalyd.runs.life import Lifecycle, Rules, UnknownRun
 from anomalyd.runs.silences import Silence
@@ -46,6 +46,7 @@ class Daemon:
         self.reasons_degraded: list[str] = []
         self.reload_errors: list[str] = []
         self.reloads = 0
+        self.known_edges: list[Edge] = []
         self.keys = [f'latency{{service="s{number}"}}' for number in range(25)]
 
     def tick(self, passed: float = 0.0) -> None:
@@ -121,6 +122,9 @@ class Daemon:
             reasons=verdict.reasons if verdict else (),
             accepted=run_id in self.store.accepted(),
         )
+
+    def edges(self) -> Sequence[Edge]:
+        return self.known_edges
 
     def verdict(self, run_id: str) -> Verdict | None:
         return self.store.verdict(run_id)

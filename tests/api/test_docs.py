@@ -55,6 +55,6 @@ def test_every_query_setting_is_documented():
     names = set(
         re.findall(r'(?:query\.get\(|whole_number\(request, |seconds\(request, )"(\w+)"', SOURCE)
     )
-    assert names == {"limit", "offset", "match", "run", "open", "wait"}
+    assert names == {"limit", "offset", "match", "run", "open", "wait", "format"}
     for name in names:
         assert f"`{name}`" in DOCS, name
