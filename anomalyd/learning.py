@@ -58,8 +58,9 @@ class Learner:
         if not rates:
             return
         own = np.flatnonzero(np.isin(table.signal_index[batch.rows], rates))
+        client, server = EDGE
         calls = [
-            Call(*(table.labels[row].get(name) for name in EDGE), rate)
+            Call(table.labels[row].get(client), table.labels[row].get(server), rate)
             for row, rate in zip(batch.rows[own], batch.values[own].tolist(), strict=True)
         ]
         self.edges.see(Environment.STAGING.value, calls, batch.time)
