@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from anomalyd.config import Config, EnvironmentConfig
+from anomalyd import sources
+from anomalyd.config import Config
 from anomalyd.explain.suspects import Graph
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import Environment, PromQL, Rate, Signal
@@ -17,8 +18,8 @@ from anomalyd.signals import presets
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.presets_spans import EDGE_METRICS
 from anomalyd.signals.table import SignalTable
-from anomalyd.sources import kind_of
-from anomalyd.sources.base import Make, Side, Source, Wanted
+from anomalyd.sources.base import Side, Wanted
+from anomalyd.sources.combined import Combined
 from anomalyd.sources.queries import metrics_of
 
 Metrics = Mapping[str, frozenset[str]]
@@ -43,20 +44,29 @@ async def look(config: Config, stack: AsyncExitStack) -> Plan:
     Sessions are entered on `stack`. An environment that does not answer is described by its
     `trouble`; raises SourceError only for what the user must mend.
     """
-    wanted = Wanted(_names(config).__contains__, config.limits)
+    wanted = _wanted(config)
+    environments = config.environments
+    staging = await sources.look(Environment.STAGING, environments.staging, wanted, stack)
+    production = None
+    if environments.production is not None:
+        production = await sources.look(
+            Environment.PRODUCTION, environments.production, wanted, stack
+        )
+    return settle(config, staging, production)
 
-    async def side(name: Environment, environment: EnvironmentConfig) -> Side:
-        return await kind_of(environment).look(name, environment, wanted, stack)
 
-    staging = await side(Environment.STAGING, config.environments.staging)
-    other = config.environments.production
-    production = await side(Environment.PRODUCTION, other) if other else None
+def settle(config: Config, staging: Side, production: Side | None) -> Plan:
+    """Signals and window by what the environments have."""
     return Plan(
         signals=tuple(_signals(config, staging, production)),
         window=_window(config, staging, production),
         staging=staging,
         production=production,
     )
+
+
+def _wanted(config: Config) -> Wanted:
+    return Wanted(_names(config).__contains__, config.limits, config.state_dir)
 
 
 def _names(config: Config) -> frozenset[str]:
@@ -107,11 +117,11 @@ def canonical(config: Config, environment: Environment) -> Canonical:
     )
 
 
-def source(config: Config, plan: Plan, side: Side) -> tuple[Source, SignalTable]:
+def source(config: Config, plan: Plan, side: Side) -> tuple[Combined, SignalTable]:
     """The source of one environment, with the table that its batches' rows belong to."""
     table = SignalTable(plan.signals, config.limits.series)
-    make = Make(side, table, canonical(config, side.name), plan.window, config.limits)
-    return kind_of(side.config).build(make), table
+    names = canonical(config, side.name)
+    return sources.build(side, table, names, plan.window, _wanted(config)), table
 
 
 def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:

@@ -13,6 +13,7 @@ from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.judgement.phases import phases
 from anomalyd.model import Edge, Incident, Labels, Outcome, Run, RunState, State, Verdict
+from anomalyd.push import Receiver
 from anomalyd.replay import bundle, tape
 from anomalyd.replay.recording import RecordingError
 from anomalyd.report import FORMATS
@@ -186,6 +187,9 @@ class DaemonControl:
 
     def metrics(self) -> bytes:
         return self._metrics()
+
+    def receiver(self, section: str) -> Receiver | None:
+        return self._at_work().receivers.get(section)
 
     def _at_work(self) -> Session:
         session = self._session()

@@ -15,7 +15,9 @@ from anomalyd.doctor_sinks import examine_sinks, readable
 from anomalyd.model import LOAD_SIGNAL, Environment, Signal
 from anomalyd.query import QueryError
 from anomalyd.signals.table import SignalTable
-from anomalyd.sources.base import Side, Source, SourceError
+from anomalyd.sources import PUSHED
+from anomalyd.sources.base import Side, SourceError
+from anomalyd.sources.combined import Combined
 from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
 from anomalyd.sources.promapi import PromApi
 from anomalyd.sources.prometheus import PrometheusSource
@@ -86,8 +88,11 @@ async def _environment(
         return [*checks, Check(side.name.value, Status.FAIL, str(error), "see the detail")], None
     finally:
         await source.stop()
-    if isinstance(source, ScrapeSource):
-        checks += _targets(side, source)
+    for part in source.parts.values():
+        if isinstance(part, ScrapeSource):
+            checks += _targets(side, part)
+    if side.config.pushed:
+        return [*checks, _pushed(side)], None
     return checks, _found(config, source, table)
 
 
@@ -131,7 +136,18 @@ def _targets(side: Side, source: ScrapeSource) -> list[Check]:
     return checks
 
 
-def _found(config: Config, source: Source, table: SignalTable) -> Found:
+def _pushed(side: Side) -> Check:
+    """What is sent goes to the daemon; here is what it kept of it."""
+    subject = f"{side.name} pushed"
+    for part in side.parts or (side,):
+        if part.section in PUSHED and part.away:
+            mend = "point the sender at the daemon, and let the daemon run"
+            return Check(subject, Status.WARN, part.trouble, mend)
+    detail = f"{len(side.metrics)} metrics that signals need were seen"
+    return Check(subject, Status.OK, detail)
+
+
+def _found(config: Config, source: Combined, table: SignalTable) -> Found:
     keys: dict[str, set[str]] = {signal.name: set() for signal in table.signals}
     nameless = dict.fromkeys(keys, 0)
     label = config.runs.label
@@ -140,7 +156,8 @@ def _found(config: Config, source: Source, table: SignalTable) -> Found:
         labels = table.labels[row].without([label] if label else [])
         keys[signal.name].add(f"{signal.name}{labels}")
         nameless[signal.name] += "service" in signal.by and not table.services[row]
-    troubles = source.failures() if isinstance(source, PrometheusSource) else {}
+    url = source.parts.get("url")
+    troubles = url.failures() if isinstance(url, PrometheusSource) else {}
     return Found(keys, nameless, troubles)
 
 

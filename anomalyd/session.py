@@ -7,7 +7,6 @@ incidents and the detectors' state come back from the state directory.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -18,18 +17,22 @@ from anomalyd.api.hub import Hub
 from anomalyd.baseline.rows import RowStore, RowsWriter
 from anomalyd.config import Config
 from anomalyd.crowding import crowded
+from anomalyd.detection import Detection
 from anomalyd.judgement.silences import Silence
 from anomalyd.keeping import BaselineFile, Disk, Memory
 from anomalyd.learning import Learner
 from anomalyd.metering import measure
-from anomalyd.model import Batch
-from anomalyd.query import QueryError, parse_labels
+from anomalyd.model import Batch, Environment
+from anomalyd.push import Receiver
+from anomalyd.query import QueryError
 from anomalyd.recorder import Recorder
 from anomalyd.refresh import baseline_path, requests, store_path
 from anomalyd.running import Finished, Running
 from anomalyd.runs.store import Store
 from anomalyd.sinks.delivery import Delivery
+from anomalyd.sources import receivers
 from anomalyd.sources.base import Side, Source
+from anomalyd.sources.combined import Combined
 from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
 from anomalyd.teaching import Teaching
 from anomalyd.units import format_duration
@@ -70,10 +73,10 @@ class Session:
     ) -> None:
         self.config, self.store, self.hub, self.delivery = config, store, hub, delivery
         self._finished, self._clock = finished, clock
-        self._detection_trouble: list[str] = []
         self._stack = AsyncExitStack()
         self.sources: list[Source] = []
-        self.production: Source | None = None
+        self.production: Combined | None = None
+        self.receivers: dict[str, Receiver] = {}
         self._writer: RowsWriter | None = None
         self._disk = Disk(config.state_dir)
         self._skew: list[str] = []
@@ -89,6 +92,7 @@ class Session:
     async def _enter(self, stack: AsyncExitStack) -> None:
         self.plan = await assembly.look(self.config, stack)
         self.staging, table = assembly.source(self.config, self.plan, self.plan.staging)
+        self._detection = Detection(self.config.runs, self.plan.staging.api)
         self.pipeline = assembly.pipeline(self.config, self.plan, table)
         self.learner = Learner(self.config, self._sides, self._clock)
         await self.learner.start()
@@ -119,6 +123,7 @@ class Session:
         production = self.plan.production
         if production is not None and production.api is None:
             await self._keep(production, stack)
+        self.receivers = receivers(self._both)
         await self._compare_clocks()
         self.runs.tell_again(reopened)
 
@@ -141,6 +146,11 @@ class Session:
     @property
     def _sides(self) -> list[Side]:
         return [side for side in (self.plan.staging, self.plan.production) if side is not None]
+
+    @property
+    def _both(self) -> dict[Environment, Combined]:
+        sides = {Environment.STAGING: self.staging, Environment.PRODUCTION: self.production}
+        return {name: side for name, side in sides.items() if side is not None}
 
     async def _begin(self, source: Source, stack: AsyncExitStack) -> None:
         stack.push_async_callback(source.stop)
@@ -178,7 +188,7 @@ class Session:
     async def ask(self, time: float) -> Asked:
         """What is known of (time - window, time]. Changes nothing; may be cancelled."""
         begun = self._clock()
-        under_way = await self._detected(time)
+        under_way = await self._detection.ask(time)
         batch = await self.staging.collect(time)
         production = await self.production.collect(time) if self.production is not None else None
         return Asked(batch, production, under_way, begun, self._clock())
@@ -199,29 +209,6 @@ class Session:
         self.runs.judge(batch)
         self._memory.snapshot_if_due()
         measure(self, asked, self._clock())
-
-    async def _detected(self, time: float) -> Mapping[str, float] | None:
-        detect, api = self.config.runs.detect, self.plan.staging.api
-        if detect is None or api is None:
-            return None
-        label = self.config.runs.label
-        try:
-            found = await api.instant(detect.promql, time)
-        except QueryError as error:
-            told = f"runs.detect: no run starts or stops by itself: {error}"
-            if not self._detection_trouble:
-                log.warning("%s", told)
-            self._detection_trouble = [told]
-            return None
-        if self._detection_trouble:
-            log.warning("runs.detect: answers again")
-        self._detection_trouble = []
-        values: dict[str, float] = {}
-        for key, value in zip(found.keys, found.values, strict=True):
-            selector = parse_labels(key).get(label) if label else ""
-            if math.isfinite(value):
-                values[selector] = max(float(value), values.get(selector, 0.0))
-        return values
 
     def read_baseline(self) -> None:
         """Take up the baseline file if it changed; not while a verdict is being worked out."""
@@ -256,7 +243,7 @@ class Session:
         told = [
             *silent,
             *away,
-            *self._detection_trouble,
+            *self._detection.troubles,
             *self._skew,
             *self.teaching.troubles(),
             *([full] if table.refused else []),
@@ -271,8 +258,8 @@ class Session:
         return crowded(self.pipeline, self.runs.unfinished)
 
     async def may_know_more(self) -> bool:
-        """Whether it is worth beginning anew: what was away has come, nothing matched yet, or the
-        rows of runs that are over are in the way."""
+        """Whether it is worth beginning anew: what was away has come, something else is pushed,
+        nothing matched yet, or the rows of runs that are over are in the way."""
         if self._crowded():
             log.info("series of runs that are over are let go of: limits.series is near")
             return True
@@ -282,17 +269,22 @@ class Session:
         for side in away:
             if await self._answers(side):
                 return True
-        return not away and not self.signals_known
+        if any(source.news() is not None for source in self._both.values()):
+            return self._plans_anew()
+        looks = any(not side.config.pushed for side in self._sides)
+        return looks and not away and not self.signals_known
+
+    def _plans_anew(self) -> bool:
+        """Whether what is pushed now makes other signals, or a window of another length."""
+        staging, production = self.plan.staging, self.plan.production
+        staging = self.staging.news() or staging
+        if self.production is not None:
+            production = self.production.news() or production
+        plan = assembly.settle(self.config, staging, production)
+        return (plan.signals, plan.window) != (self.plan.signals, self.plan.window)
 
     async def _answers(self, side: Side) -> bool:
-        if side.config.scrape is not None:
-            source = self.staging if side is self.plan.staging else self.production
-            down = source.troubles() if source is not None else ()
-            return len(down) < len(side.config.scrape.targets)
-        if side.api is None:
-            return False
-        try:
-            await side.api.instant("vector(1)")
-        except QueryError:
-            return False
-        return True
+        source = self._both.get(side.name)
+        if source is not None:
+            return await source.returned()
+        return side.api is not None and await side.api.answers()

@@ -76,6 +76,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
 
 INSTEAD = {
     "scrape": "url",
+    "remote_write": "url",
     "histogram": "gauge",
     "quantile": "gauge",
     "ratio": "gauge",

@@ -31,6 +31,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "codec": set(),
     "address": set(),
     "notify": set(),
+    "push": set(),  # what the API and the receivers of pushed data say to one another
     "query": set(),  # Prometheus's query API as data: asked by sources, by the history reader
     "config": {
         "address",
@@ -53,13 +54,13 @@ MAY_KNOW: dict[str, set[str]] = {
     "snapshots": CORE | {"pipeline"},  # a pipeline's state, to go on from
     "replay": CORE | {"pipeline", "snapshots"},  # the same judge over recordings
     # talks to the world
-    "sources": {"address", "config", "http", "query", "signals"},
+    "sources": {"address", "config", "http", "push", "query", "signals"},
     "sinks": {"config", "http"},
     "enrich": {"config", "http", "query"},
     "parity": {"config", "http", "query"},
     "runs": set(),
     "report": set(),
-    "api": {"address", "config", "http", "runs"},
+    "api": {"address", "config", "http", "push", "runs"},
     "demo": set(),
 }
 """Every other module directly in the package, and `commands`, builds and runs the parts (cli,

@@ -18,18 +18,26 @@ EXAMPLES = sorted(DIRECTORY.glob("*.yaml"))
 FULL = DIRECTORY / "full.yaml"
 MINIMAL = DIRECTORY / "minimal.yaml"
 
-ENDPOINT = re.compile(r"^(environments|sinks)\.\w+\.(?=(auth|tls|headers|timeout|scrape)\b)")
+ENDPOINT = re.compile(
+    r"^(environments|sinks)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write)\b)"
+)
 """Where settings begin that several sections share: the example shows each of them once."""
 
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in re.findall(r"\$\{(\w+)\}", FULL.read_text(encoding="utf-8")):
-        monkeypatch.setenv(name, "secret")
+    for path in EXAMPLES:
+        for name in re.findall(r"\$\{(\w+)\}", path.read_text(encoding="utf-8")):
+            monkeypatch.setenv(name, "secret")
 
 
 def test_there_are_examples() -> None:
-    assert {path.name for path in EXAMPLES} == {"minimal.yaml", "full.yaml", "scrape.yaml"}
+    assert {path.name for path in EXAMPLES} == {
+        "minimal.yaml",
+        "full.yaml",
+        "push.yaml",
+        "scrape.yaml",
+    }
 
 
 @pytest.mark.usefixtures("secrets")

@@ -83,7 +83,8 @@ def names(requirements: list[str]) -> set[str]:
 def imported(*folders: str) -> set[str]:
     """The distributions that modules of these folders import.
 
-    Without OpenTelemetry's: they share one name space, so their modules do not tell them apart.
+    Without OpenTelemetry's: they share one name space, so their modules do not tell them apart;
+    and without what shares protobuf's.
     """
     found: set[str] = set()
     for path in [path for folder in folders for path in (ROOT / folder).rglob("*.py")]:
@@ -95,7 +96,8 @@ def imported(*folders: str) -> set[str]:
     own = {"anomalyd", "bench", "tests", "opentelemetry"}
     owners = importlib.metadata.packages_distributions()
     libraries = found - set(sys.stdlib_module_names) - own
-    return {canonical(owner) for library in libraries for owner in owners[library]}
+    distributions = {canonical(owner) for library in libraries for owner in owners[library]}
+    return distributions - {"googleapis-common-protos"}
 
 
 RUNTIME = {name for name in names(PROJECT["dependencies"]) if "opentelemetry" not in name}

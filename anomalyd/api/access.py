@@ -15,6 +15,11 @@ from anomalyd.api.errors import Refusal
 OPEN = frozenset({"/-/healthy", "/-/ready", "/metrics"})
 """Paths that probes and scrapers reach without the token."""
 
+PUSHED = ("/api/v1/write",)
+"""Beginnings of the paths that samples are pushed to."""
+_PROTOCOLS = frozenset({"application/x-protobuf"})
+"""Types of bodies besides JSON that no page can send without asking first."""
+
 _SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
@@ -84,7 +89,8 @@ def _check_page(request: web.Request, access: Access) -> None:
         raise Refusal(
             403, "cross_origin", f"a page of {origin} may not make changes here; use its own pages"
         )
-    if request.can_read_body and request.content_type != "application/json":
+    pushed = request.path.startswith(PUSHED) and request.content_type in _PROTOCOLS
+    if request.can_read_body and not pushed and request.content_type != "application/json":
         raise Refusal(
             415,
             "json_required",

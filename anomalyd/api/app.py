@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from anomalyd.api import graph, health, page, runs, silences, stream, verdicts
+from anomalyd.api import graph, health, page, push, runs, silences, stream, verdicts
 from anomalyd.api.access import Access, guard
 from anomalyd.api.control import Control
 from anomalyd.api.errors import refusals
@@ -30,6 +30,8 @@ ROUTES = (
     web.get("/api/v1/silences", silences.listing),
     web.post("/api/v1/silences", silences.add),
     web.delete("/api/v1/silences/{id}", silences.delete),
+    web.post("/api/v1/write", push.into("remote_write")),
+    web.post("/api/v1/write/{environment:staging|production}", push.into("remote_write")),
     web.get("/-/healthy", health.healthy),
     web.get("/-/ready", health.ready),
     web.post("/-/reload", health.reload),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from anomalyd.model import Coverage, Edge, Incident, Labels, Outcome, Run, Verdict
+from anomalyd.push import Receiver
 from anomalyd.runs.silences import Silence
 
 ReportFormat = Literal["json", "junit", "markdown", "html"]
@@ -161,4 +162,9 @@ class Control(Protocol):
 
     def metrics(self) -> bytes:
         """Prometheus text exposition, version 0.0.4."""
+        ...
+
+    def receiver(self, section: str) -> Receiver | None:
+        """Of what is pushed, by the setting of an environment that asks for it; None where none
+        does. Raises NotReady while there is nobody to take it."""
         ...

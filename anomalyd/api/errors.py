@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from anomalyd import telemetry
 from anomalyd.api.control import NotReady
 from anomalyd.config import ConfigError
+from anomalyd.push import Refused
 from anomalyd.runs.acceptance import NotAcceptable
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
@@ -57,6 +58,7 @@ _DOMAIN = (
     StoreError,
     ConfigError,
     NotReady,
+    Refused,
 )
 
 
@@ -113,6 +115,9 @@ def _from_domain(error: Exception) -> Refusal:
             return Refusal(409, "not_acceptable", str(error))
         case NotReady():
             return Refusal(503, "not_ready", str(error), {"Retry-After": "5"})
+        case Refused():
+            later = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+            return Refusal(error.status, error.code, error.message, later)
         case ConfigError():
             return Refusal(400, "config_invalid", str(error), details={"errors": error.errors})
     return Refusal(503, "store_unavailable", str(error))

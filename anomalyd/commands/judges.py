@@ -251,9 +251,16 @@ class Here:
 async def here(
     config: Config, path: Path | None, overrides: Sequence[str], say: Say, wait: float
 ) -> AsyncIterator[Here]:
-    """A daemon in this process, ready to judge: connected, with a baseline if one can be had."""
+    """A daemon in this process, ready to judge: connected, with a baseline if one can be had.
+
+    It listens only where samples are pushed to it.
+    """
     daemon = Daemon(
-        config, path, overrides, listen=False, reported=lambda *ended: judge.reported(*ended)
+        config,
+        path,
+        overrides,
+        listen=config.environments.pushed,
+        reported=lambda *ended: judge.reported(*ended),
     )
     judge = Here(daemon, say, wait)
     async with asyncio.TaskGroup() as tasks:

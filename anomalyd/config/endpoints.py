@@ -91,18 +91,34 @@ class Scrape(Section):
     body_limit: int = Field(32 * 2**20, ge=1024)
 
 
+class RemoteWrite(Section):
+    """Samples that are pushed to us by Prometheus remote_write."""
+
+    body_limit: int = Field(32 * 2**20, ge=1024)
+
+
 class EnvironmentConfig(Endpoint):
-    """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), exactly one of them."""
+    """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), and what is pushed."""
 
     url: Url | None = None
     scrape: Scrape | None = None
+    remote_write: RemoteWrite | None = None
     matchers: Matchers = ()
     capacity: Capacity = 1.0
 
+    @property
+    def pushed(self) -> bool:
+        """Whether anything is sent to us."""
+        return self.remote_write is not None
+
     @whole(mode="after")
     def _check(self) -> Self:
-        if (self.url is None) == (self.scrape is None):
-            raise ValueError("set url (a Prometheus) or scrape (targets), exactly one of them")
+        if self.url is not None and self.scrape is not None:
+            raise ValueError("set url (a Prometheus) or scrape (targets), one of them")
+        if self.url is None and self.scrape is None and not self.pushed:
+            raise ValueError(
+                "set url (a Prometheus), scrape (targets) or remote_write (samples pushed to us)"
+            )
         return self
 
 
@@ -110,14 +126,28 @@ class Environments(Section):
     staging: EnvironmentConfig
     production: EnvironmentConfig | None = None
 
+    @property
+    def pushed(self) -> bool:
+        """Whether anything is sent to us."""
+        return any(one is not None and one.pushed for one in (self.staging, self.production))
+
     @field_validator("staging", "production")
     @classmethod
     def _check(cls, one: EnvironmentConfig | None) -> EnvironmentConfig | None:
         if one is not None and isinstance(one.capacity, str):
             if "$matchers" not in one.capacity:
                 raise ValueError("capacity must contain $matchers, or be a number")
-            if one.scrape is not None:
-                raise ValueError("capacity must be a number where targets are scraped")
+            if one.url is None:
+                raise ValueError("capacity must be a number where no Prometheus (url) is asked")
+        return one
+
+    @field_validator("production")
+    @classmethod
+    def _asked_or_sent(cls, one: EnvironmentConfig | None) -> EnvironmentConfig | None:
+        if one is not None and one.pushed and one.url is not None:
+            raise ValueError(
+                "a Prometheus (url) is asked for its history; leave out what is pushed, or the url"
+            )
         return one
 
 

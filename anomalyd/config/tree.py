@@ -43,18 +43,21 @@ class Config(Section):
     @whole(mode="after")
     def _check(self) -> Self:
         sides = (self.environments.staging, self.environments.production)
-        if not any(side is not None and side.scrape for side in sides):
+        if not any(side is not None and side.url is None for side in sides):
             return self
         if self.load is not None and self.load.promql:
-            raise ValueError("load.promql needs a Prometheus; write load.rate for scraped targets")
+            raise ValueError(
+                "load.promql needs a Prometheus (url); write load.rate where samples come directly"
+            )
         for i, signal in enumerate(self.signals.custom):
             if signal.promql:
                 raise ValueError(
-                    f"signals.custom.{i}.promql needs a Prometheus; write histogram, ratio, rate "
-                    "or gauge for scraped targets"
+                    f"signals.custom.{i}.promql needs a Prometheus (url); write histogram, ratio, "
+                    "rate or gauge where samples come directly"
                 )
-        if self.runs.detect is not None and sides[0] is not None and sides[0].scrape:
+        if self.runs.detect is not None and self.environments.staging.url is None:
             raise ValueError(
-                "runs.detect needs a Prometheus for staging; start runs by `anomalyd runs start`"
+                "runs.detect needs a Prometheus (url) for staging; start runs by "
+                "`anomalyd runs start`"
             )
         return self

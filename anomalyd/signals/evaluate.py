@@ -7,18 +7,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anomalyd.model import Batch, Floats, HistogramQuantile, Matcher, PromQL, Rows, Samples
+from anomalyd.model import (
+    Batch,
+    Floats,
+    HistogramQuantile,
+    Labels,
+    Matcher,
+    PromQL,
+    Rows,
+    Samples,
+)
 from anomalyd.signals.counters import increase
 from anomalyd.signals.feeds import Cells, Feed
 from anomalyd.signals.histograms import quantile
 from anomalyd.signals.identity import Canonical
-from anomalyd.signals.parts import GAUGES, Role, plan
+from anomalyd.signals.parts import GAUGES, Role, Selection, plan
 from anomalyd.signals.table import SeriesTable, SignalTable
 from anomalyd.signals.window import Mask, Milliseconds, Ring, average, is_stale
 
 
 class Evaluator:
     """Takes raw samples, yields a Batch per tick: all signals of `table` but `unsupported` ones.
+
+    answers: names of the signals to evaluate, all where it is None.
 
     Parameters: `series` names the raw rows of the Samples given to `take`, and holds `__name__`
     among their labels. `window`: seconds. `matchers` narrow every selector. `lag`: how far behind
@@ -35,14 +46,17 @@ class Evaluator:
         *,
         matchers: Sequence[Matcher] = (),
         lag: float = 10.0,
+        answers: frozenset[str] | None = None,
     ) -> None:
         self.table = table
         self.series = series
         self.canonical = canonical
         self.window = window
         self.unsupported = tuple(s.name for s in table.signals if isinstance(s.definition, PromQL))
-        self.answered = frozenset(s.name for s in table.signals) - frozenset(self.unsupported)
-        self._parts = plan(table.signals, matchers)
+        able = frozenset(s.name for s in table.signals) - frozenset(self.unsupported)
+        self.answered = able if answers is None else able & answers
+        self._parts = plan(table.signals, matchers, self.answered)
+        self._selector = Selection(matchers)
         self._counters = _Stored(window + lag)
         self._gauges = _Stored(window + lag)
         self._decided = 0
@@ -54,6 +68,10 @@ class Evaluator:
     def out_of_order(self) -> int:
         """Samples refused because they were not newer than the last one of their series."""
         return self._counters.ring.out_of_order + self._gauges.ring.out_of_order
+
+    def selects(self, labels: Labels) -> bool:
+        """Whether `matchers` select a series."""
+        return self._selector.selects(dict(labels))
 
     def take(self, samples: Samples) -> None:
         """Keep the samples that signals need; stale markers end nothing that a range would see."""

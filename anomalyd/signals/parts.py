@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,28 +31,42 @@ class Role(StrEnum):
 GAUGES = (Role.SUM, Role.AVG, Role.MAX, Role.MIN)
 
 
+class Selection:
+    """Matchers, ready to be asked."""
+
+    def __init__(self, matchers: Iterable[Matcher]) -> None:
+        self._tests = tuple(map(_test, matchers))
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        return all(
+            (pattern.fullmatch(labels.get(name, "")) is not None) is wanted
+            for name, wanted, pattern in self._tests
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A selector of a signal, ready to be asked. `signal` is its index."""
 
     signal: int
     role: Role
-    tests: tuple[tuple[str, bool, re.Pattern[str]], ...]
+    selection: Selection
 
-    def wants(self, labels: dict[str, str]) -> bool:
-        return all(
-            (pattern.fullmatch(labels.get(name, "")) is not None) is wanted
-            for name, wanted, pattern in self.tests
-        )
+    def wants(self, labels: Mapping[str, str]) -> bool:
+        return self.selection.selects(labels)
 
 
-def plan(signals: Sequence[Signal], matchers: Sequence[Matcher]) -> dict[str, list[Part]]:
-    """Metric name to the parts it may be; `matchers` narrow every selector."""
+def plan(
+    signals: Sequence[Signal], matchers: Sequence[Matcher], answered: Container[str]
+) -> dict[str, list[Part]]:
+    """Metric name to the parts it may be of signals so named; `matchers` narrow every selector."""
     parts: dict[str, list[Part]] = {}
     for index, signal in enumerate(signals):
+        if signal.name not in answered:
+            continue
         for role, selector, suffix in _selectors(signal):
-            tests = tuple(map(_test, (*selector.matchers, *matchers)))
-            parts.setdefault(selector.metric + suffix, []).append(Part(index, role, tests))
+            selection = Selection((*selector.matchers, *matchers))
+            parts.setdefault(selector.metric + suffix, []).append(Part(index, role, selection))
     return parts
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from anomalyd.config import EnvironmentConfig, Limits
-from anomalyd.model import Batch, Environment
+from anomalyd.model import Batch, Environment, PromQL, Signal
+from anomalyd.push import Receiver
+from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
-from anomalyd.signals.table import SignalTable
+from anomalyd.signals.table import SeriesTable, SignalTable
 
 if TYPE_CHECKING:
     from anomalyd.sources.promapi import PromApi
 
 
 class Source(Protocol):
-    """Where one environment's signal values come from.
+    """Where signal values of one environment come from: those signals that it was built for.
 
     Life cycle: the daemon awaits `start` once (it connects, discovers, and may raise
     `SourceError` for what only the user can mend), keeps `run` as a task for background work
@@ -40,6 +43,15 @@ class Source(Protocol):
         """What does not answer now, one sentence for each; of the last `collect` or scrape."""
         ...
 
+    async def returned(self) -> bool:
+        """Whether what was away when this was built answers now."""
+        ...
+
+    def news(self) -> Side | None:
+        """The environment as it is now, where samples came that nothing was known of before; None
+        where there is nothing new, or where that is found by looking."""
+        ...
+
     async def stop(self) -> None: ...
 
 
@@ -49,9 +61,11 @@ class SourceError(Exception):
 
 @dataclass(slots=True)
 class Side:
-    """One environment as far as it answers. api: None where it is scraped. metrics: name →
-    label names, empty if it did not answer. interval: seconds between scrapes, if known.
-    trouble: why it did not answer; `away` if that may pass by itself.
+    """One environment as far as it answers, to one kind of source or to all that it has.
+
+    api: None where no Prometheus is asked. metrics: name → label names, empty if it did not
+    answer. interval: seconds between scrapes, if known. trouble: why it did not answer; `away` if
+    that may pass by itself. section: the kind, '' of several, whose sides are `parts`.
     """
 
     name: Environment
@@ -61,25 +75,53 @@ class Side:
     interval: float | None
     trouble: str = ""
     away: bool = False
+    section: str = ""
+    parts: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look for in an environment: metrics of these names; `limits` bound what is read."""
+    """What to look for in an environment: metrics of these names; `limits` bound what is read.
+
+    state_dir: where receivers keep what they have seen.
+    """
 
     metrics: Callable[[str], bool]
     limits: Limits
+    state_dir: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """What a source is built with; rows of its batches belong to `table`."""
+    """What a source is built with; rows of its batches belong to `table`.
+
+    answers: names of the signals that are this source's to answer.
+    """
 
     side: Side
     table: SignalTable
     canonical: Canonical
     window: float
-    limits: Limits
+    wanted: Wanted
+    answers: frozenset[str]
+
+
+def evaluator(make: Make) -> Evaluator:
+    """What a source is made of that has samples and no server to evaluate them."""
+    limits = make.wanted.limits
+    return Evaluator(
+        make.table,
+        SeriesTable(limits.raw_series, limits.label_bytes),
+        make.canonical,
+        make.window,
+        matchers=make.side.config.matchers,
+        answers=make.answers,
+    )
+
+
+def over_samples(signal: Signal) -> bool:
+    """Whether a signal can be evaluated over samples: not an expression."""
+    return not isinstance(signal.definition, PromQL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +130,12 @@ class Kind:
 
     look: ask the environment what it has; sessions go on the stack. Raises SourceError for a
     secret or certificate that cannot be read; what does not answer is a Side with `trouble`.
+    evaluates: which signals it can answer. receiver: of what is pushed, over the sources of this
+    kind; None where it fetches.
     """
 
     section: str
     look: Callable[[Environment, EnvironmentConfig, Wanted, AsyncExitStack], Awaitable[Side]]
     build: Callable[[Make], Source]
+    evaluates: Callable[[Signal], bool] = over_samples
+    receiver: Callable[[Mapping[Environment, Source]], Receiver] | None = None

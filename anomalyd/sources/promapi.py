@@ -97,6 +97,14 @@ class PromApi:
         body = await self._post("/api/v1/query", form)
         return self._decoded(lambda: decode_vector(body))
 
+    async def answers(self) -> bool:
+        """Whether it answers at all."""
+        try:
+            await self.instant("vector(1)")
+        except QueryError:
+            return False
+        return True
+
     async def range(self, query: str, start: float, end: float, step: float) -> Matrix:
         """The query's values at start, start + step, … end, all inclusive."""
         times = [("start", _decimal(start)), ("end", _decimal(end)), ("step", _decimal(step))]

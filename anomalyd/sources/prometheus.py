@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Make, Source, SourceError
 from anomalyd.sources.discovery import discover
 from anomalyd.sources.promapi import PromApi
-from anomalyd.sources.queries import compile_all, compile_capacity, metrics_of
+from anomalyd.sources.queries import Duplicate, compile_all, compile_capacity, metrics_of
 
 log = logging.getLogger(__name__)
 
@@ -34,27 +33,14 @@ Answers = Mapping[str, Vector | QueryError]
 Placed = tuple[Rows, Floats, Floats]
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """Several series of one query under one canonical key: `kept` was taken, `dropped` were not."""
-
-    key: str
-    kept: str
-    dropped: tuple[str, ...]
-
-    @property
-    def sentence(self) -> str:
-        more = f" and {len(self.dropped) - 1} more" if len(self.dropped) > 1 else ""
-        return f"{self.kept} was taken, {self.dropped[0]}{more} left out"
-
-
 class PrometheusSource:
     """A `Source` over one Prometheus-compatible server; life cycle in `anomalyd.sources.base`.
 
     Where the environment's capacity is an expression, offered load (`LOAD_SIGNAL`) is divided by
     it here, at the same time; a capacity that is a number is the pipeline's to apply. A value
     that is NaN or infinite is absent. A signal one of whose queries failed is not `answered`.
-    metrics: what `discover` found, as far as known. The session of `api` stays the caller's.
+    metrics: what `discover` found, as far as known. answers: names of the signals to ask for, all
+    where it is None. The session of `api` stays the caller's.
     """
 
     def __init__(
@@ -65,6 +51,7 @@ class PrometheusSource:
         *,
         window: float,
         metrics: Mapping[str, frozenset[str]] | None = None,
+        answers: frozenset[str] | None = None,
         concurrency: int = CONCURRENCY,
         rediscover: float = REDISCOVER_SECONDS,
     ) -> None:
@@ -74,6 +61,8 @@ class PrometheusSource:
         self._canonical = canonical
         self._window = window
         self._metrics = dict(metrics or {})
+        names = (signal.name for signal in table.signals)
+        self._asked = [i for i, name in enumerate(names) if answers is None or name in answers]
         self._concurrency = concurrency
         self._rediscover = rediscover
         self._rows: list[dict[bytes, int]] = [{} for _ in table.signals]
@@ -101,31 +90,37 @@ class PrometheusSource:
             await asyncio.sleep(self._rediscover)
             await self._rediscovered()
 
+    def news(self) -> None:
+        """What is there is found by looking."""
+
+    async def returned(self) -> bool:
+        return await self._api.answers()
+
     async def stop(self) -> None:
         """Nothing to give back."""
 
     async def collect(self, time: float) -> Batch:
         """All signals over (time - window, time]; queries run together, `concurrency` at once."""
         queries = self.queries
-        answers = await self._ask_all(time, self._texts(queries))
+        answers = await self._ask_all(time, self._texts([queries[i] for i in self._asked]))
         pieces: list[Placed] = []
         failures: dict[str, str] = {}
         duplicates: list[Duplicate] = []
-        for index, signal in enumerate(self._table.signals):
+        for index in self._asked:
             try:
                 pieces.append(self._signal(index, queries[index], answers, duplicates))
             except QueryError as error:
-                failures[signal.name] = str(error)
+                failures[self._table.signals[index].name] = str(error)
         self._tell(failures)
         self._failures, self._duplicates = failures, tuple(duplicates)
-        answered = frozenset(s.name for s in self._table.signals if s.name not in failures)
+        asked = frozenset(self._table.signals[index].name for index in self._asked)
         rows, values, counts = (
             (np.concatenate([piece[part] for piece in pieces]) for part in range(3))
             if pieces
             else (np.empty(0, np.intp), np.empty(0), np.empty(0))
         )
         twice = tuple((self._table.row_of(d.key), d.sentence) for d in duplicates[:_TOLD_LIMIT])
-        return Batch(time, rows, values, counts, answered, twice)
+        return Batch(time, rows, values, counts, asked - failures.keys(), twice)
 
     def troubles(self) -> list[str]:
         """Each sentence of `failures` once."""
@@ -146,7 +141,8 @@ class PrometheusSource:
             log.debug("identity labels stay as configured: %s", error)
 
     async def _learn_metrics(self) -> None:
-        needed = {name for signal in self._table.signals for name in metrics_of(signal)}
+        asked = (self._table.signals[index] for index in self._asked)
+        needed = {name for signal in asked for name in metrics_of(signal)}
         unseen = needed - self._metrics.keys()
         if not unseen:
             return
@@ -284,5 +280,11 @@ def build(make: Make) -> Source:
     side = make.side
     if side.api is None:
         raise ValueError("the environment has no url")
-    window, metrics = make.window, dict(side.metrics)
-    return PrometheusSource(side.api, make.table, make.canonical, window=window, metrics=metrics)
+    return PrometheusSource(
+        side.api,
+        make.table,
+        make.canonical,
+        window=make.window,
+        metrics=side.metrics,
+        answers=make.answers,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from anomalyd.config import EnvironmentConfig
 from anomalyd.model import (
@@ -17,6 +18,20 @@ from anomalyd.model import (
 )
 from anomalyd.signals import promql
 from anomalyd.signals.identity import Canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Several series of one query under one canonical key: `kept` was taken, `dropped` were not."""
+
+    key: str
+    kept: str
+    dropped: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        more = f" and {len(self.dropped) - 1} more" if len(self.dropped) > 1 else ""
+        return f"{self.kept} was taken, {self.dropped[0]}{more} left out"
 
 
 def metrics_of(signal: Signal) -> tuple[str, ...]:

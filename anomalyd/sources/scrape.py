@@ -20,7 +20,7 @@ from anomalyd.config import EnvironmentConfig, Scrape, ScrapeTarget
 from anomalyd.model import Batch, Environment, Labels, Samples
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.table import SeriesTable
-from anomalyd.sources.base import Make, Side, Source, SourceError, Wanted
+from anomalyd.sources.base import Make, Side, Source, SourceError, Wanted, evaluator
 from anomalyd.sources.exposition import OPENMETRICS, Exposition
 
 log = logging.getLogger(__name__)
@@ -99,6 +99,13 @@ class ScrapeSource:
         """Targets that are down."""
         down = (target.health for target in self._targets if target.health.up is False)
         return [f"{self.name}: {health.url}: {health.error}" for health in down]
+
+    def news(self) -> None:
+        """What is there is found by looking."""
+
+    async def returned(self) -> bool:
+        """Whether any target is up."""
+        return len(self.troubles()) < len(self._targets)
 
     def scrape_health(self) -> tuple[TargetHealth, ...]:
         """Per target, in the order of the config."""
@@ -198,11 +205,7 @@ async def look(
 
 
 def build(make: Make) -> Source:
-    limits, side = make.limits, make.side
-    series = SeriesTable(limits.raw_series, limits.label_bytes)
-    matchers = side.config.matchers
-    evaluator = Evaluator(make.table, series, make.canonical, make.window, matchers=matchers)
-    return ScrapeSource(side.config, evaluator, name=side.name)
+    return ScrapeSource(make.side.config, evaluator(make), name=make.side.name)
 
 
 class _NobodyError(SourceError):

@@ -12,12 +12,13 @@ import aiohttp
 
 from anomalyd.api.access import Access
 from anomalyd.api.app import create_app
-from anomalyd.api.control import ReportFormat, RunStatus, SeriesPage, SeriesRow
+from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.api.paging import select
 from anomalyd.api.server import serve
 from anomalyd.config import ConfigError
 from anomalyd.model import Edge, Incident, Labels, Outcome, Run, RunState, Verdict
+from anomalyd.push import Receiver
 from anomalyd.runs import acceptance
 from anomalyd.runs.life import Lifecycle, Rules, UnknownRun
 from anomalyd.runs.silences import Silence
@@ -47,6 +48,7 @@ class Daemon:
         self.reload_errors: list[str] = []
         self.reloads = 0
         self.known_edges: list[Edge] = []
+        self.receivers: dict[str, Receiver] | None = {}
         self.keys = [f'latency{{service="s{number}"}}' for number in range(25)]
 
     def tick(self, passed: float = 0.0) -> None:
@@ -168,6 +170,11 @@ class Daemon:
 
     def metrics(self) -> bytes:
         return b"anomalyd_ticks_total 3\n"
+
+    def receiver(self, section: str) -> Receiver | None:
+        if self.receivers is None:
+            raise NotReady("the configuration is being applied")
+        return self.receivers.get(section)
 
     def _known(self, run_id: str) -> Run:
         run = self.store.run(run_id)

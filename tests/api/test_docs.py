@@ -6,11 +6,14 @@ import re
 from pathlib import Path
 
 import anomalyd.api
+import anomalyd.sources
 from anomalyd.api.app import ROUTES
 
 DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 SOURCE = "\n".join(
-    path.read_text(encoding="utf-8") for path in Path(anomalyd.api.__path__[0]).glob("*.py")
+    path.read_text(encoding="utf-8")
+    for part in (anomalyd.api, anomalyd.sources)
+    for path in Path(part.__path__[0]).glob("*.py")
 )
 
 
@@ -45,7 +48,7 @@ def test_every_route_has_an_example():
 
 
 def test_every_error_code_is_documented():
-    codes = set(re.findall(r'Refusal\(\s*\d{3},\s*"([a-z_]+)"', SOURCE))
+    codes = set(re.findall(r'(?:Refusal|Refused)\(\s*\d{3},\s*"([a-z_]+)"', SOURCE))
     assert len(codes) > 10
     documented = set(re.findall(r"^\| `([a-z_]+)` \| \d{3} \|", DOCS, re.MULTILINE))
     assert codes == documented
