@@ -45,10 +45,10 @@ def receiver(daemon):
 async def test_a_body_reaches_its_receiver_whole(api, daemon, receiver, path, environment):
     async with post(api, path, data=b"\x00\xff", headers=HEADERS) as response:
         assert (response.status, response.headers["X-Written"]) == (204, "3")
-    (post,) = receiver.posts
-    assert (post.environment, post.body) == (environment, b"\x00\xff")
-    assert post.headers["content-encoding"] == "snappy"
-    assert post.received_at == daemon.now()
+    (one,) = receiver.posts
+    assert (one.environment, one.body) == (environment, b"\x00\xff")
+    assert one.headers["content-encoding"] == "snappy"
+    assert one.received_at == daemon.now()
 
 
 async def test_a_body_over_the_limit_is_refused_before_anybody_reads_it(api, receiver):
