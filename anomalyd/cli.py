@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from anomalyd import __version__
-from anomalyd.commands import asked, known_good, offline, shell
+from anomalyd.commands import asked, known_good, mirrored, offline, shell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -204,6 +204,7 @@ main.add_command(offline.record)
 main.add_command(offline.replay)
 main.add_command(known_good.calibrate)
 main.add_command(known_good.mutate)
+main.add_command(mirrored.parity)
 
 
 main.add_command(asked.runs)

@@ -9,6 +9,9 @@ from anomalyd.api.server import ApiError
 from anomalyd.baseline.file import BaselineError
 from anomalyd.config import ConfigError
 from anomalyd.demo.process import DemoError
+from anomalyd.mirror import MirrorError
+from anomalyd.parity.files import FilesError
+from anomalyd.parity.given import GivenError
 from anomalyd.query import QueryError
 from anomalyd.refresh import FitError
 from anomalyd.replay.recording import RecordingError
@@ -29,7 +32,10 @@ USER_ERRORS = (
     BaselineError,
     ConfigError,
     DemoError,
+    FilesError,
     FitError,
+    GivenError,
+    MirrorError,
     NotAcceptable,
     QueryError,
     RecordingError,

@@ -1,5 +1,7 @@
 """Exit codes beside those of a verdict (`model.Outcome.exit_code`)."""
 
+DRIFT = 1
+"""`anomalyd parity` found something that differs."""
 USAGE = 2
 COMMAND_FAILED = 5
 BUG = 70

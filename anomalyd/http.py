@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 
@@ -33,3 +34,17 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
     if tls.cert_file:
         context.load_cert_chain(tls.cert_file, tls.key_file)
     return context
+
+
+def retry_after(header: str | None, now: float) -> float | None:
+    """Seconds of a Retry-After header, which is a number or an HTTP date (RFC 9110, 10.2.3)."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except ValueError:
+        return None

@@ -17,7 +17,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "anomalyd"
 
-ANYWHERE = {"anomalyd", "model", "spans", "units", "telemetry", "codec"}
+ANYWHERE = {"anomalyd", "facts", "model", "spans", "units", "telemetry", "codec"}
 """Words and self-metrics; `telemetry` is cheap to import and `codec` is the model's JSON."""
 
 EDGE = {"api", "enrich", "parity", "report", "runs", "sinks", "sources"}
@@ -28,6 +28,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "model": set(),
     "spans": set(),
     "units": set(),
+    "facts": set(),
     "codec": set(),
     "address": set(),
     "notify": set(),
@@ -57,7 +58,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "sources": {"address", "config", "http", "push", "query", "signals"},
     "sinks": {"config", "http"},
     "enrich": {"config", "http", "query"},
-    "parity": {"config", "http", "query"},
+    "parity": {"config", "http", "query", "signals"},
     "runs": set(),
     "report": set(),
     "api": {"address", "config", "http", "push", "runs"},
@@ -67,7 +68,7 @@ MAY_KNOW: dict[str, set[str]] = {
 daemon and theirs): it may know any of them, and none of them may know it."""
 
 ONLY_IN = {
-    "yaml": ("anomalyd.config.reading",),
+    "yaml": ("anomalyd.config.reading", "anomalyd.parity.formats"),
     "matplotlib": ("anomalyd.report.plots",),
     "statsmodels": ("anomalyd.baseline.fit",),
     "pandas": (),

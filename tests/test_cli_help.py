@@ -47,7 +47,7 @@ def good(tmp_path: Path) -> Path:
 
 def test_all_commands_are_there() -> None:
     assert {name[0] for name in ALL if name} >= {
-        "baseline", "check-config", "demo", "doctor", "runs", "serve", "signals", "watch",
+        "baseline", "check-config", "demo", "doctor", "parity", "runs", "serve", "signals", "watch",
     }  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def test_all_errors_are_named_at_once_on_stderr(good: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["serve", "doctor", "check-config", "signals list", "baseline fit", "watch -- true"],
+    ["serve", "doctor", "check-config", "parity", "signals list", "baseline fit", "watch -- true"],
 )
 def test_every_command_that_reads_a_config_refuses_a_bad_one(words: str, tmp_path: Path) -> None:
     absent = tmp_path / "absent.yaml"

@@ -38,6 +38,7 @@ from anomalyd.config.outputs import (
     Telemetry,
     WebhookSink,
 )
+from anomalyd.config.parity import ParityConfig, ParityExpect, ParityFiles, ParityIgnore
 from anomalyd.config.reading import load, parse
 from anomalyd.config.signals import (
     Identity,
@@ -88,6 +89,10 @@ __all__ = [
     "Match",
     "Matchers",
     "Override",
+    "ParityConfig",
+    "ParityExpect",
+    "ParityFiles",
+    "ParityIgnore",
     "RatioConfig",
     "Regex",
     "RemoteWrite",

@@ -13,6 +13,7 @@ from pydantic import model_validator as whole
 from anomalyd.config.endpoints import Environments
 from anomalyd.config.judging import BaselineConfig, Judgement, Limits, Retention, Runs, Silence
 from anomalyd.config.outputs import Api, Reports, Sinks, Telemetry
+from anomalyd.config.parity import ParityConfig
 from anomalyd.config.signals import Identity, Load, Match, Signals
 from anomalyd.config.types import Duration, Section, Window
 
@@ -29,6 +30,7 @@ class Config(Section):
     baseline: BaselineConfig = BaselineConfig()
     judgement: Judgement = Judgement()
     runs: Runs = Runs()
+    parity: ParityConfig = ParityConfig()
     silences: tuple[Silence, ...] = ()
     graph: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     learn_graph: bool = True

@@ -36,6 +36,14 @@ class Canonical:
         self._drop = frozenset(drop)
         self._rewrite = [_rule(match, to) for match, to in rewrite]
 
+    def named(self, name: str) -> str:
+        """The one name of what is called `name` in one of the environments: a workload, a job."""
+        return self._rewritten(name)
+
+    def counts(self, label: str) -> bool:
+        """Whether a label, as renamed, tells series of one environment apart."""
+        return label not in self._drop and label != self.run_label
+
     def service(self, labels: Labels) -> str:
         """The one name of the service that `labels` belong to; '' if no identity label is there."""
         for label in self.service_labels:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 import time as clock
 from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from anomalyd.config import EnvironmentConfig
-from anomalyd.http import NETWORK_ERRORS
+from anomalyd.http import NETWORK_ERRORS, retry_after
 from anomalyd.query import Matrix, QueryError, Trouble, Vector, decode_matrix, decode_vector
 
 Form = Sequence[tuple[str, str]]
@@ -125,6 +124,10 @@ class PromApi:
 
     async def buildinfo(self) -> BuildInfo:
         return self._data(await self._get("/api/v1/status/buildinfo"), BuildInfo)
+
+    async def read(self, path: str, form: Form = ()) -> Any:
+        """`data` of what a GET of `path` answers, as plain values."""
+        return self._data(await self._get(path, form), object)
 
     async def targets(self) -> list[Target]:
         """Active targets. Raises QueryError of kind not-found where the server does not scrape."""
@@ -233,7 +236,7 @@ class PromApi:
             kind,
             f"{self._where} {what}{at} (HTTP {status}){said}",
             status,
-            _retry_after(response.headers.get("Retry-After"), clock.time()),
+            retry_after(response.headers.get("Retry-After"), clock.time()),
         )
 
     def _network(self, error: Exception) -> QueryError:
@@ -269,20 +272,6 @@ def _failure(body: bytes) -> _Failure:
         return msgspec.json.decode(body, type=_Failure)
     except msgspec.MsgspecError:
         return _Failure()
-
-
-def _retry_after(header: str | None, now: float) -> float | None:
-    """Seconds of a Retry-After header, which is a number or an HTTP date (RFC 9110, 10.2.3)."""
-    if not header:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
-    except ValueError:
-        return None
 
 
 def _reason(error: Exception) -> str:

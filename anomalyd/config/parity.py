@@ -1,0 +1,52 @@
+"""Comparing the environments: what is looked at, what is meant to differ, what is left alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+from pydantic import model_validator as whole
+
+from anomalyd.config.types import Duration, Regex, Section
+
+
+class ParityFiles(Section):
+    """Two directories of settings."""
+
+    staging: Path
+    production: Path
+
+
+class ParityIgnore(Section):
+    """Differences that do not count, with the reason and until when."""
+
+    kind: Regex = ".*"
+    place: Regex = ".*"
+    reason: str = Field(min_length=3)
+    until: datetime
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        if self.until.tzinfo is None:
+            raise ValueError("until needs a time zone, like 2027-01-31T00:00:00Z")
+        return self
+
+
+class ParityExpect(Section):
+    """Differences that are meant: any, or only while both values are as declared."""
+
+    kind: Regex
+    place: Regex = ".*"
+    reason: str = Field(min_length=3)
+    staging: str | None = None
+    production: str | None = None
+
+
+class ParityConfig(Section):
+    files: ParityFiles | None = None
+    expect: tuple[ParityExpect, ...] = ()
+    ignore: tuple[ParityIgnore, ...] = ()
+    span: Duration = Field(3600.0, ge=60, le=7 * 86400)
+    queries: int = Field(1000, ge=10, le=100_000)

@@ -1,0 +1,41 @@
+"""One difference between two environments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anomalyd.facts import Fact
+from anomalyd.model import Environment
+from anomalyd.parity.kinds import Kind
+
+OPEN = "drift"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row. staging, production: the facts, None where one has nothing there. detail: what
+    follows from it. state: drift, expected or ignored, with the reason."""
+
+    kind: Kind
+    place: str
+    staging: Fact | None
+    production: Fact | None
+    rank: float
+    detail: str = ""
+    state: str = OPEN
+    reason: str = ""
+
+    @property
+    def service(self) -> str:
+        return next((fact.service for fact in (self.staging, self.production) if fact), "")
+
+    @property
+    def only_in(self) -> Environment | None:
+        """The only environment that has it."""
+        if self.staging is None:
+            return Environment.PRODUCTION
+        return Environment.STAGING if self.production is None else None
+
+    @property
+    def severity(self) -> str:
+        return "high" if self.rank >= 75 else "medium" if self.rank >= 50 else "low"
