@@ -76,6 +76,21 @@ source_failures = meter.create_counter(
 series_refused = meter.create_counter(
     "anomalyd_series_refused", description="Series over a limit that were not taken in, by limit."
 )
+pushed_samples = meter.create_counter(
+    "anomalyd_pushed_samples", description="Samples that were sent to us, by protocol and result."
+)
+pushed_bytes = meter.create_counter(
+    "anomalyd_pushed_bytes", description="Bytes of bodies that were sent to us, by protocol."
+)
+push_lag = meter.create_gauge(
+    "anomalyd_push_lag",
+    unit="s",
+    description="How old the newest sample of the last body was when it came, by source.",
+)
+raw_series = meter.create_gauge(
+    "anomalyd_raw_series",
+    description="Series that are pushed or scraped and signals need, by source.",
+)
 sink_dropped = meter.create_counter(
     "anomalyd_sink_dropped", description="Notices never delivered, by sink and reason."
 )

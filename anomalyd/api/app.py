@@ -50,6 +50,7 @@ def create_app(
     app[HUB] = hub
     app[ACCESS] = access
     app[HEARTBEAT] = heartbeat_seconds
+    push.setup(app)
     app.add_routes(ROUTES)
     app.on_response_prepare.append(_no_sniffing)
     app.on_shutdown.append(_end_streams)

@@ -116,8 +116,7 @@ def _from_domain(error: Exception) -> Refusal:
         case NotReady():
             return Refusal(503, "not_ready", str(error), {"Retry-After": "5"})
         case Refused():
-            later = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-            return Refusal(error.status, error.code, error.message, later)
+            return Refusal(error.status, error.code, error.message, error.headers)
         case ConfigError():
             return Refusal(400, "config_invalid", str(error), details={"errors": error.errors})
     return Refusal(503, "store_unavailable", str(error))

@@ -69,6 +69,11 @@ class Evaluator:
         """Samples refused because they were not newer than the last one of their series."""
         return self._counters.ring.out_of_order + self._gauges.ring.out_of_order
 
+    @property
+    def repeated(self) -> int:
+        """Samples that were the last one of their series once more."""
+        return self._counters.ring.repeated + self._gauges.ring.repeated
+
     def selects(self, labels: Labels) -> bool:
         """Whether `matchers` select a series."""
         return self._selector.selects(dict(labels))

@@ -29,7 +29,8 @@ class Ring:
 
     Holds at least `keep` seconds of every row and widens when samples come more densely, up to
     `max_slots` per row or half a GiB; past that the oldest go, counted in `overwritten`. As in
-    Prometheus, a sample not newer than the row's last one is refused, counted in `out_of_order`.
+    Prometheus, a sample not newer than the row's last one is refused, counted in `out_of_order`;
+    or in `repeated` if it is that last one once more.
     """
 
     def __init__(self, keep: float, slots: int = 8, max_slots: int = 512) -> None:
@@ -37,6 +38,7 @@ class Ring:
         self.max_slots = max_slots
         self.rows = 0
         self.out_of_order = 0
+        self.repeated = 0
         self.overwritten = 0
         self._timestamps: Milliseconds = np.full((slots, 0), _EMPTY, dtype=np.int64)
         self._values: Floats = np.empty((slots, 0))
@@ -83,7 +85,10 @@ class Ring:
     def _push_unique(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> None:
         newer = timestamps > self._last[rows]
         if not newer.all():
-            self.out_of_order += int(np.count_nonzero(~newer))
+            old = ~newer
+            again = self._is_last(rows[old], timestamps[old], values[old])
+            self.repeated += int(np.count_nonzero(again))
+            self.out_of_order += int(np.count_nonzero(~again))
             rows, timestamps, values = rows[newer], timestamps[newer], values[newer]
         while self._loses(rows, timestamps):
             self._widen()
@@ -92,6 +97,14 @@ class Ring:
         self._values[slot, rows] = values
         self._oldest[rows] = (slot + 1) % len(self._timestamps)
         self._last[rows] = timestamps
+
+    def _is_last(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> Mask:
+        """bool[n]: which samples are the last one of their row, bit for bit."""
+        slot = self._oldest[rows] - 1
+        kept = self._values[slot, rows]
+        return (self._timestamps[slot, rows] == timestamps) & (
+            kept.view(np.uint64) == np.ascontiguousarray(values).view(np.uint64)
+        )
 
     def _loses(self, rows: Rows, timestamps: Milliseconds) -> bool:
         """Whether writing would overwrite samples still wanted and the ring may widen."""

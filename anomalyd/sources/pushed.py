@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig
 from anomalyd.model import Batch, Environment, Floats, Labels, Rows, Samples
 from anomalyd.signals.evaluate import Evaluator
@@ -23,6 +24,15 @@ series of one target after another."""
 SILENT_SECONDS = 30.0
 SILENT_INTERVALS = 4.0
 """A sender that sent nothing for the longer of the two is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Of the samples of a body: how many were the last one of their series once more, and how many
+    were refused because they were older than that, or another at its time."""
+
+    repeated: int = 0
+    out_of_order: int = 0
 
 
 class PushedSource:
@@ -69,11 +79,6 @@ class PushedSource:
     async def stop(self) -> None:
         self._keep()
 
-    def hear(self, now: float) -> None:
-        """A body came, whatever is in it; unix seconds."""
-        self._now = max(self._now, now)
-        self._heard_at, self._heard = self._now, True
-
     def row(self, labels: Labels) -> int:
         """The row of a series, made if new; -1 if no signal may need it or a limit is reached."""
         name = labels.get("__name__")
@@ -82,10 +87,23 @@ class PushedSource:
         self._seen.add(labels, self._now)
         return self._evaluator.series.row(str(labels).encode(), lambda _: labels)
 
-    def take(self, samples: Samples) -> None:
-        """rows are those that `row` gave."""
+    def take(self, samples: Samples, received_at: float) -> Taken:
+        """What one body has for us, which may be nothing. rows are those that `row` gave.
+
+        received_at: unix seconds.
+        """
+        self._now = max(self._now, received_at)
+        self._heard_at, self._heard = self._now, True
+        if not len(samples.rows):
+            return Taken()
+        newest = float(samples.timestamps.max())
+        telemetry.push_lag.set(received_at - newest, {"source": self.name})
         self._intervals.take(samples.rows, samples.timestamps)
-        self._evaluator.take(samples)
+        evaluator = self._evaluator
+        repeated, out_of_order = evaluator.repeated, evaluator.out_of_order
+        evaluator.take(samples)
+        telemetry.raw_series.set(len(evaluator.series), {"source": self.name})
+        return Taken(evaluator.repeated - repeated, evaluator.out_of_order - out_of_order)
 
     def news(self) -> Side | None:
         """What it has now, once that is more than its `Side` says and has settled."""

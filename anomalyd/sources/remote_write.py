@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import cramjam
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig
 from anomalyd.model import Environment, Labels, Samples
 from anomalyd.push import Post, Receiver, Refused, Reply
 from anomalyd.sources import pushed
 from anomalyd.sources.base import Make, Side, Source, Wanted
+from anomalyd.sources.decode import INVALID, BodyError, Columns, Identity, decode, decode_2
 from anomalyd.sources.pushed import PushedSource
-from anomalyd.sources.wire import WRITE_1
 
 PATH = "/api/v1/write"
+AHEAD_SECONDS = 600.0
+"""A sample this far ahead of our clock is refused, as Prometheus does; it would hide all others."""
+WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
+VERSIONS = {"prometheus.WriteRequest": 1, "io.prometheus.write.v2.Request": 2}
+_FAULTS = {
+    "invalid": "without a name or with a label twice",
+    "ahead": "over 10 minutes ahead of our clock",
+    "out_of_order": "not newer than the last of their series",
+}
 
 
 class RemoteWrite:
-    """A `Receiver` of remote_write 1.0.
+    """A `Receiver` of remote_write 1.0 and 2.0.
 
     `/api/v1/write/staging` is staging's; of `/api/v1/write` each environment takes the series that
-    its `matchers` select.
+    its `matchers` select. What is good of a body is kept whatever the rest is: a sender does not
+    send again what was answered with 400.
     """
 
     def __init__(self, inlets: Mapping[Environment, PushedSource], body_limit: int) -> None:
@@ -33,9 +44,22 @@ class RemoteWrite:
         self._lanes: dict[str, Lane] = {}
 
     def receive(self, post: Post) -> Reply:
-        body = _inflated(post.body, self.body_limit)
-        self._lane(post.environment).take(body, post.received_at)
-        return Reply(204)
+        version = _version(post.headers)
+        lane = self._lane(post.environment)
+        telemetry.pushed_bytes.add(len(post.body), {"protocol": "remote_write"})
+        body = inflated(post.body, self.body_limit)
+        try:
+            columns = lane.read(body, version)
+        except DecodeError:
+            raise Refused(400, "bad_body", "the body is no message of its type") from None
+        except BodyError as error:
+            raise Refused(400, "bad_body", f"{error}") from None
+        results = lane.take(columns, post.received_at)
+        for result, number in results.items():
+            if number:
+                labels = {"protocol": "remote_write", "result": result}
+                telemetry.pushed_samples.add(number, labels)
+        return _reply(columns, results)
 
     def _lane(self, environment: str) -> Lane:
         lane = self._lanes.get(environment)
@@ -60,22 +84,39 @@ class RemoteWrite:
 
 
 class Lane:
-    """One path's series and the inlets that they go to."""
+    """One path: what its senders' series are called, and the inlets that they go to."""
 
     def __init__(self, inlets: Sequence[PushedSource]) -> None:
         self._inlets = inlets
-        self._codes: dict[bytes, int] = {}
+        self._identities = {1: Identity(self._decide), 2: Identity(self._decide)}
 
-    def take(self, body: bytes, received_at: float) -> None:
-        for inlet in self._inlets:
-            inlet.hear(received_at)
-        codes, times, values = decode(body, self._codes, self._decide)
-        kept = codes >= 0
-        codes, times, values = codes[kept], times[kept], values[kept]
+    def read(self, body: bytes, version: int) -> Columns:
+        return {1: decode, 2: decode_2}[version](body, self._identities[version])
+
+    def take(self, columns: Columns, received_at: float) -> dict[str, int]:
+        """Hand samples to their inlets; how many came to what, as in anomalyd_pushed_samples."""
+        late = columns.times > (received_at + AHEAD_SECONDS) * 1000
+        invalid = columns.codes == INVALID
+        good = (columns.codes >= 0) & ~late
+        codes, times, values = columns.codes[good], columns.times[good], columns.values[good]
+        repeated = out_of_order = 0
         for number, inlet in enumerate(self._inlets):
             own = codes % len(self._inlets) == number
             rows = codes[own] // len(self._inlets)
-            inlet.take(Samples(rows, times[own] / 1000, values[own]))
+            taken = inlet.take(Samples(rows, times[own] / 1000, values[own]), received_at)
+            repeated += taken.repeated
+            out_of_order += taken.out_of_order
+        ahead = int(np.count_nonzero(late & ~invalid))
+        unneeded = int(np.count_nonzero((columns.codes < 0) & ~invalid & ~late))
+        return {
+            "taken": len(codes) - repeated - out_of_order,
+            "ignored": unneeded,
+            "repeated": repeated,
+            "out_of_order": out_of_order,
+            "ahead": ahead,
+            "invalid": int(np.count_nonzero(invalid)),
+            "unsupported": len(columns.histograms),
+        }
 
     def _decide(self, labels: Labels) -> int:
         """Row and inlet of a new series in one number; -1 where nobody needs it."""
@@ -86,38 +127,57 @@ class Lane:
         return -1
 
 
-def decode(
-    body: bytes, codes: dict[bytes, int], decide: Callable[[Labels], int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(intp[n] codes, float64[n] times in ms, float64[n] values) of a WriteRequest."""
-    try:
-        request = WRITE_1["WriteRequest"].FromString(body)
-    except DecodeError:
-        raise Refused(400, "bad_body", "the body is not a prometheus.WriteRequest") from None
-    found: list[tuple[int, int, float]] = []
-    for series in request.timeseries:
-        labels = Labels.of({label.name: label.value for label in series.labels})
-        key = str(labels).encode()
-        code = codes.get(key)
-        if code is None:
-            code = codes[key] = decide(labels)
-        found += [(code, sample.timestamp, sample.value) for sample in series.samples]
-    columns = np.array(found, dtype=np.float64).reshape(-1, 3).T
-    return columns[0].astype(np.intp), columns[1], columns[2]
+def _version(headers: Mapping[str, str]) -> int:
+    """Of the message, by the headers. Raises Refused, 415."""
+    kind, *parameters = headers.get("content-type", "").split(";")
+    proto = dict(part.strip().partition("=")[::2] for part in parameters).get(
+        "proto", "prometheus.WriteRequest"
+    )
+    if kind.strip().lower() != "application/x-protobuf" or proto not in VERSIONS:
+        known = " or ".join(VERSIONS)
+        raise Refused(
+            415, "not_remote_write", f"send application/x-protobuf, with proto={known}, in snappy"
+        )
+    encoding = headers.get("content-encoding", "snappy")
+    if encoding.lower() != "snappy":
+        raise Refused(415, "not_snappy", f"the body is in {encoding}; send snappy, block format")
+    return VERSIONS[proto]
 
 
-def _inflated(body: bytes, limit: int) -> bytes:
+def inflated(body: bytes, limit: int) -> bytes:
+    """Snappy's block format; its size is checked before anything is made room for."""
     try:
         size = cramjam.snappy.decompress_raw_len(body)
         if size > limit:
             raise Refused(
                 413,
                 "body_too_large",
-                f"the body is {size} bytes once inflated; raise remote_write.body_limit",
+                f"the body is {size} bytes once inflated, over {limit}; raise "
+                "remote_write.body_limit, or lower max_samples_per_send of the sender",
             )
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError:
         raise Refused(400, "bad_body", "the body is not snappy in its block format") from None
+
+
+def _reply(columns: Columns, results: Mapping[str, int]) -> Reply:
+    """204, or 400 where a sample was refused: a sender logs that, and does not send it again."""
+    refused = {name: results[name] for name in _FAULTS if results[name]}
+    written = {
+        "Samples": len(columns.codes) - sum(refused.values()),
+        "Histograms": len(columns.histograms),
+        "Exemplars": len(columns.exemplars),
+    }
+    headers = {WRITTEN.format(name): str(number) for name, number in written.items()}
+    if not refused:
+        return Reply(204, headers)
+    what = ", ".join(f"{number} {_FAULTS[name]}" for name, number in refused.items())
+    raise Refused(
+        400,
+        "samples_refused",
+        f"of {len(columns.codes)} samples these were refused: {what}",
+        headers=headers,
+    )
 
 
 async def look(

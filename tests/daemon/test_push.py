@@ -55,7 +55,7 @@ class Pusher:
 
 
 def push(session: Session, body: bytes, now: float, environment: str = "staging") -> None:
-    reply = session.receivers["remote_write"].receive(Post(environment, {}, body, now))
+    reply = session.receivers["remote_write"].receive(Post(environment, sender.HEADERS, body, now))
     assert reply.status == 204
 
 

@@ -13,6 +13,11 @@ HEADERS = {
     "x-prometheus-remote-write-version": "0.1.0",
     "user-agent": "Prometheus/2.42.0",
 }
+HEADERS_2 = {
+    **HEADERS,
+    "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    "x-prometheus-remote-write-version": "2.0.0",
+}
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 
 Sample = tuple[float, int]
@@ -70,3 +75,27 @@ def body(*many: Series) -> bytes:
 
 def packed(plain: bytes) -> bytes:
     return bytes(cramjam.snappy.compress_raw(plain))
+
+
+def symbols(texts: Iterable[str | bytes]) -> bytes:
+    """The table of an io.prometheus.write.v2.Request."""
+    return b"".join(held(4, text if isinstance(text, bytes) else text.encode()) for text in texts)
+
+
+def references(numbers: Iterable[int]) -> bytes:
+    return held(1, b"".join(map(varint, numbers)))
+
+
+def request_2(*many: Series) -> bytes:
+    """An io.prometheus.write.v2.Request."""
+    table = {"": 0}
+    found = []
+    for labels, samples in many:
+        words = [word for pair in sorted(labels.items()) for word in pair]
+        numbers = [table.setdefault(word, len(table)) for word in words]
+        found.append(references(numbers) + b"".join(sample(*one) for one in samples))
+    return symbols(table) + b"".join(held(5, one) for one in found)
+
+
+def body_2(*many: Series) -> bytes:
+    return packed(request_2(*many))

@@ -108,6 +108,13 @@ def test_samples_not_newer_than_the_last_are_refused_and_counted():
     assert ring.out_of_order == 2
 
 
+def test_the_last_sample_once_more_is_no_fault():
+    ring = filled([[(5, 1.0)], [(7, 2.0)]])
+    for moment, value in ((7, 2.0), (7, 3.0), (5, 1.0)):
+        ring.push(np.array([1]), np.array([moment]), np.array([value]))
+    assert (ring.repeated, ring.out_of_order) == (1, 2)
+
+
 def test_only_prometheuss_own_nan_is_a_stale_marker():
     [stale] = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
     assert is_stale(np.array([stale, np.nan, np.inf, 0.0])).tolist() == [True, False, False, False]

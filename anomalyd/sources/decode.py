@@ -1,0 +1,221 @@
+"""Bodies of remote_write to columns of samples: a fast path over label bytes, and its oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyd.model import Floats, Labels, Rows
+from anomalyd.sources.slices import cut
+from anomalyd.sources.wire import WRITE_1, WRITE_2
+
+IGNORED = -1
+"""The code of a series that no signal needs."""
+INVALID = -2
+"""The code of a series that is none: no name, or a label twice."""
+_NEW = -3
+_BETWEEN = b"\xff"
+"""Between the symbols of a series: a byte that no UTF-8 has."""
+
+Decide = Callable[[Labels], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Samples of a body: codes intp[n], times int64[n] in ms, values float64[n]; any order.
+
+    histograms, exemplars: (code, message) of each, as they came.
+    """
+
+    codes: Rows
+    times: NDArray[np.int64]
+    values: Floats
+    histograms: list[tuple[int, Any]]
+    exemplars: list[tuple[int, Any]]
+
+
+class Identity:
+    """What label bytes stand for: a code that `decide` gave, once per new series.
+
+    A series that is ignored is kept as a hash alone, in two generations of at most `limit`: it is
+    asked for anew when it did not come for that long. (Two series of one hash in a million times a
+    million: 1 in 10 million.) Codes below zero are not samples of anybody.
+    """
+
+    def __init__(self, decide: Decide, limit: int = 1_000_000) -> None:
+        self._decide, self._limit = decide, limit
+        self.known: dict[bytes, int] = {}
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+        self._invalid: set[int] = set()
+
+    @property
+    def ignored(self) -> int:
+        return len(self._young | self._old)
+
+    def codes(self, keys: list[bytes]) -> Rows:
+        """intp[n]; `_NEW` where the key is not known, and may be no labels alone."""
+        codes = np.fromiter(map(self.known.get, keys, repeat(_NEW)), np.intp, len(keys))
+        for place in np.flatnonzero(codes == _NEW).tolist():
+            codes[place] = self._unneeded(hash(keys[place]))
+        return codes
+
+    def learn(self, key: bytes, pairs: list[tuple[str, str]]) -> int:
+        """The code of a series whose labels these are; `key` is their canonical bytes."""
+        code = self.known.get(key, _NEW)
+        if code == _NEW:
+            code = self._unneeded(hash(key))
+        if code == _NEW:
+            code = self._decide(Labels.of(dict(pairs))) if _valid(pairs) else INVALID
+            self._keep(key, code)
+        return code
+
+    def forget(self, codes: Iterable[int]) -> None:
+        """Series whose codes mean others from now on."""
+        gone = frozenset(codes)
+        self.known = {key: code for key, code in self.known.items() if code not in gone}
+
+    def _unneeded(self, known_by: int) -> int:
+        if known_by in self._young:
+            return IGNORED
+        if known_by in self._old:
+            self._remember(known_by)
+            return IGNORED
+        return INVALID if known_by in self._invalid else _NEW
+
+    def _keep(self, key: bytes, code: int) -> None:
+        if code >= 0:
+            self.known[key] = code
+        elif code == IGNORED:
+            self._remember(hash(key))
+        elif len(self._invalid) < self._limit:
+            self._invalid.add(hash(key))
+
+    def _remember(self, known_by: int) -> None:
+        if len(self._young) >= self._limit:
+            self._young, self._old = set(), self._young
+        self._young.add(known_by)
+
+
+def decode(body: bytes, identity: Identity) -> Columns:
+    """Raises google.protobuf.message.DecodeError where the body is no WriteRequest."""
+    slices = cut(body)
+    codes = identity.codes(slices.keys)
+    odd = list(slices.odd)
+    for place in np.flatnonzero(codes == _NEW).tolist():
+        key = slices.keys[place]
+        series = WRITE_1["TimeSeries"].FromString(key)
+        pairs = _pairs(series.labels)
+        if canonical_bytes(pairs) == key:
+            codes[place] = identity.learn(key, pairs)
+        else:
+            odd.append(_whole(key, int(slices.times[place]), float(slices.values[place])))
+    named = codes != _NEW
+    rest = _fully((WRITE_1["TimeSeries"].FromString(one) for one in odd), identity)
+    return Columns(
+        np.concatenate([codes[named], rest.codes]),
+        np.concatenate([slices.times[named], rest.times]),
+        np.concatenate([slices.values[named], rest.values]),
+        rest.histograms,
+        rest.exemplars,
+    )
+
+
+def decode_fully(body: bytes, identity: Identity) -> Columns:
+    """The same by parsing every message: slow, and obviously right."""
+    return _fully(WRITE_1["WriteRequest"].FromString(body).timeseries, identity)
+
+
+def canonical_bytes(pairs: list[tuple[str, str]]) -> bytes:
+    """Labels as a sender writes them: in this order, nothing else with them."""
+    return bytes(
+        WRITE_1["TimeSeries"](labels=[_label(*pair) for pair in pairs]).SerializeToString()
+    )
+
+
+class BodyError(Exception):
+    """One sentence: what of a body is not as the protocol has it."""
+
+
+def decode_2(body: bytes, identity: Identity) -> Columns:
+    """Of a Request of remote_write 2.0, whose labels are numbers into a table of symbols.
+
+    `identity` must not be that of 1.0. Raises DecodeError, and BodyError for symbols that are not
+    there.
+    """
+    request = WRITE_2["Request"].FromString(body)
+    symbols = list(request.symbols)
+    if symbols and symbols[0] != b"":
+        raise BodyError("the first symbol is not the empty one")
+    if any(_BETWEEN in symbol for symbol in symbols):
+        raise BodyError("a symbol is not UTF-8")
+    return _columns((_named_2(one, symbols, identity), one) for one in request.timeseries)
+
+
+def _named_2(series: Any, symbols: list[bytes], identity: Identity) -> int:
+    try:
+        words = [symbols[at] for at in series.labels_refs]
+    except IndexError:
+        raise BodyError("a label refers to a symbol that is not there") from None
+    key = _BETWEEN.join(words)
+    code = identity.known.get(key)
+    if code is not None:
+        return code
+    if len(words) % 2:
+        raise BodyError("a label has a name and no value")
+    try:
+        texts = [word.decode() for word in words]
+    except UnicodeDecodeError:
+        raise BodyError("a symbol is not UTF-8") from None
+    return identity.learn(key, list(zip(texts[::2], texts[1::2], strict=True)))
+
+
+def _fully(many: Iterable[Any], identity: Identity) -> Columns:
+    return _columns((_named(one, identity), one) for one in many)
+
+
+def _named(series: Any, identity: Identity) -> int:
+    pairs = _pairs(series.labels)
+    return identity.learn(canonical_bytes(pairs), pairs)
+
+
+def _columns(many: Iterable[tuple[int, Any]]) -> Columns:
+    samples: list[tuple[int, int]] = []
+    values: list[float] = []
+    histograms: list[tuple[int, Any]] = []
+    exemplars: list[tuple[int, Any]] = []
+    for code, series in many:
+        for sample in series.samples:
+            samples.append((code, sample.timestamp))
+            values.append(sample.value)
+        histograms += [(code, one) for one in series.histograms]
+        exemplars += [(code, one) for one in series.exemplars]
+    columns = np.array(samples, dtype=np.int64).reshape(-1, 2)
+    codes, times = columns[:, 0].astype(np.intp), columns[:, 1]
+    return Columns(codes, times, np.array(values, dtype=np.float64), histograms, exemplars)
+
+
+def _pairs(labels: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(label.name, label.value) for label in labels]
+
+
+def _label(name: str, value: str) -> Any:
+    return WRITE_1["Label"](name=name, value=value)
+
+
+def _valid(pairs: list[tuple[str, str]]) -> bool:
+    """A metric's name, and every name once."""
+    names = [name for name, _ in pairs]
+    return len(set(names)) == len(names) and bool(dict(pairs).get("__name__")) and "" not in names
+
+
+def _whole(key: bytes, time: int, value: float) -> bytes:
+    """The series that was cut, as it came but for the form of its sample."""
+    sample = WRITE_1["Sample"](value=value, timestamp=time)
+    series = WRITE_1["TimeSeries"](samples=[sample])
+    return key + bytes(series.SerializeToString())

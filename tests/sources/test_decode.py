@@ -1,0 +1,234 @@
+"""The fast path over label bytes reads what parsing every message reads, whatever the body."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from anomalyd.model import Labels
+from anomalyd.sources import decode as decoding
+from anomalyd.sources.decode import (
+    IGNORED,
+    INVALID,
+    BodyError,
+    Columns,
+    Identity,
+    decode,
+    decode_2,
+    decode_fully,
+)
+from anomalyd.sources.slices import _cut_at_once, cut
+from tests.fakes import sender
+
+NOW = 1_800_000_000_123
+
+
+class Names:
+    """Gives every series but the ignored a code, and remembers who they are."""
+
+    def __init__(self) -> None:
+        self.labels: list[Labels] = []
+
+    def __call__(self, labels: Labels) -> int:
+        if labels.get("job") == "ignored":
+            return IGNORED
+        self.labels.append(labels)
+        return len(self.labels) - 1
+
+
+def said(columns: Columns, names: Names) -> list[tuple[str, int, bytes]]:
+    """Samples as (series, ms, bits), in order."""
+    found = []
+    for code, time, value in zip(columns.codes, columns.times, columns.values, strict=True):
+        series = str(names.labels[code]) if code >= 0 else str(code)
+        found.append((series, int(time), struct.pack("<d", value)))
+    return sorted(found)
+
+
+def both(*bodies: bytes) -> None:
+    """Fast and slow, each with one identity over all bodies, agree, refusals included."""
+    fast, slow = Names(), Names()
+    by_fast, by_slow = Identity(fast), Identity(slow)
+    for body in bodies:
+        try:
+            wanted = decode_fully(body, by_slow)
+        except DecodeError:
+            with pytest.raises(DecodeError):
+                decode(body, by_fast)
+            continue
+        found = decode(body, by_fast)
+        assert said(found, fast) == said(wanted, slow)
+        assert len(found.exemplars) == len(wanted.exemplars)
+        assert sorted(one.SerializeToString() for _, one in found.histograms) == sorted(
+            one.SerializeToString() for _, one in wanted.histograms
+        )
+
+
+NAMES = st.sampled_from(["up", "requests_total", "é", ""])
+JOBS = st.sampled_from(["a", "ignored", "", "b" * 200, "x\n\x10\u07ff\x12\x10\t"])
+LABELS = st.fixed_dictionaries({"__name__": NAMES}, optional={"job": JOBS, "le": st.text()})
+VALUES = st.one_of(
+    st.floats(),
+    st.sampled_from([0.0, -0.0, float("nan"), sender.STALE]),
+    st.just(struct.unpack("<d", bytes([0, 0, 0, 0, 0, 0, 0x12, 0x07]))[0]),
+)
+TIMES = st.one_of(st.integers(NOW - 10**6, NOW), st.integers(-(2**63), 2**63 - 1), st.just(0))
+SAMPLES = st.lists(st.tuples(VALUES, TIMES), max_size=3)
+USUAL = st.builds(sender.series, LABELS, st.lists(st.tuples(VALUES, TIMES), min_size=1, max_size=1))
+EXTRA = st.sampled_from(
+    [
+        b"",
+        sender.held(3, sender.label("trace_id", "abc") + sender.double(2, 0.5)),
+        sender.held(4, sender.integer(1, 7) + sender.integer(15, NOW)),
+        sender.held(9, b"unknown"),
+        sender.varint(9 << 3) + b"\x05",
+        sender.held(1, sender.held(1, b"late") + sender.held(2, b"label")),
+        sender.held(1, sender.held(1, b"job") + sender.held(7, b"unknown")),
+        sender.held(1, b"\x0a\x01\xff"),
+    ]
+)
+SERIES = st.one_of(
+    USUAL,
+    st.builds(lambda one, extra: one + extra, USUAL, EXTRA),
+    st.builds(lambda extra, one: extra + one, EXTRA, USUAL),
+    st.builds(sender.series, LABELS, SAMPLES),
+    st.binary(max_size=40),
+)
+BODIES = st.one_of(
+    st.lists(USUAL, max_size=6).map(lambda many: sender.request(*many)),
+    st.lists(SERIES, max_size=6).map(lambda many: sender.request(*many)),
+    st.builds(lambda many, rest: sender.request(*many) + rest, st.lists(USUAL, max_size=3), EXTRA),
+    st.binary(max_size=60),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(BODIES, min_size=1, max_size=3))
+@example([sender.request(sender.series({"__name__": "up"}, [(0.0, NOW), (1.0, NOW)]))])
+@example([sender.request(sender.series({"__name__": "up"}, [])) * 2])
+def test_fast_and_slow_read_the_same(bodies):
+    both(*bodies)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(USUAL, min_size=2, max_size=4), st.data())
+def test_fast_and_slow_read_the_same_of_a_damaged_body(many, data):
+    body = bytearray(sender.request(*many))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(body) - 1))
+        body[place] = data.draw(st.integers(0, 255))
+    cut_off = data.draw(st.integers(0, len(body)))
+    both(sender.request(*many), bytes(body), bytes(body[:cut_off]))
+
+
+def test_usual_series_are_cut_at_once():
+    many = [sender.series({"__name__": "up", "n": "x" * n}, [(n % 2, NOW)]) for n in range(300)]
+    body = sender.request(*many)
+    found = _cut_at_once(body)
+    assert found is not None
+    assert len(found.keys) == 300
+    assert found.values.tolist() == [n % 2 for n in range(300)]
+    assert set(found.times.tolist()) == {NOW}
+    assert found.odd == []
+
+
+def test_one_odd_series_leaves_the_others_on_the_fast_path():
+    usual = [sender.series({"__name__": "up", "n": str(n)}, [(1.5, NOW)]) for n in range(9)]
+    odd = sender.series({"__name__": "up"}, [(1.0, NOW)]) + sender.held(3, sender.double(2, 0.5))
+    found = cut(sender.request(*usual[:4], odd, *usual[4:]))
+    assert (len(found.keys), found.odd) == (9, [odd])
+
+
+def test_labels_are_parsed_once(monkeypatch):
+    body = sender.request(
+        sender.series({"__name__": "up", "job": "a"}, [(1.0, NOW)]),
+        sender.series({"__name__": "up", "job": "ignored"}, [(1.0, NOW)]),
+    )
+    identity = Identity(Names())
+    decode(body, identity)
+    monkeypatch.setattr(decoding, "_pairs", None)
+    assert sorted(decode(body, identity).codes.tolist()) == [IGNORED, 0]
+
+
+def test_a_series_without_a_name_or_with_a_label_twice_is_invalid():
+    twice = sender.label("__name__", "up") + sender.label("a", "1") + sender.label("a", "2")
+    body = sender.request(
+        sender.series({"job": "a"}, [(1.0, NOW)]), twice + sender.sample(1.0, NOW)
+    )
+    for decoder in (decode, decode_fully):
+        assert decoder(body, Identity(Names())).codes.tolist() == [INVALID, INVALID]
+
+
+def test_both_protocols_read_the_same_samples():
+    many = [
+        ({"__name__": "up", "job": job, "le": "é"}, [(1.5, NOW), (0.0, NOW + 1)])
+        for job in ("a", "b", "ignored")
+    ]
+    one, two = Names(), Names()
+    identity = Identity(two)
+    for _ in range(2):
+        found = decode_2(sender.request_2(*many), identity)
+    wanted = decode(sender.request(*(sender.series(*each) for each in many)), Identity(one))
+    assert said(found, two) == said(wanted, one)
+    assert len(two.labels) == 2
+
+
+@pytest.mark.parametrize(
+    ("symbols", "references", "reason"),
+    [
+        (["", "a", "b"], [1, 3], "refers to a symbol that is not there"),
+        (["", "a", "b"], [1, 2, 1], "a name and no value"),
+        (["a", "b"], [0, 1], "the first symbol is not the empty one"),
+        ([b"", b"a", b"\xc3"], [1, 2], "not UTF-8"),
+        ([b"", b"a", b"x\xffy"], [1, 2], "not UTF-8"),
+    ],
+)
+def test_symbols_that_are_wrong_are_named(symbols, references, reason):
+    body = sender.symbols(symbols) + sender.held(5, sender.references(references))
+    with pytest.raises(BodyError, match=reason):
+        decode_2(body, Identity(Names()))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=80))
+def test_a_damaged_body_of_2_0_is_refused_or_read_but_never_more(damage):
+    whole = sender.request_2(({"__name__": "up"}, [(1.0, NOW)]))
+    for body in (damage, whole + damage, whole[: len(damage)]):
+        try:
+            decode_2(body, Identity(Names()))
+        except (DecodeError, BodyError):
+            continue
+
+
+def test_what_is_ignored_is_forgotten_when_it_does_not_come():
+    names, asked = Names(), []
+
+    def decide(labels: Labels) -> int:
+        asked.append(labels.get("n"))
+        return IGNORED
+
+    identity = Identity(decide, limit=3)
+    assert names.labels == []
+    for n in [0, 1, 2, 3, 0, 4, 5, 6, 0, 7]:
+        decode(
+            sender.request(sender.series({"__name__": "up", "n": str(n)}, [(1.0, NOW)])), identity
+        )
+    assert asked.count("0") == 1
+    assert identity.ignored <= 6
+    decode(sender.request(sender.series({"__name__": "up", "n": "1"}, [(1.0, NOW)])), identity)
+    assert asked.count("1") == 2
+
+
+def test_a_series_that_was_forgotten_is_decided_anew():
+    names = Names()
+    identity = Identity(names)
+    body = sender.request(sender.series({"__name__": "up"}, [(1.0, NOW)]))
+    assert decode(body, identity).codes.tolist() == [0]
+    identity.forget([0])
+    assert decode(body, identity).codes.tolist() == [1]
+    assert np.array_equal(decode(body, identity).codes, [1])
