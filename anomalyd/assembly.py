@@ -17,6 +17,7 @@ from anomalyd.pipeline import Pipeline, Settings
 from anomalyd.signals import presets
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.presets_spans import EDGE_METRICS
+from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Side, Wanted
 from anomalyd.sources.combined import Combined
@@ -81,6 +82,7 @@ def _signals(config: Config, staging: Side, production: Side | None) -> list[Sig
     shared: Metrics = staging.metrics
     if production is not None and production.metrics:
         both = staging.metrics.keys() & production.metrics.keys()
+        both |= {SPANS} & staging.metrics.keys()
         shared = {name: staging.metrics[name] for name in both} or production.metrics
     own = [signal.signal() for signal in config.signals.custom]
     names = {signal.name for signal in own}
@@ -92,6 +94,8 @@ def _signals(config: Config, staging: Side, production: Side | None) -> list[Sig
     load = presets.load_signal(
         [*found, *own], config.identity.entry, config.identity.service, shared, configured
     )
+    if load and production is not None and SPANS not in production.metrics:
+        load = presets.by_all_requests(load)
     overrides = config.signals.override
     found = [overrides[s.name].of(s) if s.name in overrides else s for s in found]
     return [*([load] if load else []), *found, *own]

@@ -124,7 +124,35 @@ class PromQL:
     promql: str
 
 
-Definition = HistogramQuantile | Ratio | Rate | Gauge | PromQL
+class SpanMeasure(StrEnum):
+    """What is measured of spans: requests, or with `SpanMetric.edges` calls between services."""
+
+    CALLS = "calls"  # per second
+    FAILED = "failed"  # share of calls
+    DURATION = "duration"  # quantile
+    OWN_TIME = "own_time"  # quantile of the duration less what was waited for others
+    PER_REQUEST = "per_request"  # calls per request of the caller
+    ENTRIES = "entries"  # requests per second that nothing with spans asked for
+
+
+@dataclass(frozen=True, slots=True)
+class SpanMetric:
+    """Of the spans that arrive, with no metric in between. service: of this one only."""
+
+    measure: SpanMeasure
+    edges: bool = False
+    quantile: float = 0.95
+    service: str = ""
+
+    def __str__(self) -> str:
+        what = self.measure.replace("_", " ")
+        if self.measure in (SpanMeasure.DURATION, SpanMeasure.OWN_TIME):
+            what += f" {self.quantile:g}"
+        of = f" of {self.service}" if self.service else ""
+        return f"{what} of {'calls between services' if self.edges else 'requests'}{of}, by spans"
+
+
+Definition = HistogramQuantile | Ratio | Rate | Gauge | PromQL | SpanMetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +176,8 @@ class Signal:
     `pass` must have been able to show at 80% power. `limit` (in `unit`) is where the quantity
     breaks something, for trends. `by` holds canonical names: `service` stands for whichever
     label `identity.service` finds. `rename` are (label, canonical name) pairs of metrics whose own
-    labels say it otherwise. A series by `client` and `server` is an edge, and the server's.
+    labels say it otherwise. A series by `client` and `server` is an edge, and the server's, but
+    for how often the client calls.
     """
 
     name: str
@@ -168,7 +197,26 @@ class Signal:
 
     def service(self, labels: Labels) -> str:
         """Of a series with canonical `labels`: the one that does what is measured."""
-        return labels.get("server" if self.is_edge else "service")
+        if not self.is_edge:
+            return labels.get("service")
+        made = self.measure is SpanMeasure.PER_REQUEST
+        return labels.get("client" if made else "server")
+
+    @property
+    def measure(self) -> SpanMeasure | None:
+        """What is measured of spans, where it is."""
+        return self.definition.measure if isinstance(self.definition, SpanMetric) else None
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it counts per second."""
+        of_spans = self.measure in (SpanMeasure.CALLS, SpanMeasure.ENTRIES)
+        return isinstance(self.definition, Rate) or of_spans
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is a share of what its count counts."""
+        return isinstance(self.definition, Ratio) or self.measure is SpanMeasure.FAILED
 
 
 EDGE = ("client", "server")

@@ -34,7 +34,7 @@ from anomalyd.baseline.profile import FORMAT, LOAD_BINS, QUANTILES, Baseline, Pr
 from anomalyd.baseline.rates import MOST_BURST, bad_rates, burstiness
 from anomalyd.baseline.scales import noise_floor, transform
 from anomalyd.baseline.seasons import HOURS, SLOTS
-from anomalyd.model import Floats, Kind, Ratio, Rows, Signal
+from anomalyd.model import Floats, Kind, Rows, Signal
 
 BLOCK = 64
 LEAST_VALUES = 8
@@ -177,7 +177,7 @@ def _fit_block(
     values, counts = grid.place(raw[enough]), grid.place(_counts(each.counts[rows]))
     y, logarithmic, floor = transform(values, kind)
     least_noise = noise_floor(y, logarithmic, kind)
-    binomial = kind is Kind.ERRORS or isinstance(each.signal.definition, Ratio)
+    binomial = kind is Kind.ERRORS or each.signal.is_ratio
     keys = [each.keys[row] for row in rows]
     rough = y - along(centre_curves(y, axis, rising=kind in RISING), axis)
     drifts += drift.settle(keys, y, rough, grid.start, grid.step, logarithmic, binomial)

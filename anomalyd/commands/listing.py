@@ -7,7 +7,7 @@ from typing import Any
 
 from anomalyd import assembly
 from anomalyd.config import Config
-from anomalyd.model import Environment, Signal
+from anomalyd.model import Environment, Signal, SpanMetric
 from anomalyd.signals import presets, promql
 
 
@@ -33,15 +33,6 @@ async def signals(config: Config) -> dict[str, Any]:
 
 
 def _signal(config: Config, signal: Signal, window: float) -> dict[str, Any]:
-    names = assembly.canonical(config, Environment.STAGING)
-    compiled = promql.compile(
-        signal,
-        window=window,
-        matchers=config.environments.staging.matchers,
-        service_labels=names.service_labels,
-        rename=names.rename,
-        run_label=names.run_label,
-    )
     return {
         "name": signal.name,
         "kind": signal.kind.value,
@@ -50,8 +41,23 @@ def _signal(config: Config, signal: Signal, window: float) -> dict[str, Any]:
         "tolerate": str(signal.tolerate),
         "detect": str(signal.detect),
         "by": list(signal.by),
-        "query": compiled.value,
+        "query": _query(config, signal, window),
     }
+
+
+def _query(config: Config, signal: Signal, window: float) -> str:
+    """What is asked; of spans, in words."""
+    if isinstance(signal.definition, SpanMetric):
+        return str(signal.definition)
+    names = assembly.canonical(config, Environment.STAGING)
+    return promql.compile(
+        signal,
+        window=window,
+        matchers=config.environments.staging.matchers,
+        service_labels=names.service_labels,
+        rename=names.rename,
+        run_label=names.run_label,
+    ).value
 
 
 def render_signals(data: dict[str, Any]) -> str:

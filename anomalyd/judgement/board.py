@@ -10,7 +10,7 @@ import numpy as np
 from anomalyd.detectors.base import Mask
 from anomalyd.judgement.silences import Silence, silenced
 from anomalyd.judgement.steady import LOOK_BACK, steady
-from anomalyd.model import LOAD_SIGNAL, Batch, Floats, Gauge, Rate, Rows
+from anomalyd.model import LOAD_SIGNAL, Batch, Floats, Gauge, Rows
 from anomalyd.signals.table import SignalTable
 
 
@@ -29,7 +29,7 @@ class Board:
         self.duplicates: list[tuple[int, str, str]] = []
         self.has_load = any(signal.name == LOAD_SIGNAL for signal in table.signals)
         self._answered = np.zeros(len(table.signals), dtype=bool)
-        steady = [isinstance(s.definition, Rate | Gauge) for s in table.signals]
+        steady = [s.is_rate or isinstance(s.definition, Gauge) for s in table.signals]
         self._steady = np.array(steady, dtype=bool)
         self._services: dict[str, int] = {}
         self._service: Rows = np.zeros(0, dtype=np.intp)

@@ -13,7 +13,7 @@ from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.rates import MOST_BURST
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Mask
-from anomalyd.model import Floats, Gauge, Kind, Rate, Ratio, Rows, Signal, Worse
+from anomalyd.model import Floats, Gauge, Kind, Rows, Signal, Worse
 from anomalyd.signals.table import SignalTable
 
 BLIPS = frozenset({Kind.LATENCY, Kind.SATURATION})
@@ -140,8 +140,8 @@ def _of_signals(table: SignalTable) -> dict[str, Floats]:
         "sign": [SIGN[s.worse] for s in signals],
         "relative": [s.tolerate.relative for s in signals],
         "absolute": [s.tolerate.absolute for s in signals],
-        "ratio": [isinstance(s.definition, Ratio) for s in signals],
-        "rate": [isinstance(s.definition, Rate) and s.kind is Kind.TRAFFIC for s in signals],
+        "ratio": [s.is_ratio for s in signals],
+        "rate": [s.is_rate and s.kind is Kind.TRAFFIC for s in signals],
         "per_request": [s.kind is Kind.OTHER for s in signals],
         "held": [_is_held(s) for s in signals],
         "blips": [s.kind in BLIPS for s in signals],
@@ -230,9 +230,7 @@ _LEARNED = {
 def is_total(signal: Signal) -> bool:
     """Whether the signal grows with what serves it: a rate, or a sum over instances."""
     definition = signal.definition
-    return isinstance(definition, Rate) or (
-        isinstance(definition, Gauge) and definition.agg == "sum"
-    )
+    return signal.is_rate or (isinstance(definition, Gauge) and definition.agg == "sum")
 
 
 def _is_held(signal: Signal) -> bool:

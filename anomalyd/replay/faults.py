@@ -15,7 +15,7 @@ from enum import StrEnum
 import numpy as np
 
 from anomalyd.detectors.base import Mask
-from anomalyd.model import Batch, Floats, Kind, Labels, Ratio, Rows, Signal
+from anomalyd.model import Batch, Floats, Kind, Labels, Rows, Signal
 from anomalyd.signals.identity import SERVICE
 
 MEMORY = re.compile(r"memory|heap|rss|resident")
@@ -151,7 +151,7 @@ def _mask(subject: Subject, test: Callable[[Signal, str], bool]) -> Mask:
 
 
 def _is_error_ratio(signal: Signal, _: str) -> bool:
-    return signal.kind is Kind.ERRORS and isinstance(signal.definition, Ratio)
+    return signal.kind is Kind.ERRORS and signal.is_ratio
 
 
 def _waiting(subject: Subject, service: str) -> set[str]:

@@ -14,7 +14,7 @@ from anomalyd.explain.suspects import Graph
 from anomalyd.judgement import accepted
 from anomalyd.judgement.course import Course
 from anomalyd.judgement.fixed import is_total
-from anomalyd.model import LOAD_SIGNAL, Batch, Kind, Labels, Rate, Run, RunState, Signal, Verdict
+from anomalyd.model import LOAD_SIGNAL, Batch, Kind, Labels, Run, RunState, Signal, Verdict
 from anomalyd.pipeline import Pipeline, Settings
 from anomalyd.replay.capacity import SETTLED, SETTLED_SECONDS, capacity_ratio
 from anomalyd.replay.infer import Columns, key_of
@@ -176,7 +176,7 @@ def _before_any(reference: Reference, capacity: float) -> Transfer:
 
 
 def _is_rate(signal: Signal) -> bool:
-    return isinstance(signal.definition, Rate)
+    return signal.is_rate
 
 
 def _play(started: Started, of_run: Sequence[Batch]) -> Course:

@@ -16,6 +16,7 @@ from anomalyd.model import (
     PromQL,
     Rows,
     Samples,
+    SpanMetric,
 )
 from anomalyd.signals.counters import increase
 from anomalyd.signals.feeds import Cells, Feed
@@ -52,7 +53,9 @@ class Evaluator:
         self.series = series
         self.canonical = canonical
         self.window = window
-        self.unsupported = tuple(s.name for s in table.signals if isinstance(s.definition, PromQL))
+        self.unsupported = tuple(
+            s.name for s in table.signals if isinstance(s.definition, PromQL | SpanMetric)
+        )
         able = frozenset(s.name for s in table.signals) - frozenset(self.unsupported)
         self.answered = able if answers is None else able & answers
         self._parts = plan(table.signals, matchers, self.answered)

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from anomalyd.model import LOAD_SIGNAL, Kind, Matcher, PromQL, Rate, Selector, Signal, Worse
+from anomalyd.model import (
+    LOAD_SIGNAL,
+    Kind,
+    Matcher,
+    PromQL,
+    Rate,
+    Selector,
+    Signal,
+    SpanMeasure,
+    SpanMetric,
+    Worse,
+)
 from anomalyd.signals.presets_spans import (
     EDGES,
     MESH_FAILED,
@@ -15,7 +26,7 @@ from anomalyd.signals.presets_spans import (
     SERVER,
     SPAN_METRICS,
 )
-from anomalyd.signals.quantities import Metrics, Quantity, failed, gauge, p95, rate
+from anomalyd.signals.quantities import SPANS, Metrics, Quantity, failed, gauge, p95, rate, spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
                 *(rate(name, "req/s") for name, _ in HTTP_COUNTERS),
                 *(rate(calls, "req/s", SERVER) for calls, _, _ in SPAN_METRICS),
                 *MESH_RATE,
+                spans(SpanMeasure.CALLS, "req/s"),
             ),
             worse=Worse.BOTH,
         ),
@@ -68,6 +80,7 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
                 *(p95(name, unit) for name, unit, _ in HTTP_HISTOGRAMS),
                 *(p95(name, unit, SERVER) for _, name, unit in SPAN_METRICS),
                 *MESH_P95,
+                spans(SpanMeasure.DURATION, "s"),
             ),
         ),
         Quantity(
@@ -85,6 +98,7 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
                     for calls, _, _ in SPAN_METRICS
                 ),
                 *MESH_FAILED,
+                spans(SpanMeasure.FAILED, "ratio"),
             ),
         ),
     ),
@@ -152,6 +166,36 @@ def resolve(presets: Sequence[str], metrics: Metrics) -> list[Signal]:
     return [found.signal for found in describe(presets, metrics) if found.signal]
 
 
+def over_metrics(signal: Signal, metrics: Metrics, service_labels: Sequence[str]) -> Signal:
+    """A preset's signal of spans that arrive, as a server of metrics answers it.
+
+    By the first alternative that `metrics` have, else the first there is, of those that name their
+    labels as the signal does; an expression without a value where no metric is the like of it.
+    Other signals are as they were.
+    """
+    metric = signal.definition
+    if not isinstance(metric, SpanMetric):
+        return signal
+    name = "request_rate" if signal.name == LOAD_SIGNAL else signal.name
+    ways = [
+        one
+        for quantities in PRESETS.values()
+        for quantity in quantities
+        for one in quantity.alternatives
+        if quantity.name == name
+        and one.metric != SPANS
+        and (one.unit, one.rename) == (signal.unit, signal.rename)
+    ]
+    way = next((one for one in ways if one.found_in(metrics)), ways[0] if ways else None)
+    if way is None:
+        return replace(signal, definition=PromQL("vector(1) < 0"))
+    answered = replace(signal, definition=way.definition)
+    if not metric.service:
+        return answered
+    rate = _rate_of(answered, metric.service, service_labels, metrics)
+    return replace(answered, definition=rate or PromQL("vector(1) < 0"))
+
+
 def load_signal(
     signals: Sequence[Signal],
     entry: str | None,
@@ -162,7 +206,8 @@ def load_signal(
     """Offered load at the entry: as configured, else the request rate of `entry`, or of all.
 
     None where neither is to be had. `entry` is compared with the first of `service_labels` that
-    the metric carries, before any rewrite.
+    the metric carries, before any rewrite. Of spans that arrive, without an `entry`, it is the
+    requests that no other span asked for.
     """
     definition = configured or _request_rate(signals, entry, service_labels, metrics)
     if definition is None:
@@ -170,21 +215,41 @@ def load_signal(
     return Signal(LOAD_SIGNAL, Kind.TRAFFIC, definition, by=(), unit="req/s", worse=Worse.BOTH)
 
 
+def by_all_requests(load: Signal) -> Signal:
+    """The load that metrics can tell, too: they do not say which requests no other asked for."""
+    if load.measure is not SpanMeasure.ENTRIES:
+        return load
+    return replace(load, definition=SpanMetric(SpanMeasure.CALLS))
+
+
 def _request_rate(
     signals: Sequence[Signal], entry: str | None, service_labels: Sequence[str], metrics: Metrics
-) -> Rate | None:
+) -> Rate | SpanMetric | None:
     """Calls within the system are not what is offered to it: rates of edges are left aside."""
     offered = (s for s in signals if s.kind is Kind.TRAFFIC and not s.is_edge)
-    signal = next((s for s in offered if isinstance(s.definition, Rate)), None)
+    signal = next((s for s in offered if s.is_rate), None)
+    if signal is not None and signal.measure is not None:
+        measure = SpanMeasure.CALLS if entry else SpanMeasure.ENTRIES
+        return SpanMetric(measure, service=entry or "")
     rate = signal.definition if signal is not None else None
     if signal is None or not isinstance(rate, Rate) or not entry:
         return rate if isinstance(rate, Rate) else None
+    return _rate_of(signal, entry, service_labels, metrics)
+
+
+def _rate_of(
+    signal: Signal, service: str, service_labels: Sequence[str], metrics: Metrics
+) -> Rate | None:
+    """A rate, of one service; None where no label tells services apart."""
+    rate = signal.definition
+    if not isinstance(rate, Rate):
+        return None
     carried = metrics.get(rate.rate.metric, frozenset())
     own = [label for label, to in signal.rename if to == "service"]
     label = next((name for name in own or service_labels if name in carried), None)
     if label is None:
         return None
-    return Rate(Selector(rate.rate.metric, (*rate.rate.matchers, Matcher(label, "=", entry))))
+    return Rate(Selector(rate.rate.metric, (*rate.rate.matchers, Matcher(label, "=", service))))
 
 
 def _find(preset: str, quantity: Quantity, metrics: Metrics) -> Found:

@@ -7,8 +7,17 @@ A name that could be anybody's is taken only with the labels that its maker puts
 
 from __future__ import annotations
 
-from anomalyd.model import EDGE, Kind, Matcher, Ratio, Selector, Worse
-from anomalyd.signals.quantities import Alternative, Metrics, Quantity, failed, p95, rate
+from anomalyd.model import EDGE, Kind, Matcher, Ratio, Selector, SpanMeasure, Worse
+from anomalyd.signals.quantities import (
+    SPANS,
+    Alternative,
+    Metrics,
+    Quantity,
+    failed,
+    p95,
+    rate,
+    spans,
+)
 
 SERVER = Matcher("span_kind", "=", "SPAN_KIND_SERVER")
 SERVED = Matcher("span_kind", "=~", "SPAN_KIND_SERVER|SPAN_KIND_CONSUMER")
@@ -89,14 +98,19 @@ _GRAPH_RATIO = Alternative(
 """The counter of failures is there only once something has failed."""
 
 _BY_OPERATION = ("service", "operation")
+_OPERATION = rate(SPAN_METRICS[0][0], "req/s").named(operation="span_name")
+_CALL = _graph(rate(GRAPH_REQUESTS, "req/s"))
 
 OPERATIONS = (
     Quantity(
         "operation_rate",
         Kind.TRAFFIC,
-        tuple(
-            rate(calls, "req/s", SERVED).named(operation="span_name")
-            for calls, _, _ in SPAN_METRICS
+        (
+            spans(SpanMeasure.CALLS, "req/s", _OPERATION),
+            *(
+                rate(calls, "req/s", SERVED).named(operation="span_name")
+                for calls, _, _ in SPAN_METRICS
+            ),
         ),
         worse=Worse.BOTH,
         by=_BY_OPERATION,
@@ -104,18 +118,33 @@ OPERATIONS = (
     Quantity(
         "operation_latency_p95",
         Kind.LATENCY,
-        tuple(
-            p95(name, unit, SERVED).named(operation="span_name") for _, name, unit in SPAN_METRICS
+        (
+            spans(SpanMeasure.DURATION, "s", _OPERATION),
+            *(
+                p95(name, unit, SERVED).named(operation="span_name")
+                for _, name, unit in SPAN_METRICS
+            ),
         ),
         by=_BY_OPERATION,
     ),
     Quantity(
         "operation_error_ratio",
         Kind.ERRORS,
-        tuple(
-            failed(calls, "status_code", "STATUS_CODE_ERROR", SERVED).named(operation="span_name")
-            for calls, _, _ in SPAN_METRICS
+        (
+            spans(SpanMeasure.FAILED, "ratio", _OPERATION),
+            *(
+                failed(calls, "status_code", "STATUS_CODE_ERROR", SERVED).named(
+                    operation="span_name"
+                )
+                for calls, _, _ in SPAN_METRICS
+            ),
         ),
+        by=_BY_OPERATION,
+    ),
+    Quantity(
+        "operation_own_time_p95",
+        Kind.LATENCY,
+        (spans(SpanMeasure.OWN_TIME, "s", _OPERATION),),
         by=_BY_OPERATION,
     ),
 )
@@ -125,6 +154,7 @@ EDGES = (
         "edge_rate",
         Kind.TRAFFIC,
         (
+            spans(SpanMeasure.CALLS, "req/s", _CALL),
             _graph(rate(GRAPH_REQUESTS, "req/s")),
             *(
                 rate(ISTIO_REQUESTS, "req/s", AT_CLIENT).named(client=client, server=server)
@@ -142,6 +172,7 @@ EDGES = (
         "edge_latency_p95",
         Kind.LATENCY,
         (
+            spans(SpanMeasure.DURATION, "s", _CALL),
             *(_graph(p95(name, unit)) for name, unit in GRAPH_HISTOGRAMS),
             *(
                 p95(ISTIO_HISTOGRAM, "ms", AT_CLIENT).named(client=client, server=server)
@@ -158,6 +189,7 @@ EDGES = (
         "edge_error_ratio",
         Kind.ERRORS,
         (
+            spans(SpanMeasure.FAILED, "ratio", _CALL),
             _graph(_GRAPH_RATIO),
             *(
                 failed(ISTIO_REQUESTS, "response_code", "5..", AT_CLIENT).named(
@@ -174,12 +206,20 @@ EDGES = (
         ),
         by=EDGE,
     ),
+    Quantity(
+        "edge_calls_per_request",
+        Kind.OTHER,
+        (spans(SpanMeasure.PER_REQUEST, "", _CALL),),
+        by=EDGE,
+    ),
 )
 
-EDGE_METRICS = frozenset(one.metric for one in EDGES[0].alternatives)
+_EDGE_COUNTERS = tuple(one for one in EDGES[0].alternatives if one.metric != SPANS)
+
+EDGE_METRICS = frozenset(one.metric for one in _EDGE_COUNTERS)
 """Counters that tell who calls whom."""
 
 
 def edges_found(metrics: Metrics) -> Alternative | None:
     """The first way to calls per edge that an environment with `metrics` has."""
-    return next((one for one in EDGES[0].alternatives if one.found_in(metrics)), None)
+    return next((one for one in _EDGE_COUNTERS if one.found_in(metrics)), None)

@@ -15,6 +15,7 @@ from anomalyd.model import (
     Ratio,
     Selector,
     Signal,
+    SpanMetric,
 )
 
 _MATCHERS = re.compile(r"\$matchers\b")
@@ -78,6 +79,8 @@ class _Compiler:
                 return Compiled(self._over(agg, "avg_over_time", gauge, by))
             case PromQL(promql):
                 return Compiled(self._filled(promql))
+            case SpanMetric():
+                raise ValueError(f"{signal.name} is measured of spans; no server is asked for it")
 
     def _filled(self, promql: str) -> str:
         inner = ",".join(map(str, self.matchers))

@@ -16,6 +16,8 @@ from anomalyd.model import (
     Ratio,
     Selector,
     Signal,
+    SpanMeasure,
+    SpanMetric,
     Worse,
 )
 
@@ -67,6 +69,17 @@ class Quantity:
             detect=Change(absolute=0.05) if errors else Change(relative=0.5),
             rename=found.rename,
         )
+
+
+SPANS = "spans that arrive"
+"""What an environment has instead of a metric where spans are sent to us; no metric's name."""
+
+
+def spans(measure: SpanMeasure, unit: str, *like: Alternative) -> Alternative:
+    """Measured of spans that arrive; like: how metrics name what it is of."""
+    edges = any(to == "client" for one in like for _, to in one.rename)
+    rename = next((one.rename for one in like), ())
+    return Alternative(SPANS, SpanMetric(measure, edges), unit, rename=rename)
 
 
 def rate(metric: str, unit: str, *matchers: Matcher) -> Alternative:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from anomalyd.config import EnvironmentConfig, Limits
-from anomalyd.model import Batch, Environment, PromQL, Signal
+from anomalyd.model import Batch, Environment, PromQL, Signal, SpanMetric
 from anomalyd.push import Receiver
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
@@ -120,8 +120,8 @@ def evaluator(make: Make) -> Evaluator:
 
 
 def over_samples(signal: Signal) -> bool:
-    """Whether a signal can be evaluated over samples: not an expression."""
-    return not isinstance(signal.definition, PromQL)
+    """Whether a signal can be evaluated over samples: no expression, and not measured of spans."""
+    return not isinstance(signal.definition, PromQL | SpanMetric)
 
 
 @dataclass(frozen=True, slots=True)

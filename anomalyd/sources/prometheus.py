@@ -14,6 +14,7 @@ from anomalyd.model import LOAD_SIGNAL, Batch, Floats, Rows
 from anomalyd.query import QueryError, Trouble, Vector, parse_labels
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.promql import Compiled
+from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Make, Source, SourceError
 from anomalyd.sources.discovery import discover
@@ -142,7 +143,7 @@ class PrometheusSource:
 
     async def _learn_metrics(self) -> None:
         asked = (self._table.signals[index] for index in self._asked)
-        needed = {name for signal in asked for name in metrics_of(signal)}
+        needed = {name for signal in asked for name in metrics_of(signal)} - {SPANS}
         unseen = needed - self._metrics.keys()
         if not unseen:
             return

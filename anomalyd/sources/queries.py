@@ -15,9 +15,12 @@ from anomalyd.model import (
     Rate,
     Ratio,
     Signal,
+    SpanMetric,
 )
 from anomalyd.signals import promql
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.presets import over_metrics
+from anomalyd.signals.quantities import SPANS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ def metrics_of(signal: Signal) -> tuple[str, ...]:
             return (f"{one.metric}_bucket", f"{one.metric}_count")
         case PromQL():
             return ()
+        case SpanMetric():
+            return (SPANS,)
 
 
 def service_labels(
@@ -70,6 +75,7 @@ def compile_all(
     matchers: tuple[Matcher, ...],
 ) -> list[promql.Compiled]:
     """One value query (and count query) per signal, in order."""
+    answered = [over_metrics(signal, metrics, canonical.service_labels) for signal in signals]
     return [
         promql.compile(
             signal,
@@ -79,7 +85,7 @@ def compile_all(
             rename=canonical.rename,
             run_label=canonical.run_label,
         )
-        for signal in signals
+        for signal in answered
     ]
 
 

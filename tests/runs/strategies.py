@@ -47,5 +47,6 @@ definitions = st.one_of(
     st.builds(model.Rate),
     st.builds(model.Gauge),
     st.builds(model.PromQL),
+    st.builds(model.SpanMetric),
 )
 signals = st.builds(model.Signal, definition=definitions, by=texts, limit=st.none() | finite)

@@ -111,7 +111,7 @@ COVERAGE = {
             model.Signal,
             {"name": "a", "kind": "other", "definition": {"shape": "round"}},
             "definition: {'shape': 'round'} is none of "
-            "HistogramQuantile, Ratio, Rate, Gauge, PromQL",
+            "HistogramQuantile, Ratio, Rate, Gauge, PromQL, SpanMetric",
         ),
     ],
 )

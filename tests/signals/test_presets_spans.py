@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from anomalyd.model import Labels
+from anomalyd.model import LOAD_SIGNAL, Kind, Labels, Signal, SpanMeasure, SpanMetric
 from anomalyd.signals.identity import Canonical
-from anomalyd.signals.presets import load_signal, resolve
+from anomalyd.signals.presets import load_signal, over_metrics, resolve
 from anomalyd.signals.presets_spans import edges_found
 from anomalyd.signals.promql import compile
+from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
 
 SPAN = ("span_name", "span_kind", "status_code")
@@ -166,3 +167,63 @@ def test_the_load_at_the_entry_is_asked_by_the_meshs_label():
 def test_who_calls_whom_is_known_by_the_first_counter_that_tells(metrics, found):
     alternative = edges_found(metrics)
     assert (alternative.metric if alternative else None) == found
+
+
+ARRIVING = {SPANS: frozenset[str]()}
+
+
+def test_spans_that_arrive_need_no_metric() -> None:
+    found = {
+        s.name: s for preset in ("http", "operations", "edges") for s in resolve([preset], ARRIVING)
+    }
+    assert {name for name, signal in found.items() if signal.measure} == found.keys()
+    assert found["edge_calls_per_request"].service(Labels.of({"client": "a", "server": "b"})) == "a"
+    assert found["edge_rate"].service(Labels.of({"client": "a", "server": "b"})) == "b"
+    assert [n for n, s in found.items() if s.is_rate] == [
+        "request_rate",
+        "operation_rate",
+        "edge_rate",
+    ]
+    assert all(s.is_ratio == (s.kind is Kind.ERRORS) for s in found.values())
+
+
+def test_the_load_of_spans_is_what_no_span_asked_for_or_what_the_entry_is_asked() -> None:
+    signals = resolve(["edges", "http"], ARRIVING)
+    measured = [
+        load_signal(signals, entry, ("service_name",), ARRIVING, None).definition
+        for entry in (None, "gateway")
+    ]
+    assert measured == [
+        SpanMetric(SpanMeasure.ENTRIES),
+        SpanMetric(SpanMeasure.CALLS, service="gateway"),
+    ]
+
+
+@pytest.mark.parametrize("preset", ["operations", "edges"])
+def test_a_server_answers_signals_of_spans_by_the_metrics_made_from_them(preset) -> None:
+    labels = ("service", "service_name")
+    asked = resolve([preset], ARRIVING)
+    answered = {s.name: over_metrics(s, TEMPO, labels) for s in asked}
+    compiled = {
+        name: compile(signal, window=30, service_labels=labels).value
+        for name, signal in answered.items()
+    }
+    assert compiled.items() >= queries(preset, TEMPO).items()
+    nothing = compiled.keys() - queries(preset, TEMPO).keys()
+    assert {compiled[name] for name in nothing} == {"vector(1) < 0"}
+    canonical = Canonical(labels)
+    found = Labels.of({"service": "a", "span_name": "GET /", "client": "a", "server": "b"})
+    for signal in (one for one in asked if one.name not in nothing):
+        ours = canonical.of(signal, found)
+        assert len(ours) == 2
+        assert canonical.of(answered[signal.name], found) == ours
+
+
+def test_a_server_answers_the_load_of_an_entry_by_its_request_rate() -> None:
+    load = Signal(
+        LOAD_SIGNAL, Kind.TRAFFIC, SpanMetric(SpanMeasure.CALLS, service="a"), (), "req/s"
+    )
+    answered = over_metrics(load, TEMPO, ("service", "service_name"))
+    assert compile(answered, window=30).value == (
+        'sum(rate(traces_spanmetrics_calls_total{span_kind="SPAN_KIND_SERVER",service="a"}[30s]))'
+    ).replace("sum(", "sum (")

@@ -1,0 +1,1 @@
+"""Signals of spans: rates, error ratios, latencies, own time, calls between services."""
