@@ -5,8 +5,11 @@ Times are unix nanoseconds, as OTLP has them: float seconds would lose what orde
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +62,23 @@ class Spans:
 
     def __len__(self) -> int:
         return len(self.span)
+
+
+def together(parts: Sequence[Spans]) -> Spans:
+    """Several batches as one; raises ValueError for none."""
+    if len(parts) == 1:
+        return parts[0]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in parts]) for name in _PLAIN
+    }
+    for index, names in _INDEXED.items():
+        sizes = [len(getattr(one, names)) for one in parts]
+        starts = np.cumsum([0, *sizes[:-1]])
+        shifted = [getattr(one, index) + at for one, at in zip(parts, starts, strict=True)]
+        columns[index] = np.concatenate(shifted)
+        columns[names] = tuple(chain(*(getattr(one, names) for one in parts)))
+    return Spans(**columns)
+
+
+_PLAIN = ("trace", "span", "parent", "start", "duration", "kind", "failed", "weight")
+_INDEXED = {"resource": "resources", "operation": "operations", "peer": "peers"}

@@ -1,7 +1,6 @@
 """Spans to their parents, their requests and the calls they are halves of. Pure functions.
 
-Sorted by trace and span, a parent is one binary search away; everything after that is arithmetic
-over indices.
+A hash table leads from an id to its span; everything after that is arithmetic over indices.
 """
 
 from __future__ import annotations
@@ -18,14 +17,13 @@ from anomalyd.spans import Flags, Ids, Nanoseconds, SpanKind
 LONGEST_NS = 2**42
 """73 minutes: of what lasts longer, own time is not told."""
 
-_HALF = np.uint64(0xFFFFFFFF00000000)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_LOW = np.uint64(32)
+_MIX, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+"""Multiplicative hashing (golden ratio)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Spans by trace, each id once. up: intp[n], index of the parent, -1 for none or missing.
+    """Spans of whole traces, each id once. up: intp[n], the parent's index, -1 where there is none.
 
     entry: bool[n], where a service takes over: it serves, consumes, is an inner root, or its
     parent is another service's. request: intp[n], the entry that a span works for (itself for an
@@ -59,32 +57,66 @@ class Calls:
 
 
 def join(spans: Columns) -> Joined:
-    """Order n spans by trace and find each one's parent and request."""
+    """Drop repeated ids and find each span's parent and request."""
     keys = _keys(spans.trace, spans.span)
-    order = np.argsort(keys)
-    ordered = keys[order]
-    again = np.flatnonzero(ordered[1:] == ordered[:-1])
+    finder = _Finder(keys)
+    again = finder.repeated()
     if len(again):
-        order = np.argsort(keys, kind="stable")
-        fresh = np.append(True, ordered[1:] != ordered[:-1])
-        order, ordered = order[fresh], ordered[fresh]
-    spans = spans.take(order)
-    up = _parents(spans, ordered)
+        kept = np.delete(np.arange(len(keys)), again)
+        spans, finder = spans.take(kept), _Finder(keys[kept])
+    up = finder.find(_keys(spans.trace, spans.parent))
+    up[(spans.parent == 0) | (up == np.arange(len(up)))] = -1
     entry = _entries(spans, up)
     return Joined(spans, up, entry, _requests(spans, up, entry), len(again))
 
 
 def _keys(trace: Ids, span: Ids) -> Ids:
-    return (trace & _HALF) | ((span * _MIX) >> _LOW)
+    """64 bits of hash: of a million spans, two share a key once in forty million times."""
+    mixed = (trace ^ span) * _MIX
+    mixed ^= mixed >> _HALF
+    mixed += span
+    return mixed * _MIX
 
 
-def _parents(spans: Columns, keys: Ids) -> Rows:
-    wanted = _keys(spans.trace, spans.parent)
-    at = np.searchsorted(keys, wanted)
-    np.minimum(at, len(keys) - 1, out=at)
-    found = (spans.parent != 0) & (spans.span[at] == spans.parent)
-    found &= (spans.trace[at] == spans.trace) & (spans.parent != spans.span)
-    return np.where(found, at, -1)
+class _Finder:
+    """Where each key stands: a hash table of one slot each, and a sorted list of those whose slot
+    was taken by another, which are few."""
+
+    def __init__(self, keys: Ids) -> None:
+        n = len(keys)
+        self._keys = keys
+        self._shift = np.uint64(64 - (8 * n + 1).bit_length())
+        self._table = np.full((8 * n + 1) * 2, -1, dtype=np.int32)
+        slots = self._slots(keys)
+        # Of equal indices the last assignment stays: backwards, so that the first span does.
+        self._table[slots[::-1]] = np.arange(n - 1, -1, -1, dtype=np.int32)
+        holder = self._table[slots]
+        self._ousted = np.flatnonzero(holder != np.arange(n))
+        self._same = keys[holder[self._ousted]] == keys[self._ousted]
+        others = self._ousted[~self._same]
+        order = np.argsort(keys[others], kind="stable")
+        self._others, self._sorted = others[order], keys[others][order]
+
+    def repeated(self) -> Rows:
+        """Indices of keys that had come before."""
+        twice = np.flatnonzero(self._sorted[1:] == self._sorted[:-1]) + 1
+        return np.sort(np.append(self._ousted[self._same], self._others[twice]))
+
+    def find(self, wanted: Ids) -> Rows:
+        """intp[m]: the index of each key, -1 where there is none. No key may be repeated."""
+        at = self._table[self._slots(wanted)].astype(np.intp)
+        found = (at >= 0) & (self._keys[at] == wanted)
+        at[~found] = -1
+        if len(self._sorted):
+            rest = np.flatnonzero(~found)
+            place = np.searchsorted(self._sorted, wanted[rest])
+            place[place == len(self._sorted)] = 0
+            there = self._sorted[place] == wanted[rest]
+            at[rest[there]] = self._others[place[there]]
+        return at
+
+    def _slots(self, keys: Ids) -> Rows:
+        return (keys >> self._shift).astype(np.intp)
 
 
 def _entries(spans: Columns, up: Rows) -> Flags:
@@ -187,21 +219,17 @@ def _is_call(kind: NDArray[np.uint8]) -> Flags:
 
 def _covered(of: Rows, begun: Nanoseconds, ended: Nanoseconds, n: int) -> Nanoseconds:
     """int64[n]: length of the union of the intervals [begun, ended] of each group `of`; ns < 2^42
-    from the group's start. Groups lie one behind the other on one line, so that one running
-    maximum serves all."""
-    covered = np.zeros(n, dtype=np.int64)
+    from the group's start; n <= 2^21. Groups lie one behind the other on one line, so that one
+    running maximum serves all."""
     if not len(of):
-        return covered
-    groups, group = np.unique(of, return_inverse=True)
-    line = group * LONGEST_NS
+        return np.zeros(n, dtype=np.int64)
+    line = of * LONGEST_NS
     order = np.argsort(line + begun)
     begun, ended = (line + begun)[order], (line + ended)[order]
     reached = np.maximum.accumulate(ended)
     before = np.append(0, reached[:-1])
     gained = np.maximum(ended - np.maximum(begun, before), 0)
-    sums = np.bincount(group[order], weights=gained, minlength=len(groups))
-    covered[groups] = sums.astype(np.int64)
-    return covered
+    return np.bincount(of[order], weights=gained, minlength=n).astype(np.int64)
 
 
 def unfinished(joined: Joined) -> Flags:

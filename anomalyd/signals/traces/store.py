@@ -16,11 +16,15 @@ from anomalyd.signals.traces.join import Joined, calls, join, own_time, unfinish
 from anomalyd.signals.traces.names import Caps, Edges, Operations, Services
 from anomalyd.signals.traces.open import Columns, OpenSpans, trace_hash
 from anomalyd.signals.traces.slots import Slots
-from anomalyd.spans import Flags, Nanoseconds, SpanKind, Spans
+from anomalyd.spans import Flags, Nanoseconds, SpanKind, Spans, together
 
 FAILED, EXCESS, ROOTS, BUCKETS = 0, 1, 2, 3
 """Columns of a series: weight of failures; sum of weight² less weight, for the sample behind the
 weights; weight of roots; then a weight per bucket."""
+
+
+TOGETHER = 4096
+"""Spans of small batches that are counted at once; a tick counts those that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +63,28 @@ class SpanStore:
         self._open = OpenSpans(limits.hold, limits.patience)
         self._heard: dict[int, Flags] = {}
         self._unread = self._unread_calls = -(2**62)
+        self._came: list[Spans] = []
+        self._waiting, self._came_at = 0, -math.inf
 
     def __len__(self) -> int:
-        """Spans that wait for their trace."""
-        return len(self._open)
+        """Spans that wait: for their trace, or to be counted."""
+        return len(self._open) + self._waiting
 
     def take(self, spans: Spans, now: float) -> None:
         """Count `spans`, which arrived at `now` (unix seconds, never less than before)."""
-        most = max(self.limits.open // 4, 1)
-        for first in range(0, len(spans), most):
-            self._take(spans, slice(first, first + most), now)
+        if len(spans):
+            self._came.append(spans)
+            self._waiting += len(spans)
+        self._came_at = now
+        if self._waiting >= TOGETHER:
+            self._take_in()
 
     def settle(self, now: float, *, everything: bool = False) -> None:
         """Count calls and own time of the traces that are over at `now`, or of all."""
+        self._take_in()
+        self._settle_due(now, everything)
+
+    def _settle_due(self, now: float, everything: bool) -> None:
         oldest = math.inf if everything else now - self.limits.patience
         for due in self._open.due(math.inf if everything else now):
             if len(due):
@@ -110,6 +123,14 @@ class SpanStore:
                 out[: len(found)] |= found
         return out
 
+    def _take_in(self) -> None:
+        """What came, small batches as one: most of the cost of a small one is not its spans'."""
+        came, self._came, self._waiting = self._came, [], 0
+        most = max(self.limits.open // 4, 1)
+        for spans in [together(came)] if came else []:
+            for first in range(0, len(spans), most):
+                self._take(spans, slice(first, first + most), self._came_at)
+
     def _take(self, spans: Spans, part: slice, now: float) -> None:
         columns, operation = self._columns(spans, part, now)
         if not len(columns):
@@ -124,7 +145,7 @@ class SpanStore:
             self._count_served(columns, serving, now)
         if len(self._open) + len(columns) > self.limits.open:
             self.counted["crowded out"] += len(self._open)
-            self.settle(now, everything=True)
+            self._settle_due(now, True)
         self._open.add(columns, now)
 
     def _columns(self, spans: Spans, part: slice, now: float) -> tuple[Columns, Rows]:
