@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,7 +33,7 @@ from anomalyd.sinks import build
 from anomalyd.sinks.base import Context
 from anomalyd.sinks.delivery import Delivery
 from anomalyd.upkeep import Upkeep
-from anomalyd.waiting import unless, within
+from anomalyd.waiting import next_due, unless, within
 
 log = logging.getLogger(__name__)
 
@@ -253,16 +252,16 @@ class Daemon:
             self._applied.set_result(refused)
 
     async def _ticks(self, session: Session) -> None:
-        """At every multiple of `step`; a tick that comes late is skipped, not caught up."""
+        """At every multiple of `step`; see `waiting.next_due`."""
         step = session.config.step
-        looked = self._clock()
+        looked, due = self._clock(), None
         while not self._wake.is_set():
             now = self._clock()
             if now - looked > LOOK_AGAIN_SECONDS:
                 looked = now
                 if await unless(self._wake, session.may_know_more()):
                     return
-            due = math.floor(now / step + 1) * step
+            due = next_due(now, step, due, session.late)
             if await within(self._wake, due - self._clock()):
                 return
             asked = await unless(self._wake, session.ask(due))

@@ -32,7 +32,7 @@ from anomalyd.runs.store import Store
 from anomalyd.sinks.delivery import Delivery
 from anomalyd.sources import receivers
 from anomalyd.sources.base import Side, Source
-from anomalyd.sources.combined import Combined
+from anomalyd.sources.combined import Combined, arrived
 from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
 from anomalyd.teaching import Teaching
 from anomalyd.units import format_duration
@@ -187,11 +187,17 @@ class Session:
 
     async def ask(self, time: float) -> Asked:
         """What is known of (time - window, time]. Changes nothing; may be cancelled."""
+        await arrived(self._both.values(), time, time + self.late - self._clock())
         begun = self._clock()
         under_way = await self._detection.ask(time)
         batch = await self.staging.collect(time)
         production = await self.production.collect(time) if self.production is not None else None
         return Asked(batch, production, under_way, begun, self._clock())
+
+    @property
+    def late(self) -> float:
+        """Seconds that a tick may wait for samples that are pushed."""
+        return max(source.late for source in self._both.values())
 
     async def judge(self, asked: Asked) -> None:
         """Move the runs on and judge what was answered."""

@@ -87,6 +87,14 @@ push_lag = meter.create_gauge(
     unit="s",
     description="How old the newest sample of the last body was when it came, by source.",
 )
+pushed_late = meter.create_counter(
+    "anomalyd_pushed_late",
+    description="Samples that came after the tick that they belong to was judged, by source.",
+)
+raw_series_expired = meter.create_counter(
+    "anomalyd_raw_series_expired",
+    description="Series that were forgotten because nothing came any more, by source.",
+)
 raw_series = meter.create_gauge(
     "anomalyd_raw_series",
     description="Series that are pushed or scraped and signals need, by source.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -31,3 +32,16 @@ async def within(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         pass
     return event.is_set()
+
+
+def next_due(now: float, step: float, last: float | None, late: float = 0.0) -> float:
+    """When the next tick is due: a multiple of `step` after `now`, unix seconds.
+
+    A tick that comes late is skipped, not caught up, unless it is `late` because ticks wait so long
+    for samples. last: the one before, None at the beginning; it does not come again, unless the
+    clock was put back.
+    """
+    upcoming = math.floor(now / step + 1) * step
+    if last is None or last > upcoming:
+        return upcoming
+    return max(last + step, math.floor((now - late) / step + 1) * step)

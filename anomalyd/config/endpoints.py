@@ -91,10 +91,15 @@ class Scrape(Section):
     body_limit: int = Field(32 * 2**20, ge=1024)
 
 
-class RemoteWrite(Section):
-    """Samples that are pushed to us by Prometheus remote_write."""
+class Receiver(Section):
+    """What is pushed to us. late: how long a tick waits for samples that were taken before it."""
 
     body_limit: int = Field(32 * 2**20, ge=1024)
+    late: Duration = Field(10.0, ge=0, le=300)
+
+
+class RemoteWrite(Receiver):
+    """Samples that are pushed to us by Prometheus remote_write."""
 
 
 class EnvironmentConfig(Endpoint):

@@ -62,7 +62,6 @@ class Evaluator:
         self._selector = Selection(matchers)
         self._counters = _Stored(window + lag)
         self._gauges = _Stored(window + lag)
-        self._decided = 0
         self._feeds: dict[Role, Feed] = {role: Feed() for role in Role}
         self._buckets = Cells()
         self._quantiles = np.array([_quantile_of(s.definition) for s in table.signals])
@@ -83,14 +82,21 @@ class Evaluator:
 
     def take(self, samples: Samples) -> None:
         """Keep the samples that signals need; stale markers end nothing that a range would see."""
-        while self._decided < len(self.series):
-            self._decide(self._decided)
-            self._decided += 1
+        for raw in self.series.given():
+            self._decide(raw)
         kept = ~is_stale(samples.values)
         rows, values = samples.rows[kept], samples.values[kept]
         timestamps = np.rint(samples.timestamps[kept] * 1000).astype(np.int64)
         for stored in (self._counters, self._gauges):
             stored.push(rows, timestamps, values)
+
+    def forget(self, raw: Rows) -> None:
+        """Let go of raw series that are gone; their rows are given to others."""
+        self.series.forget(raw)
+        counters, gauges = self._counters.free(raw), self._gauges.free(raw)
+        for role, feed in self._feeds.items():
+            feed.remove(gauges if role.gauge else counters)
+        self._buckets.feed.remove(counters)
 
     def evaluate(self, time: float) -> Batch:
         """All signal series over (time - window, time] that have a finite value."""
@@ -161,15 +167,28 @@ class _Stored:
     def __init__(self, keep: float) -> None:
         self.ring = Ring(keep)
         self._place = np.full(1024, -1, dtype=np.intp)
+        self._free: list[int] = []
 
     def row(self, raw: int) -> int:
         """The ring's row of a raw series, made if new."""
         while raw >= len(self._place):
             self._place = np.append(self._place, np.full(len(self._place), -1, dtype=np.intp))
-        if self._place[raw] < 0:
+        if self._place[raw] < 0 and self._free:
+            self._place[raw] = self._free.pop()
+        elif self._place[raw] < 0:
             self._place[raw] = self.ring.rows
             self.ring.resize(self.ring.rows + 1)
         return int(self._place[raw])
+
+    def free(self, raw: Rows) -> Rows:
+        """The ring's rows that were these series'; they are empty, and given to others."""
+        raw = raw[raw < len(self._place)]
+        places = self._place[raw]
+        places = places[places >= 0]
+        self._place[raw] = -1
+        self.ring.clear(places)
+        self._free += places.tolist()
+        return places
 
     def push(self, raw: Rows, timestamps: Milliseconds, values: Floats) -> None:
         known = raw < len(self._place)

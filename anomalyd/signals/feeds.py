@@ -21,6 +21,13 @@ class Feed:
         self._targets.append(target)
         self._arrays = None
 
+    def remove(self, sources: Rows) -> None:
+        """What these sources add."""
+        kept = np.flatnonzero(~np.isin(np.array(self._sources, np.intp), sources)).tolist()
+        self._sources = [self._sources[place] for place in kept]
+        self._targets = [self._targets[place] for place in kept]
+        self._arrays = None
+
     def there(self, values: Floats, present: Mask) -> tuple[Rows, Floats]:
         """(intp[m] targets ascending, float64[m] values) of the sources that are present."""
         if self._arrays is None:

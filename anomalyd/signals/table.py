@@ -71,7 +71,8 @@ class SignalTable:
 class SeriesTable:
     """Raw series: the bytes under which a sender names a series, to its row, in one lookup.
 
-    `rows` may be read directly in hot loops. A key is taken in only after it parsed as labels.
+    `rows` may be read directly in hot loops. A key is taken in only after it parsed as labels. The
+    row of a forgotten series has no labels, and is given to the next one.
     """
 
     def __init__(self, limit: int, label_bytes: int = 4096) -> None:
@@ -80,9 +81,25 @@ class SeriesTable:
         self.refused = 0
         self.rows: dict[bytes, int] = {}
         self.labels: list[Labels] = []
+        self._free: list[int] = []
+        self._given: list[int] = []
 
     def __len__(self) -> int:
-        return len(self.labels)
+        """Of the series that are known."""
+        return len(self.labels) - len(self._free)
+
+    def given(self) -> list[int]:
+        """Rows that series were given since the last call."""
+        given, self._given = self._given, []
+        return given
+
+    def forget(self, rows: Rows) -> None:
+        """Known rows become free."""
+        gone = frozenset(rows.tolist())
+        self.rows = {key: row for key, row in self.rows.items() if row not in gone}
+        for row in gone:
+            self.labels[row] = Labels()
+        self._free += sorted(gone, reverse=True)
 
     def row(self, key: bytes, parse: Callable[[bytes], Labels]) -> int:
         """The row of `key`, made if new; -1 (counted at every offer) if it is over a limit.
@@ -95,12 +112,18 @@ class SeriesTable:
         if len(key) > self.label_bytes:
             self.refused = _refuse("label_bytes", self.label_bytes, self.refused)
             return -1
-        if len(self.labels) >= self.limit:
+        if len(self) >= self.limit:
             self.refused = _refuse("raw_series", self.limit, self.refused)
             return -1
         labels = parse(key)
-        row = self.rows[key] = len(self.labels)
-        self.labels.append(labels)
+        if self._free:
+            row = self._free.pop()
+            self.labels[row] = labels
+        else:
+            row = len(self.labels)
+            self.labels.append(labels)
+        self.rows[key] = row
+        self._given.append(row)
         return row
 
 

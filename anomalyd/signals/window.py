@@ -58,6 +58,11 @@ class Ring:
             self._last = np.concatenate([self._last, empty[0]])
         self.rows = max(self.rows, rows)
 
+    def clear(self, rows: Rows) -> None:
+        """Rows without samples, as new ones are."""
+        self._timestamps[:, rows] = _EMPTY
+        self._last[rows] = _EMPTY
+
     def push(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> None:
         """Append samples, any number per row in any order; all arrays [n]."""
         if np.bincount(rows).max(initial=0) <= 1:

@@ -35,6 +35,10 @@ class Source(Protocol):
 
     async def run(self) -> None: ...
 
+    async def arrived(self, time: float) -> None:
+        """Wait until what is to come by itself up to `time` has come; may be cancelled."""
+        ...
+
     async def collect(self, time: float) -> Batch:
         """The values of all signals over (time - window, time], with what could be had."""
         ...
@@ -53,6 +57,16 @@ class Source(Protocol):
         ...
 
     async def stop(self) -> None: ...
+
+
+class Fetching:
+    """A source that looks by itself: nothing comes that it did not ask for."""
+
+    async def arrived(self, time: float) -> None:
+        """Nothing to wait for."""
+
+    def news(self) -> None:
+        """What is there is found by looking."""
 
 
 class SourceError(Exception):
@@ -106,7 +120,7 @@ class Make:
     answers: frozenset[str]
 
 
-def evaluator(make: Make) -> Evaluator:
+def evaluator(make: Make, lag: float = 10.0) -> Evaluator:
     """What a source is made of that has samples and no server to evaluate them."""
     limits = make.wanted.limits
     return Evaluator(
@@ -116,6 +130,7 @@ def evaluator(make: Make) -> Evaluator:
         make.window,
         matchers=make.side.config.matchers,
         answers=make.answers,
+        lag=lag,
     )
 
 

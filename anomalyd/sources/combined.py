@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -30,6 +31,16 @@ class Combined:
         async with asyncio.TaskGroup() as tasks:
             for section, part in self.parts.items():
                 tasks.create_task(part.run(), name=f"{self.name}-{section}")
+
+    @property
+    def late(self) -> float:
+        """Seconds that a tick waits at most for what is to come."""
+        sections = (getattr(self.side.config, section) for section in self.parts)
+        return max(getattr(section, "late", 0.0) for section in sections)
+
+    async def arrived(self, time: float) -> None:
+        for part in self.parts.values():
+            await part.arrived(time)
 
     async def collect(self, time: float) -> Batch:
         if len(self.parts) == 1:
@@ -61,6 +72,14 @@ class Combined:
     async def stop(self) -> None:
         for part in reversed(list(self.parts.values())):
             await part.stop()
+
+
+async def arrived(sources: Iterable[Combined], time: float, patience: float) -> None:
+    """Wait until all that is to come up to `time` has come, `patience` seconds at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, patience)):
+            for source in sources:
+                await source.arrived(time)
 
 
 def _beside(time: float, batches: list[Batch]) -> Batch:

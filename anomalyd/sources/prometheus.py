@@ -16,7 +16,7 @@ from anomalyd.signals.identity import Canonical
 from anomalyd.signals.promql import Compiled
 from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
-from anomalyd.sources.base import Make, Source, SourceError
+from anomalyd.sources.base import Fetching, Make, Source, SourceError
 from anomalyd.sources.discovery import discover
 from anomalyd.sources.promapi import PromApi
 from anomalyd.sources.queries import Duplicate, compile_all, compile_capacity, metrics_of
@@ -34,7 +34,7 @@ Answers = Mapping[str, Vector | QueryError]
 Placed = tuple[Rows, Floats, Floats]
 
 
-class PrometheusSource:
+class PrometheusSource(Fetching):
     """A `Source` over one Prometheus-compatible server; life cycle in `anomalyd.sources.base`.
 
     Where the environment's capacity is an expression, offered load (`LOAD_SIGNAL`) is divided by
@@ -90,9 +90,6 @@ class PrometheusSource:
         while True:
             await asyncio.sleep(self._rediscover)
             await self._rediscovered()
-
-    def news(self) -> None:
-        """What is there is found by looking."""
 
     async def returned(self) -> bool:
         return await self._api.answers()

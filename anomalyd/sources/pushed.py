@@ -13,6 +13,8 @@ from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig
 from anomalyd.model import Batch, Environment, Floats, Labels, Rows, Samples
 from anomalyd.signals.evaluate import Evaluator
+from anomalyd.signals.window import is_stale
+from anomalyd.sources.arrivals import Arrivals
 from anomalyd.sources.base import Make, Side, Wanted, evaluator
 from anomalyd.sources.seen import Seen
 from anomalyd.units import format_duration
@@ -21,6 +23,12 @@ SAVE_SECONDS = 5.0
 SETTLE_SECONDS = 4.0
 """So long nothing new must come before signals are settled anew: a sender's first bodies hold the
 series of one target after another."""
+LAG_SECONDS = 30.0
+"""Samples are kept so much longer than a window and what a tick waits for."""
+IDLE_SECONDS = 600.0
+IDLE_WINDOWS = 4.0
+"""A series without samples for the longer of the two is forgotten."""
+EXPIRE_EVERY_SECONDS = 60.0
 SILENT_SECONDS = 30.0
 SILENT_INTERVALS = 4.0
 """A sender that sent nothing for the longer of the two is silent."""
@@ -40,7 +48,7 @@ class PushedSource:
 
     The receiver asks `row` once per new series and gives samples to `take`. Series of metrics that
     no signal may need have no row. What was seen is kept in a file, for the next start. Its clock
-    is when samples were received and ticks were due.
+    is when samples were received and ticks were due. late: how long a tick waits, in seconds.
     """
 
     def __init__(
@@ -49,13 +57,20 @@ class PushedSource:
         evaluator: Evaluator,
         seen: Seen,
         wanted: Callable[[str], bool],
+        late: float = 0.0,
     ) -> None:
         self.name = side.name.value
         self.side, self._evaluator, self._seen = side, evaluator, seen
         self._wanted = wanted
+        self.late = late
         self._now = self._heard_at = 0.0
         self._heard = False
-        self._intervals = Intervals()
+        self._arrivals = Arrivals()
+        self._judged = 0.0
+        self._lag = 0.0
+        self._came = asyncio.Event()
+        self._listeners: list[Callable[[Rows], None]] = []
+        self._expired_at = 0.0
 
     @property
     def matched(self) -> bool:
@@ -70,10 +85,19 @@ class PushedSource:
         while True:
             await asyncio.sleep(SAVE_SECONDS)
             self._keep()
+            self.expire()
+
+    async def arrived(self, time: float) -> None:
+        """A sender that sends still has what was taken just before: wait until every series that
+        comes as usual has come up to `time`."""
+        while not self._arrivals.complete(time):
+            self._came.clear()
+            await self._came.wait()
 
     async def collect(self, time: float) -> Batch:
         self._now = max(self._now, time)
         self._heard_at = self._heard_at or self._now
+        self._judged = time
         return self._evaluator.evaluate(time)
 
     async def stop(self) -> None:
@@ -96,14 +120,34 @@ class PushedSource:
         self._heard_at, self._heard = self._now, True
         if not len(samples.rows):
             return Taken()
-        newest = float(samples.timestamps.max())
-        telemetry.push_lag.set(received_at - newest, {"source": self.name})
-        self._intervals.take(samples.rows, samples.timestamps)
+        self._measure(samples.timestamps, received_at)
+        self._arrivals.take(samples.rows, samples.timestamps, is_stale(samples.values))
+        self._came.set()
         evaluator = self._evaluator
         repeated, out_of_order = evaluator.repeated, evaluator.out_of_order
         evaluator.take(samples)
         telemetry.raw_series.set(len(evaluator.series), {"source": self.name})
         return Taken(evaluator.repeated - repeated, evaluator.out_of_order - out_of_order)
+
+    def on_forget(self, listener: Callable[[Rows], None]) -> None:
+        """Whom to tell of rows that become other series'."""
+        self._listeners.append(listener)
+
+    def expire(self) -> None:
+        """Let go of series that are long gone: a rollout gives every pod a new name."""
+        if self._now - self._expired_at < EXPIRE_EVERY_SECONDS:
+            return
+        self._expired_at = self._now
+        patience = max(IDLE_SECONDS, IDLE_WINDOWS * self._evaluator.window)
+        rows = self._arrivals.idle(self._now - patience)
+        if not len(rows):
+            return
+        self._evaluator.forget(rows)
+        self._arrivals.forget(rows)
+        for listener in self._listeners:
+            listener(rows)
+        telemetry.raw_series_expired.add(len(rows), {"source": self.name})
+        telemetry.raw_series.set(len(self._evaluator.series), {"source": self.name})
 
     def news(self) -> Side | None:
         """What it has now, once that is more than its `Side` says and has settled."""
@@ -125,62 +169,39 @@ class PushedSource:
         return self.news() is not None
 
     def troubles(self) -> list[str]:
-        """That nothing comes."""
+        """That nothing comes, or that it comes too late."""
         patience = max(SILENT_SECONDS, SILENT_INTERVALS * (self._seen.interval or 0.0))
         silent = self._now - self._heard_at
-        if silent <= patience:
-            return []
-        since = format_duration(round(silent))
-        began = "the last came" if self._heard else "we began to listen"
-        return [
-            f"{self.name}: nothing is pushed; {began} {since} ago; look after the sender and its "
-            f"{self.side.section}"
-        ]
+        if silent > patience:
+            since = format_duration(round(silent))
+            began = "the last came" if self._heard else "we began to listen"
+            return [
+                f"{self.name}: nothing is pushed; {began} {since} ago; look after the sender and "
+                f"its {self.side.section}"
+            ]
+        if self._lag > self.late:
+            return [
+                f"{self.name}: samples are pushed {format_duration(round(self._lag, 1))} after "
+                f"they were taken; give the sender more shards, or raise {self.side.section}.late "
+                f"({format_duration(self.late)})"
+            ]
+        return []
+
+    def _measure(self, timestamps: Floats, received_at: float) -> None:
+        self._lag = received_at - float(timestamps.max())
+        source = {"source": self.name}
+        telemetry.push_lag.set(self._lag, source)
+        after = int(np.count_nonzero(timestamps <= self._judged))
+        if after:
+            telemetry.pushed_late.add(after, source)
 
     def _keep(self) -> None:
         now = self._now
-        self._seen.comes_every(self._intervals.slowest(self._evaluator.series.labels))
+        self._seen.comes_every(self._arrivals.slowest(self._evaluator.series.labels))
         if self._heard:
             for name in self.side.metrics:
                 self._seen.still(name, now)
         self._seen.save_if_due(now)
-
-
-class Intervals:
-    """Seconds between the samples of each series: the shortest that was seen, since some are lost.
-
-    Arrays over rows of the raw series table.
-    """
-
-    def __init__(self) -> None:
-        self._last = np.zeros(1024)
-        self._gap = np.full(1024, np.inf)
-
-    def take(self, rows: Rows, timestamps: Floats) -> None:
-        """Any number per row."""
-        most = int(rows.max(initial=-1))
-        while most >= len(self._last):
-            self._last = np.append(self._last, np.zeros(len(self._last)))
-            self._gap = np.append(self._gap, np.full(len(self._gap), np.inf))
-        order = np.lexsort((timestamps, rows))
-        row, time = rows[order], timestamps[order]
-        again = np.append(False, row[1:] == row[:-1])
-        before = np.where(again, np.append(0.0, time[:-1]), self._last[row])
-        gap = time - before
-        known = (before > 0) & (gap > 0)
-        np.minimum.at(self._gap, row[known], gap[known])
-        np.maximum.at(self._last, row, time)
-
-    def slowest(self, labels: list[Labels]) -> float | None:
-        """The largest of the metrics' medians; to a second, below one to a tenth."""
-        gaps = self._gap[: len(labels)]
-        by_name: dict[str, list[float]] = {}
-        for row in np.flatnonzero(np.isfinite(gaps)).tolist():
-            by_name.setdefault(labels[row].get("__name__"), []).append(float(gaps[row]))
-        slowest = max((float(np.median(found)) for found in by_name.values()), default=None)
-        if slowest is None:
-            return None
-        return float(round(slowest)) if slowest >= 1 else max(round(slowest, 1), 0.1)
 
 
 async def look(
@@ -201,7 +222,8 @@ async def look(
 def build(make: Make) -> PushedSource:
     side, wanted = make.side, make.wanted
     seen = _seen(side.section, side.name, wanted)
-    return PushedSource(side, evaluator(make), seen, wanted.metrics)
+    late = getattr(side.config, side.section).late
+    return PushedSource(side, evaluator(make, lag=late + LAG_SECONDS), seen, wanted.metrics, late)
 
 
 def _seen(section: str, name: Environment, wanted: Wanted) -> Seen:

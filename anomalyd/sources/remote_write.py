@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import cramjam
 import numpy as np
@@ -11,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig
-from anomalyd.model import Environment, Labels, Samples
+from anomalyd.model import Environment, Labels, Rows, Samples
 from anomalyd.push import Post, Receiver, Refused, Reply
 from anomalyd.sources import pushed
 from anomalyd.sources.base import Make, Side, Source, Wanted
@@ -89,6 +90,8 @@ class Lane:
     def __init__(self, inlets: Sequence[PushedSource]) -> None:
         self._inlets = inlets
         self._identities = {1: Identity(self._decide), 2: Identity(self._decide)}
+        for number, inlet in enumerate(inlets):
+            inlet.on_forget(partial(self._forget, number))
 
     def read(self, body: bytes, version: int) -> Columns:
         return {1: decode, 2: decode_2}[version](body, self._identities[version])
@@ -117,6 +120,11 @@ class Lane:
             "invalid": int(np.count_nonzero(invalid)),
             "unsupported": len(columns.histograms),
         }
+
+    def _forget(self, number: int, rows: Rows) -> None:
+        codes = (rows * len(self._inlets) + number).tolist()
+        for identity in self._identities.values():
+            identity.forget(codes)
 
     def _decide(self, labels: Labels) -> int:
         """Row and inlet of a new series in one number; -1 where nobody needs it."""

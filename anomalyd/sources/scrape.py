@@ -20,7 +20,7 @@ from anomalyd.config import EnvironmentConfig, Scrape, ScrapeTarget
 from anomalyd.model import Batch, Environment, Labels, Samples
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.table import SeriesTable
-from anomalyd.sources.base import Make, Side, Source, SourceError, Wanted, evaluator
+from anomalyd.sources.base import Fetching, Make, Side, Source, SourceError, Wanted, evaluator
 from anomalyd.sources.exposition import OPENMETRICS, Exposition
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class TargetHealth:
     error: str = ""
 
 
-class ScrapeSource:
+class ScrapeSource(Fetching):
     """Scrapes every target of `environment.scrape` at its interval, aligned to the clock.
 
     A target that is down leaves a gap, and `up` 0: to the range selectors that signals are made
@@ -99,9 +99,6 @@ class ScrapeSource:
         """Targets that are down."""
         down = (target.health for target in self._targets if target.health.up is False)
         return [f"{self.name}: {health.url}: {health.error}" for health in down]
-
-    def news(self) -> None:
-        """What is there is found by looking."""
 
     async def returned(self) -> bool:
         """Whether any target is up."""

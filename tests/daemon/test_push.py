@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.daemon.bench import STEP, Bench, bench
 from tests.daemon.shop import SERVICES, START, Shop, settings
 from tests.fakes import sender
 
-PUSH: dict[str, Any] = {"remote_write": {}}
+PUSH: dict[str, Any] = {"remote_write": {"late": "20ms"}}
 
 
 class Pusher:
@@ -142,7 +143,7 @@ async def test_a_pushed_production_is_kept_for_its_baseline(staging, tmp_path):
 
 
 async def test_a_sender_that_fell_silent_is_told_of(tmp_path):
-    config = parse(tree(tmp_path, PUSH, None))
+    config = parse(tree(tmp_path, {"remote_write": {"late": "1100ms"}}, None))
     pusher = Pusher(Shop())
     async with bench(config) as made:
         async with made.at_work():
@@ -182,3 +183,35 @@ async def test_what_cannot_be_told_apart_is_refused(tmp_path):
     async with bench(parse(tree(tmp_path, PUSH, PUSH))) as made, made.at_work() as session:
         with pytest.raises(Refused, match="whose samples these are is not said"):
             push(session, sender.body(), START, "")
+
+
+async def test_a_tick_waits_for_what_was_taken_before_it(tmp_path):
+    config = parse(tree(tmp_path, {"remote_write": {"late": "1m"}}, None))
+    pusher = Pusher(Shop())
+    async with bench(config) as made:
+        async with made.at_work():
+            await pushed(made, pusher, 60)
+        async with made.at_work() as session:
+            await pushed(made, pusher, 60)
+            body = pusher.body(made.now + STEP)
+            async with asyncio.TaskGroup() as tasks:
+                asked = tasks.create_task(session.ask(made.now + STEP))
+                await asyncio.sleep(0)
+                assert not asked.done()
+                push(session, body, made.now + STEP + 3)
+            batch = asked.result().batch
+            assert session.degraded() == []
+    assert len(batch.rows) == 7
+
+
+async def test_samples_that_come_too_late_are_told_of(tmp_path):
+    config = parse(tree(tmp_path, {"remote_write": {"late": "3s"}}, None))
+    pusher = Pusher(Shop())
+    async with bench(config) as made:
+        async with made.at_work():
+            await pushed(made, pusher, 60)
+        async with made.at_work() as session:
+            made.now += 30
+            push(session, pusher.body(made.now - 20), made.now)
+            (told,) = session.degraded()
+    assert told.startswith("staging: samples are pushed 21s after they were taken")

@@ -89,6 +89,9 @@ class Part:
     async def run(self) -> None:
         self.calls.append("run")
 
+    async def arrived(self, time: float) -> None:
+        self.calls.append("arrived")
+
     async def collect(self, time: float) -> Batch:
         rows, values = np.array([self.row], np.intp), np.array([self.value])
         return Batch(time, rows, values, values, frozenset({f"signal{self.row}"}), ((3, "twice"),))
@@ -111,13 +114,16 @@ async def test_batches_are_laid_side_by_side() -> None:
     combined = Combined(both, {"remote_write": Part(1, 10.0), "url": Part(0, 20.0)})
     await combined.start()
     await combined.run()
+    await combined.arrived(30.0)
     batch = await combined.collect(30.0)
     await combined.stop()
     assert (batch.time, batch.rows.tolist(), batch.values.tolist()) == (30.0, [1, 0], [10.0, 20.0])
     assert batch.answered == {"signal0", "signal1"}
     assert batch.duplicates == ((3, "twice"), (3, "twice"))
     assert combined.troubles() == ["1 is away", "0 is away"]
-    assert all(part.calls == ["start", "run", "stop"] for part in combined.parts.values())
+    assert all(
+        part.calls == ["start", "run", "arrived", "stop"] for part in combined.parts.values()
+    )
 
 
 @pytest.mark.parametrize(("away", "returned"), [("url", True), ("", False)])

@@ -188,3 +188,50 @@ def test_series_over_the_limit_are_left_out_and_the_rest_goes_on(tmp_path):
     many = [({**CART, "n": str(n)}, [(1.0, ms(0))]) for n in range(5)]
     assert post(receiver, sender.body(*many)).status == 204
     assert len(source._evaluator.series) == 2
+
+
+class Clock:
+    """Series of one rollout after another, a minute each."""
+
+    def __init__(self, receiver: RemoteWrite) -> None:
+        self.receiver, self.now = receiver, NOW
+
+    def rollout(self, version: int, pods: int = 20) -> None:
+        for second in range(0, 60, 15):
+            self.now += 15
+            many = [
+                ({**CART, "pod": f"cart-{version}-{pod}"}, [(5.0 * second, round(self.now * 1000))])
+                for pod in range(pods)
+            ]
+            assert post(self.receiver, sender.body(*many), now=self.now).status == 204
+
+
+async def test_rollouts_that_rename_every_pod_neither_leak_nor_change_a_number(
+    receiver, staging, tmp_path
+):
+    clock = Clock(receiver)
+    for version in range(40):
+        clock.rollout(version)
+        staging.expire()
+    evaluator = staging._evaluator
+    assert len(evaluator.series) <= 20 * 14
+    assert len(evaluator.series.labels) <= 20 * 14
+    assert evaluator._counters.ring.rows <= 20 * 14
+    (lane,) = receiver._lanes.values()
+    assert len(lane._identities[1].known) == len(evaluator.series)
+    fresh = inlet(tmp_path, Environment.STAGING)
+    again = Clock(RemoteWrite({Environment.STAGING: fresh}, 100_000))
+    again.now = clock.now - 60
+    again.rollout(39)
+    assert await values(staging, clock.now) == await values(fresh, clock.now) != {}
+
+
+async def test_a_forgotten_series_that_comes_back_is_as_new(receiver, staging):
+    clock = Clock(receiver)
+    clock.rollout(1)
+    clock.now += 700
+    assert post(receiver, sender.body(), now=clock.now).status == 204
+    staging.expire()
+    assert len(staging._evaluator.series) == 0
+    clock.rollout(1)
+    assert (await values(staging, clock.now))['traffic{service="cart"}'] > 0

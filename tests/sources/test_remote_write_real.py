@@ -73,7 +73,7 @@ async def test_what_a_real_prometheus_sends_gives_its_own_answers(shop, received
         async with asyncio.timeout(30):
             await target.enough.wait()
             now = time.time()
-            while source._intervals._last.max() < now:  # noqa: ASYNC110
+            while source._arrivals.last.max() < now:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         everything = '{__name__=~"requests_total|latency_seconds_.*|memory_bytes"}[1m]'
         history = {

@@ -1,0 +1,93 @@
+"""When samples of each pushed series come: how often, what is still to come, what is gone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomalyd.model import Floats, Labels, Rows
+from anomalyd.signals.window import Mask
+
+ALIKE = 0.2
+"""Two gaps that differ by less, relatively, are one interval."""
+LIVE_INTERVALS = 2.5
+"""A series without a sample for so long is no longer awaited."""
+STRAGGLERS = 0.01
+"""Of the series that come may be missing for a time to be complete: some come irregularly."""
+
+
+class Arrivals:
+    """Arrays over rows of the raw series table; times in unix seconds.
+
+    The interval of a series is what two gaps in succession agree upon: a lost sample or a sender
+    that was started anew changes none.
+    """
+
+    def __init__(self) -> None:
+        self.last = np.zeros(1024)
+        self._gap = np.full(1024, np.nan)
+        self._interval = np.full(1024, np.nan)
+        self._ended = np.zeros(1024, dtype=bool)
+
+    def take(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
+        """Any number per row, in any order; stale: which are markers of the end."""
+        self._resize(int(rows.max(initial=-1)) + 1)
+        if np.bincount(rows, minlength=1).max() <= 1:
+            self._take_unique(rows, timestamps, stale)
+            return
+        order = np.lexsort((timestamps, rows))
+        rows, timestamps, stale = rows[order], timestamps[order], stale[order]
+        nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        for step in range(int(nth.max(initial=-1)) + 1):
+            now = nth == step
+            self._take_unique(rows[now], timestamps[now], stale[now])
+
+    def complete(self, time: float) -> bool:
+        """Whether all that comes as usual has come up to `time`."""
+        last, interval = self.last, self._interval
+        with np.errstate(invalid="ignore"):
+            live = ~self._ended & (last > time - LIVE_INTERVALS * interval)
+            awaited = live & (last + interval <= time)
+        return int(np.count_nonzero(awaited)) <= STRAGGLERS * int(np.count_nonzero(live))
+
+    def slowest(self, labels: list[Labels]) -> float | None:
+        """The largest of the metrics' median intervals; to a second, below one to a tenth."""
+        intervals = self._interval[: len(labels)]
+        by_name: dict[str, list[float]] = {}
+        for row in np.flatnonzero(np.isfinite(intervals)).tolist():
+            by_name.setdefault(labels[row].get("__name__"), []).append(float(intervals[row]))
+        slowest = max((float(np.median(found)) for found in by_name.values()), default=None)
+        if slowest is None:
+            return None
+        return float(round(slowest)) if slowest >= 1 else max(round(slowest, 1), 0.1)
+
+    def idle(self, since: float) -> Rows:
+        """intp[m]: rows that had samples, and none after `since`."""
+        return np.flatnonzero((self.last > 0) & (self.last < since))
+
+    def forget(self, rows: Rows) -> None:
+        """They become other series'."""
+        self.last[rows] = 0.0
+        self._gap[rows] = self._interval[rows] = np.nan
+        self._ended[rows] = False
+
+    def _take_unique(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
+        before, gap_before = self.last[rows], self._gap[rows]
+        newer = timestamps > before
+        known = newer & (before > 0) & ~stale
+        gap = timestamps - before
+        agree = known & (np.abs(gap - gap_before) < ALIKE * gap)
+        self._interval[rows[agree]] = ((gap + gap_before) / 2)[agree]
+        self._gap[rows[known]] = gap[known]
+        self.last[rows[newer]] = timestamps[newer]
+        self._ended[rows[newer]] = stale[newer]
+
+    def _resize(self, rows: int) -> None:
+        have = len(self.last)
+        if rows <= have:
+            return
+        more = max(rows, 2 * have) - have
+        unknown = np.full(more, np.nan)
+        self.last = np.append(self.last, np.zeros(more))
+        self._gap = np.append(self._gap, unknown)
+        self._interval = np.append(self._interval, unknown)
+        self._ended = np.append(self._ended, np.zeros(more, dtype=bool))

@@ -1,0 +1,105 @@
+"""How often samples of a series come, what is still awaited, and what is gone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomalyd.model import Labels
+from anomalyd.sources.arrivals import Arrivals
+
+T = 1_800_000_000.0
+
+
+def came(arrivals: Arrivals, row: int, *moments: float, stale: bool = False) -> None:
+    """One body per moment."""
+    for moment in moments:
+        arrivals.take(np.array([row]), np.array([T + moment]), np.array([stale]))
+
+
+def interval(arrivals: Arrivals) -> float | None:
+    return arrivals.slowest([Labels.of({"__name__": "up"})] * 10)
+
+
+@pytest.mark.parametrize(
+    ("moments", "expected"),
+    [
+        ((0,), None),
+        ((0, 15), None),
+        ((0, 15, 30.01), 15.0),
+        ((0, 15, 30, 60, 75, 90), 15.0),
+        ((0, 15, 30, 33, 48, 63), 15.0),
+        ((0, 15, 30, 60, 90), 30.0),
+        ((0, 0.2, 0.4), 0.2),
+        ((0, 15, 30, 30, 20), 15.0),
+    ],
+    ids=str,
+)
+def test_two_gaps_that_agree_are_the_interval(moments, expected):
+    arrivals = Arrivals()
+    came(arrivals, 0, *moments)
+    assert interval(arrivals) == expected
+
+
+def test_several_samples_in_one_body_tell_as_much_as_one_by_one():
+    arrivals = Arrivals()
+    moments = T + np.array([30.0, 0.0, 45.0, 15.0])
+    arrivals.take(np.zeros(4, np.intp), moments, np.zeros(4, bool))
+    assert interval(arrivals) == 15.0
+    assert arrivals.last[0] == T + 45
+
+
+def test_the_slowest_metric_counts_and_not_its_odd_series():
+    arrivals = Arrivals()
+    labels = [Labels.of({"__name__": name}) for name in ("a", "a", "a", "b")]
+    for row, every in enumerate((15, 15, 300, 60)):
+        came(arrivals, row, *(every * n for n in range(4)))
+    assert arrivals.slowest(labels) == 60.0
+
+
+def test_a_time_is_complete_once_every_series_has_come_up_to_it():
+    arrivals = Arrivals()
+    came(arrivals, 0, 0, 10, 20)
+    came(arrivals, 1, 5, 15, 25)
+    assert arrivals.complete(T + 29)
+    assert not arrivals.complete(T + 31)
+    came(arrivals, 0, 30)
+    assert arrivals.complete(T + 31)
+    assert not arrivals.complete(T + 36)
+
+
+def test_what_ended_or_is_long_gone_is_not_awaited():
+    arrivals = Arrivals()
+    came(arrivals, 0, 0, 10, 20)
+    came(arrivals, 1, 0, 10, 20)
+    came(arrivals, 0, 30)
+    came(arrivals, 1, 30, stale=True)
+    assert arrivals.complete(T + 31)
+    assert not arrivals.complete(T + 45)
+    assert arrivals.complete(T + 55.1)
+    came(arrivals, 1, 60)
+    assert not arrivals.complete(T + 71)
+
+
+def test_few_that_come_irregularly_do_not_hold_up_the_others():
+    arrivals = Arrivals()
+    rows = np.arange(5000)
+    for moment in (0, 10, 20):
+        arrivals.take(rows, np.full(5000, T + moment), np.zeros(5000, bool))
+    most = rows[:4960]
+    arrivals.take(most, np.full(len(most), T + 30), np.zeros(len(most), bool))
+    assert arrivals.complete(T + 31)
+    arrivals.take(rows[:4000], np.full(4000, T + 40), np.zeros(4000, bool))
+    assert not arrivals.complete(T + 41)
+
+
+def test_rows_without_samples_for_long_are_idle_until_they_are_forgotten():
+    arrivals = Arrivals()
+    came(arrivals, 0, 0, 10, 20)
+    came(arrivals, 2, 100)
+    assert arrivals.idle(T + 50).tolist() == [0]
+    arrivals.forget(np.array([0]))
+    assert arrivals.idle(T + 50).tolist() == []
+    assert interval(arrivals) is None
+    came(arrivals, 0, 0)
+    assert arrivals.last[0] == T
