@@ -2,225 +2,135 @@
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
+from dataclasses import dataclass
 
+from anomalyd.explain.accounts import Accounts
+from anomalyd.explain.graph import Graph as Graph
+from anomalyd.explain.graph import merged
+from anomalyd.explain.signs import Sign, of_anomaly
+from anomalyd.explain.trail import Mode, Trail
+from anomalyd.explain.wording import Evidence, because
 from anomalyd.model import Anomaly, Kind, Suspect
-
-UPWARD = frozenset({Kind.LATENCY, Kind.ERRORS})
-"""Kinds that a caller shows because of what it calls."""
-
-THROUGHPUT = frozenset({Kind.TRAFFIC, Kind.LATENCY, Kind.SATURATION, Kind.OTHER})
-"""Kinds that a service shows because it is called more."""
-
-ABSENCE = "absence"
-"""The detector of what stopped reporting."""
-
-STRONGEST = 30.0
 
 ONSET_DECAY = 0.5
 """Per rank of onset: of two services that explain as much, the earlier is twice as likely."""
 
+LATEST = 2
+"""Ranks beyond that count no less: much may happen at once."""
 
-class Graph:
-    """Who calls whom. Services it does not know are taken to be related to all.
+THIN = 4.0
+"""Nats of one sign at least, in a recording; what fired in a run is beyond doubt."""
 
-    declared: services that the user named, as opposed to those that were learned; None: all.
-    """
 
-    def __init__(
-        self, calls: Mapping[str, Sequence[str]], declared: Iterable[str] | None = None
-    ) -> None:
-        self.callees = {caller: tuple(sorted(callees)) for caller, callees in sorted(calls.items())}
-        callers: dict[str, list[str]] = defaultdict(list)
-        for caller, callees in self.callees.items():
-            for callee in callees:
-                callers[callee].append(caller)
-        self.callers = {callee: tuple(names) for callee, names in sorted(callers.items())}
-        self._component = self._components()
-        self.declared = self.services if declared is None else frozenset(declared)
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Suspects, the likeliest first; `abstained` says why there are none."""
 
-    @property
-    def services(self) -> frozenset[str]:
-        return frozenset(self._component)
-
-    def connected(self, a: str, b: str) -> bool:
-        known = self._component
-        return a not in known or b not in known or known[a] == known[b]
-
-    def _components(self) -> dict[str, int]:
-        of: dict[str, int] = {}
-        for number, start in enumerate(sorted({*self.callees, *self.callers})):
-            todo = [start] if start not in of else []
-            while todo:
-                service = todo.pop()
-                if service not in of:
-                    of[service] = number
-                    todo += [*self.callees.get(service, ()), *self.callers.get(service, ())]
-        return of
+    suspects: tuple[Suspect, ...]
+    abstained: str = ""
 
 
 def suspects(anomalies: Sequence[Anomaly], graph: Graph) -> tuple[Suspect, ...]:
-    """Services by how likely the incident began there; scores sum to 1, ties break by name.
+    """Services by how likely the incident began there; scores sum to 1, ties break by name."""
+    return _ranked([of_anomaly(anomaly) for anomaly in anomalies], graph)
 
-    Each anomalous service starts with the strength of its anomalies and hands it on: latency and
-    errors to the services it calls that are in trouble themselves; whatever comes of being called
-    more to the callers that are not called more themselves (they fan out); being called less to
-    the callers in trouble. It comes to rest, in equal parts, at the services it reaches that hand
-    it on no further (in a circle of services that only blame one another, at all of them). A
-    service that stopped reporting keeps its own. The score is discounted by order of onset.
+
+def explain(signs: Sequence[Sign], graph: Graph) -> Explanation:
+    """As `suspects`, of what a recording shows; none where the evidence is thin."""
+    known = [sign for sign in signs if sign.service]
+    strongest = max((sign.strength for sign in known), default=0.0)
+    if not known:
+        return Explanation((), "nothing of any service is off")
+    if strongest < THIN:
+        return Explanation((), "what is off is hardly further off than normal times are")
+    return Explanation(_ranked(known, graph))
+
+
+def _ranked(signs: Sequence[Sign], graph: Graph) -> tuple[Suspect, ...]:
+    """Each service that is off starts with the strength of its signs and hands it on.
+
+    Latency and errors go to the services it calls that are in trouble themselves; whatever comes
+    of being called more to the callers that are not called more themselves (they fan out); being
+    called less to the callers in trouble. It comes to rest, in equal parts, at the services it
+    reaches that hand it on no further (in a circle of services that only blame one another, at all
+    of them). A service that stopped reporting keeps its own. Where it is known what each service
+    adds (`Accounts`), latency and errors come to rest by that, and weigh by the harm they do.
+    Signals of one kind of a service count once. The score is discounted by order of onset.
     """
-    by_service: dict[str, list[Anomaly]] = defaultdict(list)
-    for anomaly in sorted(anomalies, key=lambda a: (a.service, a.series)):
-        if anomaly.service:
-            by_service[anomaly.service].append(anomaly)
-    if not by_service:
+    known = sorted((s for s in signs if s.service), key=lambda s: s.key)
+    if not known:
         return ()
-    trail = _Trail(by_service, graph)
-    blame: dict[str, float] = defaultdict(float)
-    why: dict[str, list[str]] = defaultdict(list)
-    for service, found in by_service.items():
-        for anomaly in found:
-            rests = trail.rests(service, trail.mode(anomaly))
-            for target in rests:
-                blame[target] += _strength(anomaly) / len(rests)
-                if target != service:
-                    why[target].append(service)
-    onset = _onset_ranks(by_service, blame)
-    weighted = {s: b * ONSET_DECAY ** onset[s] for s, b in blame.items()}
+    case = _Case(known, merged(graph.callees, ((s.service, s.peer) for s in known)))
+    ranks = case.onset_ranks()
+    weighted = {s: b * ONSET_DECAY ** ranks[s] for s, b in case.blame().items()}
     total = sum(weighted.values())
-    ranked = sorted(weighted, key=lambda s: (-weighted[s], s))
-    reasons = {s: _reason(by_service.get(s, []), why[s], s in trail.busier) for s in ranked}
-    return tuple(Suspect(s, weighted[s] / total, reasons[s]) for s in ranked)
+    order = sorted(weighted, key=lambda s: (-weighted[s], s))
+    return tuple(Suspect(s, weighted[s] / total, because(case.evidence(s))) for s in order)
 
 
-class _Mode(StrEnum):
-    """Why blame moves on: what a callee did is felt, a caller calls too much, or too little, or it
-    is a service's own."""
+class _Case:
+    """The signs of one incident, and where the blame of each comes to rest."""
 
-    FELT = "felt"
-    BUSY = "busy"
-    OWN = "own"
-    LESS = "less"
+    def __init__(self, signs: Sequence[Sign], graph: Graph) -> None:
+        by_service: dict[str, list[Sign]] = defaultdict(list)
+        for sign in signs:
+            by_service[sign.service].append(sign)
+        self._trail = Trail(by_service, graph)
+        self._accounts = Accounts(signs, graph)
+        self._signs = signs
+        self._rests = [(sign, self._resting(sign)) for sign in signs]
+        self._own: dict[str, list[Sign]] = defaultdict(list)
+        for sign, rests in self._rests:
+            if not sign.own:
+                self._own[sign.service].append(sign)
+            # What is off between two services is told of both ends that answer for it.
+            for target in rests if sign.own else ():
+                self._own[target].append(sign)
 
+    def blame(self) -> dict[str, float]:
+        shares: dict[tuple[str, str, str, Kind], float] = defaultdict(float)
+        for sign, rests in self._rests:
+            for target, part in rests.items():
+                at = target, sign.service, sign.peer, sign.kind
+                share = sign.strength * self._accounts.weight(sign) * part
+                shares[at] = max(shares[at], share)
+        blame: dict[str, float] = defaultdict(float)
+        for (target, *_), share in sorted(shares.items()):
+            blame[target] += share
+        return blame
 
-class _Trail:
-    """How blame moves over the graph, given which services show what."""
+    def onset_ranks(self) -> dict[str, int]:
+        """How many distinct onsets are surely before each service's own; a service that shows
+        nothing of its own is taken for the latest."""
+        latest = max(sign.since for sign in self._signs)
+        targets = {target for _, rests in self._rests for target in rests}
+        first = {s: min((x.since for x in self._own[s]), default=latest) for s in targets}
+        early = {s: min((x.since - x.step for x in self._own[s]), default=latest) for s in targets}
+        onsets = sorted(set(first.values()))
+        return {s: min(bisect_left(onsets, early[s]), LATEST) for s in targets}
 
-    def __init__(self, by_service: Mapping[str, Sequence[Anomaly]], graph: Graph) -> None:
-        self._graph = graph
-        self._shown = set(by_service)
-        found = [a for anomalies in by_service.values() for a in anomalies]
-        self._gone = {a.service for a in found if a.detector == ABSENCE}
-        self._troubled = {a.service for a in found if a.kind in UPWARD} | self._gone
-        self._failing = _onsets(a for a in found if a.kind is Kind.ERRORS)
-        self._lighter = {a.service for a in found if a.kind is Kind.TRAFFIC and a.effect < 0}
-        called_more = _onsets(a for a in found if a.kind is Kind.TRAFFIC and a.effect > 0)
-        self.busier = {s for s, at in called_more.items() if not self._retried(s, at)}
+    def evidence(self, service: str) -> Evidence:
+        explained = {
+            sign: rests[service]
+            for sign, rests in self._rests
+            if service in rests and sign.service != service and not sign.own
+        }
+        mostly = {sign for sign, part in explained.items() if part > 0.5}
+        busier = service in self._trail.busier
+        return Evidence(service, self._own[service], list(explained), mostly, busier)
 
-    def _retried(self, service: str, called_more_since: float) -> bool:
-        """Whether it was failing by the time it was called more: its callers try again."""
-        return self._failing.get(service, math.inf) <= called_more_since
-
-    def mode(self, anomaly: Anomaly) -> _Mode:
-        if anomaly.detector == ABSENCE:
-            return _Mode.OWN
-        if anomaly.kind is Kind.TRAFFIC and anomaly.effect < 0:
-            return _Mode.LESS
-        if anomaly.kind is Kind.OTHER and self._retries(anomaly):
-            return _Mode.FELT
-        if anomaly.service in self.busier and anomaly.kind in THROUGHPUT:
-            return _Mode.BUSY
-        felt = anomaly.kind in UPWARD or anomaly.kind is Kind.TRAFFIC
-        return _Mode.FELT if felt else _Mode.OWN
-
-    def _retries(self, anomaly: Anomaly) -> bool:
-        """Whether something it calls was failing by the time this began."""
-        callees = self._graph.callees.get(anomaly.service, ())
-        return any(self._retried(callee, anomaly.started_at) for callee in callees)
-
-    def rests(self, service: str, mode: _Mode) -> list[str]:
-        """Services, sorted, at which blame that starts here comes to rest."""
-        reached, todo, ends = {(service, mode)}, [(service, mode)], set()
-        while todo:
-            state = todo.pop()
-            onward = self._onward(*state)
-            if not onward:
-                ends.add(state[0])
-            todo += [new for new in onward if new not in reached]
-            reached.update(onward)
-        return sorted(ends or {name for name, _ in reached})
-
-    def _onward(self, service: str, mode: _Mode) -> list[tuple[str, _Mode]]:
-        if mode is _Mode.BUSY:
-            callers = self._graph.callers.get(service, ())
-            shown = [c for c in callers if c in self._shown] or callers
-            return [(c, _Mode.BUSY if c in self.busier else _Mode.OWN) for c in shown]
-        if mode is _Mode.OWN or service in self._gone:
-            return []
-        if mode is _Mode.LESS:
-            callers = self._graph.callers.get(service, ())
-            lighter = [(c, _Mode.LESS) for c in callers if c in self._lighter]
-            return lighter or [(c, _Mode.FELT) for c in callers if c in self._troubled]
-        if service not in self._troubled:
-            near = self._graph.callers.get(service, ())
-            return [(c, _Mode.FELT) for c in near if c in self._troubled]
-        below = self._troubled_below(service)
-        return [(c, _Mode.FELT) for c in below if c not in self.busier]
-
-    def _troubled_below(self, service: str) -> list[str]:
-        """The nearest troubled services that `service` calls, directly or through quiet ones."""
-        found: list[str] = []
-        seen, todo = {service}, list(self._graph.callees.get(service, ()))
-        while todo:
-            callee = todo.pop(0)
-            if callee in seen:
-                continue
-            seen.add(callee)
-            if callee in self._troubled:
-                found.append(callee)
-            else:
-                todo += self._graph.callees.get(callee, ())
-        return found
+    def _resting(self, sign: Sign) -> Mapping[str, float]:
+        """Where a sign's blame comes to rest, in parts that sum to 1."""
+        if sign.own:
+            return self._accounts.holders(sign)
+        mode = self._trail.mode(sign)
+        bearers = self._accounts.bearers(sign.service, sign.kind) if mode is Mode.FELT else {}
+        return bearers or _evenly(self._trail.rests(sign.service, mode))
 
 
-def _onsets(anomalies: Iterable[Anomaly]) -> dict[str, float]:
-    """When each service's first of them began."""
-    first: dict[str, float] = {}
-    for anomaly in anomalies:
-        first[anomaly.service] = min(anomaly.started_at, first.get(anomaly.service, math.inf))
-    return first
-
-
-def _strength(anomaly: Anomaly) -> float:
-    """Evidence in nats, so capped that one enormous series does not outweigh three plain ones; what
-    stopped reporting is as strong as can be."""
-    return STRONGEST if anomaly.detector == ABSENCE else min(max(anomaly.evidence, 1.0), STRONGEST)
-
-
-def _onset_ranks(
-    by_service: Mapping[str, Sequence[Anomaly]], blame: Mapping[str, float]
-) -> dict[str, int]:
-    latest = max(a.started_at for found in by_service.values() for a in found)
-    onset = {s: min((a.started_at for a in by_service.get(s, ())), default=latest) for s in blame}
-    order = sorted(set(onset.values()))
-    return {s: order.index(onset[s]) for s in blame}
-
-
-def _reason(own: Sequence[Anomaly], explains: Sequence[str], busier: bool) -> str:
-    parts = []
-    gone = sorted({a.signal for a in own if a.detector == ABSENCE})
-    off = sorted({a.signal for a in own if a.detector != ABSENCE})
-    if gone:
-        parts.append(f"own {', '.join(gone)} stopped arriving")
-    if off:
-        parts.append(f"own {', '.join(off)} out of band")
-    others = sorted(set(explains))
-    if others:
-        verb = "calls" if not own else "explains"
-        parts.append(f"{verb} {', '.join(others)}")
-    if busier:
-        parts.append("is called more than production calls it")
-    return "; ".join(parts)
+def _evenly(services: Iterable[str]) -> dict[str, float]:
+    names = list(services)
+    return {name: 1 / len(names) for name in names}

@@ -154,9 +154,9 @@ def test_anomalies_without_a_service_suspect_nobody():
 
 def test_reasons_say_what_was_seen():
     (found,) = suspects([anomaly("pricing", R), anomaly("pricing"), anomaly("cart")], Graph(SHOP))
-    assert found.reason == "own latency_p95, memory out of band; explains cart"
+    assert found.reason == "latency_p95 +100%, memory +100%; cart only waits for it"
     (found,) = suspects([anomaly("cart", S, gone=True)], Graph(SHOP))
-    assert found.reason == "own cpu stopped arriving"
+    assert found.reason == "cpu stopped arriving"
     (found,) = suspects([anomaly("pricing", T)], Graph(SHOP))
     assert found.reason == "calls pricing"
 
