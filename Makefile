@@ -9,7 +9,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo test e2e e2e-parity bench bench-nab bench-judgement lint format tools lock clean
+.PHONY: help venv venv-dev demo test e2e e2e-parity bench bench-nab bench-judgement bench-rca lint format tools lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -37,6 +37,9 @@ bench-nab: venv-dev ## score labelled streams (DATA=folder THRESHOLD=x ABLATION=
 
 bench-judgement: venv-dev ## score judges on simulated test runs whose truth is known (QUICK=1 SEED=n JUDGES=name ABLATION=1)
 	@$(BIN)/python -m bench.judgement
+
+bench-rca: venv-dev ## score the ranking of suspects on labelled incidents (DATA=folder QUICK=1)
+	@$(BIN)/python -m bench.rca
 
 lint: venv-dev ## ruff and mypy
 	$(BIN)/ruff check --quiet .

@@ -17,6 +17,9 @@ from anomalyd.model import Kind
 UNSEEN = 0.1
 """Weight of a deviation that adds next to nothing to what callers wait for or fail of."""
 
+LIGHTEST = 1e-3
+"""Weight of an own sign, however little it adds."""
+
 ADDITIVE = (Kind.LATENCY, Kind.ERRORS)
 
 
@@ -36,10 +39,10 @@ class Accounts:
     def weight(self, sign: Sign) -> float:
         """How much of the harm a sign is, of the most of its kind; 1 where that is not known."""
         most, own = self._most.get(sign.kind, 0.0), self._most_own.get(sign.kind, 0.0)
-        if sign.own:
-            return _known(sign) / own if own else 1.0
-        if math.isnan(sign.excess):
+        if sign.kind not in ADDITIVE or math.isnan(sign.excess):
             return 1.0
+        if sign.own:
+            return max(_known(sign) / own, LIGHTEST) if own else 1.0
         if most:
             return max(_known(sign) / most, UNSEEN)
         felt = sum(self.own[sign.kind].get(s, 0.0) for s in self._graph.below(sign.service))
