@@ -37,6 +37,7 @@ class Trail:
 
     def __init__(self, by_service: Mapping[str, Sequence[Sign]], graph: Graph) -> None:
         self._graph = graph
+        self._below: dict[str, list[str]] = {}
         self._shown = set(by_service)
         found = [sign for signs in by_service.values() for sign in signs]
         self._gone = {s.service for s in found if s.gone}
@@ -94,8 +95,9 @@ class Trail:
         if service not in self._troubled:
             near = self._graph.callers.get(service, ())
             return [(c, Mode.FELT) for c in near if c in self._troubled]
-        below = self._troubled_below(service)
-        return [(c, Mode.FELT) for c in below if c not in self.busier]
+        if service not in self._below:
+            self._below[service] = self._troubled_below(service)
+        return [(c, Mode.FELT) for c in self._below[service] if c not in self.busier]
 
     def _troubled_below(self, service: str) -> list[str]:
         """The nearest troubled services that `service` calls, directly or through quiet ones."""
