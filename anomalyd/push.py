@@ -11,13 +11,15 @@ from typing import Protocol
 class Post:
     """One body as it came. environment: what the path says, '' where it says nothing.
 
-    headers: names in lower case. received_at: unix seconds.
+    headers: names in lower case. received_at: unix seconds. signal: `traces` or `metrics`, of a
+    protocol that has several.
     """
 
     environment: str
     headers: Mapping[str, str]
     body: bytes
     received_at: float
+    signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Times are unix nanoseconds, as OTLP has them: float seconds would lose what orde
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import chain
 from typing import Any
@@ -62,6 +62,13 @@ class Spans:
 
     def __len__(self) -> int:
         return len(self.span)
+
+    def only(self, kept: Flags) -> Spans:
+        """Those of bool[n]; all tables stay."""
+        if kept.all():
+            return self
+        columns = {name: getattr(self, name)[kept] for name in (*_PLAIN, *_INDEXED)}
+        return replace(self, **columns)
 
 
 def together(parts: Sequence[Spans]) -> Spans:

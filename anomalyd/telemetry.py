@@ -37,6 +37,10 @@ tick_lag = meter.create_gauge(
     "anomalyd_tick_lag", unit="s", description="How far behind the clock the last tick ended."
 )
 samples = meter.create_counter("anomalyd_samples", description="Samples taken in, by source.")
+spans = meter.create_counter("anomalyd_spans", description="Spans taken in, by environment.")
+spans_refused = meter.create_counter(
+    "anomalyd_spans_refused", description="Spans that were sent and refused, by reason."
+)
 signal_series = meter.create_gauge(
     "anomalyd_signal_series", description="Signal series known, by environment."
 )

@@ -1,0 +1,1 @@
+"""OTLP: traces that are sent to us."""
