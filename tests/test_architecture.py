@@ -32,6 +32,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "codec": set(),
     "address": set(),
     "notify": set(),
+    "protobuf": set(),  # message classes of the fields that are read
     "push": set(),  # what the API and the receivers of pushed data say to one another
     "query": set(),  # Prometheus's query API as data: asked by sources, by the history reader
     "config": {
@@ -55,13 +56,13 @@ MAY_KNOW: dict[str, set[str]] = {
     "snapshots": CORE | {"pipeline"},  # a pipeline's state, to go on from
     "replay": CORE | {"pipeline", "snapshots"},  # the same judge over recordings
     # talks to the world
-    "sources": {"address", "config", "http", "push", "query", "signals"},
+    "sources": {"address", "config", "http", "protobuf", "push", "query", "signals"},
     "sinks": {"config", "http"},
     "enrich": {"config", "http", "query"},
     "parity": {"config", "http", "query", "signals"},
     "runs": set(),
     "report": set(),
-    "api": {"address", "config", "http", "push", "runs"},
+    "api": {"address", "config", "http", "protobuf", "push", "runs"},
     "demo": set(),
 }
 """Every other module directly in the package, and `commands`, builds and runs the parts (cli,
@@ -223,21 +224,23 @@ def test_a_library_stays_in_its_place(library: str) -> None:
     assert told(against) == []
 
 
-@pytest.mark.parametrize("library", ["river", "statsmodels", "opentelemetry.sdk"])
+@pytest.mark.parametrize("library", ["river", "statsmodels", "grpc", "opentelemetry.sdk"])
 def test_a_heavy_library_is_imported_where_it_is_used(library: str) -> None:
     against = [
         found
         for found in IMPORTS
         if found.top
         and found.of.startswith(library)
-        and not found.by.startswith(("anomalyd.baseline.fit", "anomalyd.telemetry_export"))
+        and not found.by.startswith(
+            ("anomalyd.api.otlp_grpc", "anomalyd.baseline.fit", "anomalyd.telemetry_export")
+        )
     ]
     assert told(against) == []
 
 
 @pytest.mark.parametrize("started", ["anomalyd.cli", "anomalyd.daemon"])
 def test_starting_is_light(started: str) -> None:
-    heavy = ("pandas", "statsmodels", "matplotlib", "river", "scipy", "jinja2")
+    heavy = ("pandas", "statsmodels", "matplotlib", "river", "scipy", "jinja2", "grpc")
     code = f"import sys, {started}; print(sorted(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True

@@ -33,26 +33,32 @@ class Access:
     external_url: str | None = None
 
 
-def guard(access: Access) -> Middleware:
-    """The middleware that raises `Refusal` for who may not ask."""
+def guard(access: Access, *, pushed: bool = False) -> Middleware:
+    """The middleware that raises `Refusal` for who may not ask.
+
+    pushed: every path is pushed to; which types of bodies there are is the receiver's to say.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         _check_page(request, access)
+        if not pushed:
+            _check_type(request)
         if request.path in OPEN and request.method in _SAFE:
             return await handler(request)
         if not access.token:
             _check_machine(request, access)
         else:
-            _check_token(request, access.token)
+            # aiohttp keeps bytes that are not UTF-8 as surrogates.
+            check_token(request.headers.get(hdrs.AUTHORIZATION, ""), access.token)
         return await handler(request)
 
     return check
 
 
-def _check_token(request: web.Request, token: str) -> None:
-    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    # aiohttp keeps bytes that are not UTF-8 as surrogates.
+def check_token(authorization: str, token: str) -> None:
+    """authorization: the header, text or with surrogates for its bytes. Raises Refusal."""
+    scheme, _, given = authorization.partition(" ")
     bytes_given = given.strip().encode("utf-8", "surrogateescape")
     fits = hmac.compare_digest(bytes_given, token.encode())
     if scheme.lower() != "bearer" or not fits:
@@ -89,6 +95,11 @@ def _check_page(request: web.Request, access: Access) -> None:
         raise Refusal(
             403, "cross_origin", f"a page of {origin} may not make changes here; use its own pages"
         )
+
+
+def _check_type(request: web.Request) -> None:
+    if request.method in _SAFE:
+        return
     pushed = request.path.startswith(PUSHED) and request.content_type in _PROTOCOLS
     if request.can_read_body and not pushed and request.content_type != "application/json":
         raise Refusal(

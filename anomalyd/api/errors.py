@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from anomalyd import telemetry
 from anomalyd.api.control import NotReady
@@ -49,7 +49,7 @@ def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     )
 
 
-_DOMAIN = (
+DOMAIN = (
     Refusal,
     RunConflict,
     SelectorRefused,
@@ -60,27 +60,39 @@ _DOMAIN = (
     NotReady,
     Refused,
 )
+"""What handlers may raise besides aiohttp's own."""
 
 
-@web.middleware
-async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The outermost middleware: what handlers raise becomes an answer, and is counted."""
-    try:
-        response = await handler(request)
-    except web.HTTPException as error:
-        response = _refuse(_from_http(request, error))
-    except _DOMAIN as error:
-        response = _refuse(_from_domain(error))
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource else "unknown"
-    labels = {"route": route, "method": request.method, "status": str(response.status)}
-    telemetry.api_requests.add(1, labels)
-    return response
+Write = Callable[[web.Request, Refusal], web.Response]
 
 
-def _refuse(refusal: Refusal) -> web.Response:
+def refusals_by(write: Write) -> Middleware:
+    """The outermost middleware: what handlers raise becomes the answer that `write` makes of it,
+    and every answer is counted."""
+
+    @web.middleware
+    async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = write(request, _from_http(request, error))
+        except DOMAIN as error:
+            response = write(request, from_domain(error))
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else "unknown"
+        labels = {"route": route, "method": request.method, "status": str(response.status)}
+        telemetry.api_requests.add(1, labels)
+        return response
+
+    return refusals
+
+
+def _refuse(_: web.Request, refusal: Refusal) -> web.Response:
     error = {"code": refusal.code, "message": refusal.message, **refusal.details}
     return answer({"error": error}, refusal.status, refusal.headers)
+
+
+refusals = refusals_by(_refuse)
 
 
 def _from_http(request: web.Request, error: web.HTTPException) -> Refusal:
@@ -99,7 +111,8 @@ def _from_http(request: web.Request, error: web.HTTPException) -> Refusal:
     return Refusal(error.status, code, error.reason, headers)
 
 
-def _from_domain(error: Exception) -> Refusal:
+def from_domain(error: Exception) -> Refusal:
+    """Of one of DOMAIN."""
     match error:
         case Refusal():
             return error

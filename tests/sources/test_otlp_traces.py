@@ -24,22 +24,16 @@ from tests.sources.otlp_bodies import (
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(requests())
-def test_protobuf_gives_what_the_official_classes_do(message):
-    found = Decoder().protobuf(message.SerializeToString(), NOW)
+def test_protobuf_and_json_give_what_the_official_classes_do(message):
     expected, refused = naive(message)
-    assert records(found.spans) == expected
-    assert found.refused.total() == refused
-
-
-@settings(deadline=None, max_examples=60)
-@given(requests())
-def test_json_gives_what_protobuf_does(message):
-    found = Decoder().json(as_json(message), NOW)
-    expected, refused = naive(message)
-    assert records(found.spans) == expected
-    assert found.refused.total() == refused
+    for found in (
+        Decoder().protobuf(message.SerializeToString(), NOW),
+        Decoder().json(as_json(message), NOW),
+    ):
+        assert records(found.spans) == expected
+        assert found.refused.total() == refused
 
 
 @settings(deadline=None, max_examples=60)
@@ -202,7 +196,9 @@ def test_a_sampled_span_stands_for_as_many_as_its_tracestate_says(form, state, w
     message = request(span(1, trace_state=state))
     given_body = message.SerializeToString() if form == "protobuf" else as_json(message)
     found = getattr(Decoder(), form)(given_body, NOW)
-    assert found.spans.weight.tolist() == pytest.approx([weight or np.nan if weight != 0 else 0], nan_ok=True)
+    assert found.spans.weight.tolist() == pytest.approx(
+        [weight or np.nan if weight != 0 else 0], nan_ok=True
+    )
 
 
 @pytest.mark.parametrize(
