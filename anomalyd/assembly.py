@@ -67,7 +67,9 @@ def settle(config: Config, staging: Side, production: Side | None) -> Plan:
 
 
 def _wanted(config: Config) -> Wanted:
-    return Wanted(_names(config).__contains__, config.limits, config.state_dir)
+    return Wanted(
+        _names(config).__contains__, config.limits, config.state_dir, config.step, config.otlp
+    )
 
 
 def _names(config: Config) -> frozenset[str]:

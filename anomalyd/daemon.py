@@ -18,12 +18,10 @@ from pathlib import Path
 
 from anomalyd import config as configuration
 from anomalyd import control, reloading, telemetry
-from anomalyd.api import server
-from anomalyd.api.access import Access
-from anomalyd.api.app import create_app
 from anomalyd.api.hub import Hub
 from anomalyd.config import Config
 from anomalyd.errors import USER_ERRORS, sentences
+from anomalyd.listening import Listening, listen
 from anomalyd.notify import Notifier
 from anomalyd.reports import Reporter
 from anomalyd.running import Finished
@@ -65,7 +63,7 @@ class Daemon:
         self._listen, self._reported, self._clock = listen, reported, clock
         self.hub, self._notifier = Hub(), Notifier()
         self.session: Session | None = None
-        self.address: tuple[str, int] | None = None
+        self.listening: Listening | None = None
         self.started = asyncio.Event()
         self.upkeep = (
             Upkeep(path, overrides, lambda: self.config, lambda: self.session, clock)
@@ -73,7 +71,6 @@ class Daemon:
             else None
         )
         self._wake, self._stopping = asyncio.Event(), False
-        self._access: Access | None = None
         self._proven: Config | None = None
         self._reloading = asyncio.Lock()
         self._applied: asyncio.Future[list[str]] | None = None
@@ -107,7 +104,8 @@ class Daemon:
             if refused:
                 raise configuration.ConfigError(refused)
             reloading.apply_log_level(self.config)
-            reloading.reread_token(self._access, new.api, self.config.api)
+            if self.listening is not None:
+                reloading.reread_token(self.listening.accesses, new.api, self.config.api)
 
     async def run(self) -> None:
         """Until `stop`. Raises StoreError, ApiError, SourceError, SinkError for the user."""
@@ -166,13 +164,7 @@ class Daemon:
             metrics,
             lambda: upkeep.trouble if upkeep is not None else None,
         )
-        api = self.config.api
-        try:
-            access = self._access = Access(api.listen, api.secret(), api.external_url)
-        except OSError as error:
-            raise server.ApiError(f"api.token_file cannot be read: {error}") from error
-        async with server.serve(create_app(facade, self.hub, access), api.listen) as self.address:
-            log.info("listening on http://%s:%d", *self.address)
+        async with listen(self.config, facade, self.hub) as self.listening:
             yield
 
     async def _sessions(self, store: Store, ended: Ended) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
@@ -12,7 +12,7 @@ from anomalyd.config import Api, Config
 
 log = logging.getLogger(__name__)
 
-FIXED = ("api", "state_dir", "telemetry")
+FIXED = ("api", "otlp", "state_dir", "telemetry")
 """Sections and settings that are read once: sockets, locks and exporters hang on them."""
 
 
@@ -21,6 +21,8 @@ def applicable(new: Config, old: Config) -> Config:
     for name in FIXED:
         for path in _changed(name, getattr(new, name), getattr(old, name)):
             log.warning("%s has changed; that takes a restart", path)
+    if new.environments.otlp and not old.environments.otlp:
+        log.warning("an environment has otlp now; to listen for it takes a restart")
     return new.model_copy(update={name: getattr(old, name) for name in FIXED})
 
 
@@ -34,10 +36,12 @@ def _changed(path: str, new: object, old: object) -> Iterator[str]:
         yield from _changed(f"{path}.{name}", value, getattr(old, name))
 
 
-def reread_token(access: Access | None, new: Api, old: Api) -> None:
+def reread_token(accesses: Iterable[Access], new: Api, old: Api) -> None:
     """Let in who has the token that `api.token_file` holds now; another file takes a restart."""
-    if access is not None and new.token_file is not None and new.token_file == old.token_file:
-        access.token = new.secret()
+    if new.token_file is not None and new.token_file == old.token_file:
+        token = new.secret()
+        for access in accesses:
+            access.token = token
 
 
 def apply_log_level(config: Config) -> None:

@@ -80,6 +80,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
 INSTEAD = {
     "scrape": "url",
     "remote_write": "url",
+    "otlp": "url",
     "histogram": "gauge",
     "quantile": "gauge",
     "ratio": "gauge",

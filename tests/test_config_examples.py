@@ -19,7 +19,7 @@ FULL = DIRECTORY / "full.yaml"
 MINIMAL = DIRECTORY / "minimal.yaml"
 
 ENDPOINT = re.compile(
-    r"^(environments|sinks)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write)\b)"
+    r"^(environments|sinks)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write|otlp)\b)"
 )
 """Where settings begin that several sections share: the example shows each of them once."""
 
@@ -36,6 +36,7 @@ def test_there_are_examples() -> None:
         "minimal.yaml",
         "full.yaml",
         "push.yaml",
+        "traces.yaml",
         "scrape.yaml",
     }
 

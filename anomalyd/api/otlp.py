@@ -28,6 +28,7 @@ async def listening(control: Control, access: Access) -> AsyncIterator[tuple[str
     app = web.Application(middlewares=[refusals_by(_refuse), guard(access, pushed=True)])
     app[CONTROL] = control
     app[ACCESS] = access
+    push.setup(app)
     app.add_routes(ROUTES)
     async with serve(app, access.listen, setting="otlp.http", inflate=False) as address:
         yield address

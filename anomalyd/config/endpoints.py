@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic import model_validator as whole
 
-from anomalyd.config.types import Capacity, Duration, Matchers, Section, Url
+from anomalyd.config.types import Capacity, Duration, Listen, Matchers, Section, Share, Url
 
 
 class BasicAuth(Section):
@@ -102,19 +102,28 @@ class RemoteWrite(Receiver):
     """Samples that are pushed to us by Prometheus remote_write."""
 
 
+class OtlpSpans(Section):
+    """Spans that are pushed to us by OTLP. `environment`: values of `deployment.environment.name`
+    that are of this environment. `sampling`: the share of its spans that is sent."""
+
+    environment: tuple[str, ...] = ()
+    sampling: Share = Field(1.0, gt=0, le=1)
+
+
 class EnvironmentConfig(Endpoint):
     """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), and what is pushed."""
 
     url: Url | None = None
     scrape: Scrape | None = None
     remote_write: RemoteWrite | None = None
+    otlp: OtlpSpans | None = None
     matchers: Matchers = ()
     capacity: Capacity = 1.0
 
     @property
     def pushed(self) -> bool:
         """Whether anything is sent to us."""
-        return self.remote_write is not None
+        return self.remote_write is not None or self.otlp is not None
 
     @whole(mode="after")
     def _check(self) -> Self:
@@ -122,7 +131,8 @@ class EnvironmentConfig(Endpoint):
             raise ValueError("set url (a Prometheus) or scrape (targets), one of them")
         if self.url is None and self.scrape is None and not self.pushed:
             raise ValueError(
-                "set url (a Prometheus), scrape (targets) or remote_write (samples pushed to us)"
+                "set url (a Prometheus), scrape (targets), remote_write (samples pushed to us) or "
+                "otlp (spans pushed to us)"
             )
         return self
 
@@ -135,6 +145,12 @@ class Environments(Section):
     def pushed(self) -> bool:
         """Whether anything is sent to us."""
         return any(one is not None and one.pushed for one in (self.staging, self.production))
+
+    @property
+    def otlp(self) -> bool:
+        """Whether spans are sent to us."""
+        sides = (self.staging, self.production)
+        return any(one is not None and one.otlp is not None for one in sides)
 
     @field_validator("staging", "production")
     @classmethod
@@ -167,3 +183,12 @@ class Secretive(Endpoint):
 
     def secret(self) -> str | None:
         return self._secret("token")
+
+
+class Otlp(Section):
+    """Where spans are pushed to, if an environment has `otlp`."""
+
+    http: Listen | None = "127.0.0.1:4318"
+    grpc: Listen | None = "127.0.0.1:4317"
+    body_limit: int = Field(20 * 2**20, ge=1024)
+    queue: int = Field(200_000, ge=1)

@@ -13,7 +13,7 @@ from pydantic import model_validator as whole
 
 from anomalyd import address
 from anomalyd.config.endpoints import Endpoint, Secretive
-from anomalyd.config.types import Duration, Regex, Section, Url
+from anomalyd.config.types import Duration, Listen, Regex, Section, Url
 
 
 class GrafanaSink(Secretive):
@@ -52,7 +52,7 @@ class Sinks(Section):
 
 
 class Api(Section):
-    listen: str = Field("127.0.0.1:8642", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    listen: Listen = "127.0.0.1:8642"
     token: SecretStr | None = None
     token_file: Path | None = None
     external_url: Url | None = None

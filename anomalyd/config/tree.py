@@ -10,7 +10,8 @@ from pydantic import (
 )
 from pydantic import model_validator as whole
 
-from anomalyd.config.endpoints import Environments
+from anomalyd import address
+from anomalyd.config.endpoints import Environments, Otlp
 from anomalyd.config.judging import BaselineConfig, Judgement, Limits, Retention, Runs, Silence
 from anomalyd.config.outputs import Api, Reports, Sinks, Telemetry
 from anomalyd.config.parity import ParityConfig
@@ -36,11 +37,25 @@ class Config(Section):
     learn_graph: bool = True
     sinks: Sinks = Sinks()
     api: Api = Api()
+    otlp: Otlp = Otlp()
     reports: Reports = Reports()
     telemetry: Telemetry = Telemetry()
     limits: Limits = Limits()
     retention: Retention = Retention()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @whole(mode="after")
+    def _listens_near(self) -> Self:
+        if self.api.token or self.api.token_file or not self.environments.otlp:
+            return self
+        for name in ("http", "grpc"):
+            listen = getattr(self.otlp, name)
+            if listen and not address.is_loopback(address.parse_listen(listen)[0]):
+                raise ValueError(
+                    f"otlp.{name} {listen} reaches other machines; set api.token (or "
+                    "api.token_file), or listen on 127.0.0.1"
+                )
+        return self
 
     @whole(mode="after")
     def _check(self) -> Self:

@@ -88,3 +88,5 @@ def _capacity(value: object) -> float | str:
 Regex = Annotated[str, _text(checked_regex)]
 Url = Annotated[str, _text(_url)]
 Capacity = Annotated[float | str, BeforeValidator(_capacity)]
+Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")]
+"""`host:port` or `[address]:port`."""

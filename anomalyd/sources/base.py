@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from anomalyd.config import EnvironmentConfig, Limits
+from anomalyd.config import EnvironmentConfig, Limits, Otlp
 from anomalyd.model import Batch, Environment, PromQL, Signal, SpanMetric
 from anomalyd.push import Receiver
 from anomalyd.signals.evaluate import Evaluator
@@ -97,12 +97,15 @@ class Side:
 class Wanted:
     """What to look for in an environment: metrics of these names; `limits` bound what is read.
 
-    state_dir: where receivers keep what they have seen.
+    state_dir: where receivers keep what they have seen. step: seconds from tick to tick. otlp: what
+    may be sent by it at once.
     """
 
     metrics: Callable[[str], bool]
     limits: Limits
     state_dir: Path
+    step: float = 5.0
+    otlp: Otlp = field(default_factory=Otlp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,130 @@
+"""Signals of one environment over the spans that are sent to us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from anomalyd import config
+from anomalyd.config import EnvironmentConfig, OtlpSpans
+from anomalyd.model import Batch, Environment, Signal
+from anomalyd.push import Receiver
+from anomalyd.signals.quantities import SPANS
+from anomalyd.signals.traces.evaluate import SpanEvaluator
+from anomalyd.sources.base import Make, Side, Source, Wanted
+from anomalyd.sources.otlp.receiver import Otlp
+from anomalyd.sources.pushed import SILENT_SECONDS
+from anomalyd.spans import Spans
+from anomalyd.units import format_duration
+
+
+class Evaluator(Protocol):
+    def take(self, spans: Spans, now: float) -> None: ...
+
+    def evaluate(self, time: float) -> Batch: ...
+
+
+class SpanSource:
+    """A `Source` that a receiver feeds, as its `Inlet`; life cycle in `anomalyd.sources.base`.
+
+    What comes waits in a queue of `otlp.queue` spans at most, and is evaluated between the bodies,
+    so that a burst neither fills memory nor holds up its senders. A tick sees all that came before.
+    """
+
+    def __init__(
+        self, side: Side, evaluator: Evaluator, settings: OtlpSpans, limits: config.Otlp
+    ) -> None:
+        self.name = side.name.value
+        self.side, self.limits, self._evaluator = side, limits, evaluator
+        self.ratio, self.takes = settings.sampling, frozenset(settings.environment)
+        self._waiting: deque[tuple[Spans, float]] = deque()
+        self._spans = 0
+        self._came = asyncio.Event()
+        self._now = self._heard_at = 0.0
+        self._heard = False
+
+    async def start(self) -> None:
+        """Nothing to reach: senders come by themselves."""
+
+    async def run(self) -> None:
+        """Evaluate what waits, a body at a time."""
+        while True:
+            await self._came.wait()
+            self._next()
+            await asyncio.sleep(0)
+
+    async def collect(self, time: float) -> Batch:
+        while self._waiting:
+            self._next()
+        self._now = max(self._now, time)
+        self._heard_at = self._heard_at or self._now
+        return self._evaluator.evaluate(time)
+
+    async def stop(self) -> None:
+        """Nothing is held open; the listener is the daemon's."""
+
+    def room(self, spans: int) -> bool:
+        """An empty queue has room for any body."""
+        return not self._spans or self._spans + spans <= self.limits.queue
+
+    def take(self, spans: Spans, now: float) -> None:
+        """An empty body says that its sender is there."""
+        self._now = max(self._now, now)
+        self._heard_at, self._heard = self._now, True
+        if len(spans):
+            self._waiting.append((spans, self._now))
+            self._spans += len(spans)
+            self._came.set()
+
+    def news(self) -> Side | None:
+        return None
+
+    async def returned(self) -> bool:
+        return False
+
+    def troubles(self) -> list[str]:
+        """That nothing comes."""
+        silent = self._now - self._heard_at
+        if silent <= SILENT_SECONDS:
+            return []
+        since = format_duration(round(silent))
+        began = "the last came" if self._heard else "we began to listen"
+        return [
+            f"{self.name}: no spans are pushed; {began} {since} ago; look after the exporters and "
+            "their OTEL_EXPORTER_OTLP_ENDPOINT"
+        ]
+
+    def _next(self) -> None:
+        spans, now = self._waiting.popleft()
+        self._spans -= len(spans)
+        if not self._waiting:
+            self._came.clear()
+        self._evaluator.take(spans, now)
+
+
+def evaluates(signal: Signal) -> bool:
+    """What is measured of spans."""
+    return signal.measure is not None
+
+
+async def look(
+    name: Environment, environment: EnvironmentConfig, wanted: Wanted, _: AsyncExitStack
+) -> Side:
+    """Spans are there whenever somebody sends them; see `Kind`."""
+    return Side(name, environment, None, {SPANS: frozenset()}, None)
+
+
+def build(make: Make) -> Source:
+    settings = make.side.config.otlp
+    if settings is None:
+        raise ValueError("the environment is sent no spans")
+    evaluator = SpanEvaluator(make.table, make.canonical, make.window, make.wanted.step)
+    return SpanSource(make.side, evaluator, settings, make.wanted.otlp)
+
+
+def receiver(sources: Mapping[Environment, Source]) -> Receiver:
+    inlets = {name: one for name, one in sources.items() if isinstance(one, SpanSource)}
+    return Otlp(inlets, max(one.limits.body_limit for one in inlets.values()))
