@@ -143,7 +143,7 @@ def sampling(residual: Floats, counts: Floats) -> Floats:
         parts = [slice(a, b) for a, b in pairwise(edges)]
         x = np.array([inverse[row, part].mean() for part in parts])
         v = np.array([(MAD * np.median(np.abs(r[row, part]))) ** 2 for part in parts])
-        found[row] = _slope(x, v) if x.max() > 1.5 * x.min() else 0.0
+        found[row] = _slope(x, v) if v.any() and x.max() > 1.5 * x.min() else 0.0
     return found
 
 

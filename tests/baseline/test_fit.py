@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from anomalyd.baseline import noise
 from anomalyd.baseline.fit import FitInput, fit
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES
@@ -128,6 +129,11 @@ def test_what_went_wrong_in_the_history_is_not_learned_as_noise(name, phi):
     assert np.quantile(ratio, 0.9) < 1.25
     assert np.quantile(ratio, 0.1) > 0.85
     assert np.abs(np.log(centres(after, (30.0, 60.0, 120.0)))).mean() < 0.05
+
+
+def test_values_that_never_vary_have_no_sampling_noise():
+    counts = np.linspace(50.0, 500.0, 120)[None]
+    assert noise.sampling(np.zeros((1, 120)), counts).tolist() == [0.0]
 
 
 def test_sampling_noise_is_told_from_the_rest():
