@@ -63,6 +63,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "EnvironmentConfig": {"url": "http://a"},
     "Scrape": {"targets": [{"url": "http://a"}]},
     "Rewrite": {"match": "(.*)-staging", "to": "$1"},
+    "Relabel": {"target_label": "service"},
     "RatioConfig": {"bad": "bad", "total": "total"},
     "SignalConfig": {"name": "mine", "kind": "latency", "gauge": "gauge"},
     "Load": {"rate": "requests_total"},

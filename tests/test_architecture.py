@@ -40,6 +40,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "signals.identity",
         "signals.presets",
         "signals.regex",
+        "signals.relabel",
         "signals.selector",
     },
     "http": {"config"},

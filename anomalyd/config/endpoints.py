@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import (
     Field,
@@ -13,7 +14,17 @@ from pydantic import (
 )
 from pydantic import model_validator as whole
 
-from anomalyd.config.types import Capacity, Duration, Listen, Matchers, Section, Share, Url
+from anomalyd.config.types import (
+    Capacity,
+    Duration,
+    Listen,
+    Matchers,
+    Regex,
+    Section,
+    Share,
+    Url,
+)
+from anomalyd.signals.relabel import LABEL_NAME, TARGET, Rule
 
 
 class BasicAuth(Section):
@@ -91,11 +102,61 @@ class Scrape(Section):
     body_limit: int = Field(32 * 2**20, ge=1024)
 
 
+class Relabel(Section):
+    """One rule of Prometheus's `relabel_configs`."""
+
+    source_labels: tuple[str, ...] = ()
+    separator: str = ";"
+    regex: Regex = "(.*)"
+    modulus: int | None = Field(None, ge=1)
+    target_label: str | None = None
+    replacement: str = "$1"
+    action: Literal[
+        "replace",
+        "keep",
+        "drop",
+        "keepequal",
+        "dropequal",
+        "hashmod",
+        "labelmap",
+        "labeldrop",
+        "labelkeep",
+        "lowercase",
+        "uppercase",
+    ] = "replace"
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        by_name = self.action in ("labelmap", "labeldrop", "labelkeep")
+        if self.target_label is None and not by_name and self.action not in ("keep", "drop"):
+            raise ValueError(f"{self.action} needs target_label")
+        allowed = TARGET if self.action == "replace" else LABEL_NAME
+        if self.target_label is not None and not allowed.fullmatch(self.target_label):
+            raise ValueError(f"{self.target_label!r} is no name of a label")
+        if self.action == "hashmod" and self.modulus is None:
+            raise ValueError("hashmod needs modulus")
+        if by_name and (self.source_labels or self.target_label):
+            raise ValueError(f"{self.action} goes by regex alone; leave out the labels")
+        return self
+
+    def rule(self) -> Rule:
+        return Rule(
+            self.action,
+            self.source_labels,
+            self.separator,
+            re.compile(self.regex, re.DOTALL),
+            self.target_label or "",
+            self.replacement,
+            self.modulus or 1,
+        )
+
+
 class Receiver(Section):
     """What is pushed to us. late: how long a tick waits for samples that were taken before it."""
 
     body_limit: int = Field(32 * 2**20, ge=1024)
     late: Duration = Field(10.0, ge=0, le=300)
+    relabel: tuple[Relabel, ...] = ()
 
 
 class RemoteWrite(Receiver):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from anomalyd import telemetry
-from anomalyd.config import EnvironmentConfig
+from anomalyd.config import EnvironmentConfig, Receiver
 from anomalyd.model import Batch, Environment, Floats, Labels, Rows, Samples
 from anomalyd.signals.evaluate import Evaluator
+from anomalyd.signals.relabel import Rule, relabel
 from anomalyd.signals.window import is_stale
 from anomalyd.sources.arrivals import Arrivals
 from anomalyd.sources.base import Make, Side, Wanted, evaluator
@@ -58,11 +59,12 @@ class PushedSource:
         seen: Seen,
         wanted: Callable[[str], bool],
         late: float = 0.0,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self.name = side.name.value
         self.side, self._evaluator, self._seen = side, evaluator, seen
         self._wanted = wanted
-        self.late = late
+        self.late, self._rules = late, tuple(rules)
         self._now = self._heard_at = 0.0
         self._heard = False
         self._arrivals = Arrivals()
@@ -104,7 +106,12 @@ class PushedSource:
         self._keep()
 
     def row(self, labels: Labels) -> int:
-        """The row of a series, made if new; -1 if no signal may need it or a limit is reached."""
+        """The row of a series, made if new; -1 if a rule drops it, no signal may need it or a limit
+        is reached."""
+        relabelled = relabel(labels, self._rules)
+        if relabelled is None:
+            return -1
+        labels = relabelled
         name = labels.get("__name__")
         if not self._wanted(name) or not self._evaluator.selects(labels):
             return -1
@@ -222,8 +229,10 @@ async def look(
 def build(make: Make) -> PushedSource:
     side, wanted = make.side, make.wanted
     seen = _seen(side.section, side.name, wanted)
-    late = getattr(side.config, side.section).late
-    return PushedSource(side, evaluator(make, lag=late + LAG_SECONDS), seen, wanted.metrics, late)
+    section: Receiver = getattr(side.config, side.section)
+    late, rules = section.late, [one.rule() for one in section.relabel]
+    made = evaluator(make, lag=late + LAG_SECONDS)
+    return PushedSource(side, made, seen, wanted.metrics, late, rules)
 
 
 def _seen(section: str, name: Environment, wanted: Wanted) -> Seen:

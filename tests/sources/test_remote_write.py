@@ -20,8 +20,8 @@ MEMORY = Signal("memory", Kind.RESOURCE, Gauge(Selector("memory_bytes")))
 CART = {"__name__": "requests_total", "service": "cart"}
 
 
-def inlet(tmp_path, environment: Environment, matchers: str = "") -> PushedSource:
-    config = EnvironmentConfig.model_validate({"remote_write": {}, "matchers": matchers})
+def inlet(tmp_path, environment: Environment, rules=()) -> PushedSource:
+    config = EnvironmentConfig.model_validate({"remote_write": {"relabel": rules}})
     side = Side(environment, config, None, {}, None, section="remote_write")
     wanted = Wanted({"requests_total", "memory_bytes"}.__contains__, Limits(), tmp_path)
     table = SignalTable([TRAFFIC, MEMORY], 100)
@@ -188,6 +188,19 @@ def test_series_over_the_limit_are_left_out_and_the_rest_goes_on(tmp_path):
     many = [({**CART, "n": str(n)}, [(1.0, ms(0))]) for n in range(5)]
     assert post(receiver, sender.body(*many)).status == 204
     assert len(source._evaluator.series) == 2
+
+
+async def test_rules_decide_what_a_series_is_called_and_whether_it_is_one(tmp_path):
+    rules = [
+        {"source_labels": ["namespace"], "regex": "kube-.*", "action": "drop"},
+        {"source_labels": ["app"], "regex": "(.+)-v2", "target_label": "service"},
+    ]
+    source = inlet(tmp_path, Environment.STAGING, rules=rules)
+    receiver = RemoteWrite({Environment.STAGING: source}, 100_000)
+    memory = {"__name__": "memory_bytes", "app": "cart-v2"}
+    many = [(memory, [(7.0, ms(0))]), ({**memory, "namespace": "kube-a"}, [(9.0, ms(0))])]
+    assert post(receiver, sender.body(*many)).status == 204
+    assert await values(source, NOW) == {'memory{service="cart"}': 7.0}
 
 
 class Clock:
