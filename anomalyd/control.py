@@ -12,7 +12,17 @@ import numpy as np
 from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.judgement.phases import phases
-from anomalyd.model import Edge, Incident, Labels, Outcome, Run, RunState, State, Verdict
+from anomalyd.model import (
+    Edge,
+    Enrichment,
+    Incident,
+    Labels,
+    Outcome,
+    Run,
+    RunState,
+    State,
+    Verdict,
+)
 from anomalyd.push import Receiver
 from anomalyd.replay import bundle, tape
 from anomalyd.replay.recording import RecordingError
@@ -146,6 +156,9 @@ class DaemonControl:
             return SeriesPage((), 0)
         chosen, total = paging.select(session.pipeline.table.keys, match, offset, limit)
         return SeriesPage(tuple(series_row(session, row) for row in chosen), total)
+
+    def enrichments(self, run_id: str | None) -> Sequence[Enrichment]:
+        return self._store.enrichments(run_id)
 
     def edges(self) -> Sequence[Edge]:
         session = self._session()

@@ -127,7 +127,8 @@ class Daemon:
                 handle.shutdown()
 
     async def _run(self, store: Store, metrics: Callable[[], bytes]) -> None:
-        reporter = Reporter(store, lambda: self.config, self._clock, self._reported)
+        at_work = (lambda: self.config, self._clock, self._reported, lambda: self.session)
+        reporter = Reporter(store, *at_work)
         reporter.put_missed()
 
         def ended(finished: Finished) -> None:
@@ -216,6 +217,7 @@ class Daemon:
                 background += [
                     tasks.create_task(session.teaching.run(session.runs), name="accepted runs"),
                     tasks.create_task(session.learner.run(), name="service graph"),
+                    tasks.create_task(session.enricher.run(session.runs.enriched), name="enrich"),
                 ]
                 self.session = session
                 self._say_at_work(session)

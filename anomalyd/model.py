@@ -367,6 +367,55 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A trace, for a person to look at. why: what is bad about it, '' for an ordinary one.
+
+    service, operation, started_at, duration (seconds): of the span that was looked for. link: where
+    to look, '' where no link is configured.
+    """
+
+    trace_id: str
+    service: str
+    operation: str
+    started_at: float
+    duration: float
+    why: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogTemplate:
+    """Log lines of one shape that are new in an incident, or came more often than before it.
+
+    template: with `<*>` for what differs. rate, before: lines per second during and before; before
+    is 0 where it is new. count: lines that were read during. example: one of them, shortened.
+    """
+
+    service: str
+    template: str
+    count: int
+    rate: float
+    before: float
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """What was fetched for an incident after it was decided; no verdict knows of it.
+
+    traces: bad ones, then ordinary ones. logs: the most telling first. troubles: what could not be
+    had, as sentences.
+    """
+
+    run_id: str
+    incident_id: str
+    fetched_at: float
+    traces: tuple[Exemplar, ...] = ()
+    logs: tuple[LogTemplate, ...] = ()
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """client calls server, by what is known of the service graph.
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from anomalyd import reporting
 from anomalyd.config import Config
+from anomalyd.model import Enrichment
 from anomalyd.report.document import Document, ReportError, read
+from anomalyd.report.enriched import enriched
 from anomalyd.report.process import render
 from anomalyd.running import Finished
 from anomalyd.runs.store import Store
+from anomalyd.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +24,10 @@ MISSED_SECONDS = 86400.0
 
 
 class Reporter:
-    """`put` what ended; `run`, as a task, writes. written: called with each run's first files."""
+    """`put` what ended; `run`, as a task, writes. written: called with each run's first files.
+
+    session: the one at work, whose incidents may still be waiting for traces and log lines.
+    """
 
     def __init__(
         self,
@@ -29,7 +35,9 @@ class Reporter:
         config: Callable[[], Config],
         clock: Callable[[], float],
         written: Callable[[Finished, list[Path]], None],
+        session: Callable[[], Session | None] = lambda: None,
     ) -> None:
+        self._session = session
         self._store, self._config, self._clock, self._written = store, config, clock, written
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._waiting: dict[str, Finished | None] = {}
@@ -80,11 +88,15 @@ class Reporter:
         self._waiting[run_id] = ended or self._waiting.get(run_id)
 
     async def _write(self, ended: Finished) -> None:
+        session = self._session()
+        if session is not None:
+            await session.enricher.settled(ended.run.id)
         config = self._config()
         directory = reporting.directory(config.state_dir, ended.run.id)
         stored = self._store.run(ended.run.id)
         notes = stored.notes if stored is not None else ended.run.notes
-        paths = await self._render(reporting.noted(ended.document, notes), directory)
+        document = enriched(reporting.noted(ended.document, notes), self._found(ended.run.id))
+        paths = await self._render(document, directory)
         self._store.prune(self._clock(), config.retention.runs)
         self._written(ended, paths)
 
@@ -99,7 +111,11 @@ class Reporter:
         except ReportError as error:
             log.info("run %s is reported without plots: %s", run_id, error)
             document = reporting.rebuild(run, verdict, self._config())
-        await self._render(reporting.noted(document, run.notes), directory)
+        noted = reporting.noted(document, run.notes)
+        await self._render(enriched(noted, self._found(run_id)), directory)
+
+    def _found(self, run_id: str) -> list[Enrichment]:
+        return self._store.enrichments(run_id)
 
     async def _render(self, document: Document, directory: Path) -> list[Path]:
         config = self._config()

@@ -11,7 +11,8 @@ from anomalyd import reporting, telemetry
 from anomalyd.api.control import NotReady
 from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.config import Config
-from anomalyd.model import Batch, Incident, Labels, Run, RunState, Verdict
+from anomalyd.enriching import Enricher
+from anomalyd.model import Batch, Enrichment, Incident, Labels, Run, RunState, Verdict
 from anomalyd.pipeline import Pipeline
 from anomalyd.recorder import Recorder
 from anomalyd.report import Document
@@ -49,7 +50,9 @@ class Running:
         finished: Callable[[Finished], None],
         clock: Callable[[], float],
         recorder: Recorder,
+        enricher: Enricher,
     ) -> None:
+        self._enricher = enricher
         self._config, self._pipeline, self._store = config, pipeline, store
         self._recorder = recorder
         self._hub, self._delivery, self._finished, self._clock = hub, delivery, finished, clock
@@ -123,7 +126,18 @@ class Running:
         """Incidents that were open before a restart, for sinks that missed it."""
         for incident in incidents:
             run = self._pipeline.courses[incident.run_id].run
-            self._delivery.put(IncidentChanged(run, incident))
+            self._delivery.put(self._notice(run, incident))
+            self._enricher.put(run, incident)
+
+    def enriched(self, found: Enrichment) -> None:
+        """Traces and log lines were fetched: the incident is told again, with them."""
+        self._store.save_enrichment(found)
+        run = self._store.run(found.run_id)
+        known = (i for i in self._store.incidents(found.run_id) if i.id == found.incident_id)
+        incident = next(known, None)
+        if run is not None and incident is not None and (found.traces or found.logs):
+            self._delivery.put(IncidentChanged(run, incident, found))
+            self._hub.publish(incident_event(incident, found))
 
     def open_incidents(self) -> list[Incident]:
         of_run = self._pipeline.incidents.of_run
@@ -173,5 +187,10 @@ class Running:
     def _tell(self, incident: Incident) -> None:
         self._store.save_incident(incident)
         run = self._pipeline.courses[incident.run_id].run
-        self._delivery.put(IncidentChanged(run, incident))
-        self._hub.publish(incident_event(incident))
+        notice = self._notice(run, incident)
+        self._delivery.put(notice)
+        self._hub.publish(incident_event(incident, notice.found))
+        self._enricher.put(run, incident)
+
+    def _notice(self, run: Run, incident: Incident) -> IncidentChanged:
+        return IncidentChanged(run, incident, self._store.enrichment(run.id, incident.id))

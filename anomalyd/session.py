@@ -18,6 +18,7 @@ from anomalyd.baseline.rows import RowStore, RowsWriter
 from anomalyd.config import Config
 from anomalyd.crowding import crowded
 from anomalyd.detection import Detection
+from anomalyd.enriching import Enricher
 from anomalyd.judgement.silences import Silence
 from anomalyd.keeping import BaselineFile, Disk, Memory
 from anomalyd.learning import Learner
@@ -97,6 +98,8 @@ class Session:
         self.learner = Learner(self.config, self._sides, self._clock)
         await self.learner.start()
         self.pipeline.use_graph(self.learner.graph())
+        self.enricher = Enricher(self.config.enrich, self._clock)
+        await self.enricher.start(stack)
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
         state = self.config.state_dir
         self.teaching = Teaching(self.pipeline, self.store, state, self._disk)
@@ -112,6 +115,7 @@ class Session:
             self._finished,
             self._clock,
             recorder,
+            self.enricher,
         )
         self.read_silences()
         self.read_baseline()
@@ -252,6 +256,7 @@ class Session:
             *self._detection.troubles,
             *self._skew,
             *self.teaching.troubles(),
+            *self.enricher.troubles(),
             *([full] if table.refused else []),
         ]
         return list(dict.fromkeys([*told, *self._disk.troubles()]))

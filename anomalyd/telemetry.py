@@ -126,6 +126,11 @@ api_clients_dropped = meter.create_counter(
 )
 
 
+enrichments = meter.create_counter(
+    "anomalyd_enrichments", description="Incidents that traces and log lines were fetched for."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Band:
     """One judged series as a dashboard shows it; values in the signal's unit, NaN where unknown.

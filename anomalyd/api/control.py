@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from anomalyd.model import Coverage, Edge, Incident, Labels, Outcome, Run, Verdict
+from anomalyd.model import Coverage, Edge, Enrichment, Incident, Labels, Outcome, Run, Verdict
 from anomalyd.push import Receiver
 from anomalyd.runs.silences import Silence
 
@@ -128,6 +128,10 @@ class Control(Protocol):
 
     def series(self, match: str, offset: int, limit: int) -> SeriesPage:
         """Judged series whose `signal{labels}` contains `match`; see `paging.select`."""
+        ...
+
+    def enrichments(self, run_id: str | None) -> Sequence[Enrichment]:
+        """What was fetched for incidents of one run, or of all; nothing of an unknown one."""
         ...
 
     def edges(self) -> Sequence[Edge]:

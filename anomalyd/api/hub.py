@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anomalyd import codec, telemetry
-from anomalyd.model import Incident, Run, Verdict
+from anomalyd.model import Enrichment, Incident, Run, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,14 @@ def run_event(run: Run, reason: str = "") -> Event:
     return Event("run", run.id, {"run": codec.to_dict(run), "reason": reason})
 
 
-def incident_event(incident: Incident) -> Event:
-    return Event("incident", incident.run_id, {"incident": codec.to_dict(incident)})
+def incident_event(incident: Incident, found: Enrichment | None = None) -> Event:
+    return Event("incident", incident.run_id, {"incident": incident_body(incident, found)})
+
+
+def incident_body(incident: Incident, found: Enrichment | None) -> dict[str, Any]:
+    """An incident with its `enrichment`, null where nothing was fetched."""
+    enrichment = codec.to_dict(found) if found is not None else None
+    return {**codec.to_dict(incident), "enrichment": enrichment}
 
 
 def finished_event(run: Run, verdict: Verdict) -> Event:

@@ -7,6 +7,7 @@ from aiohttp import web
 from anomalyd import codec
 from anomalyd.api.control import Control
 from anomalyd.api.errors import Refusal, answer
+from anomalyd.api.hub import incident_body
 from anomalyd.api.keys import CONTROL
 from anomalyd.api.requests import AcceptRun, AddNote, StartRun, body, whole_number
 from anomalyd.model import Run
@@ -68,7 +69,9 @@ async def incidents(request: web.Request) -> web.Response:
     limit = whole_number(request, "limit", 1000, LISTED_AT_MOST)
     chosen = [i for i in control.incidents(run_id) if i.open or open_only == "false"]
     newest = chosen[max(0, len(chosen) - limit) :]
-    return answer({"incidents": [codec.to_dict(each) for each in newest], "total": len(chosen)})
+    found = {(each.run_id, each.incident_id): each for each in control.enrichments(run_id)}
+    bodies = [incident_body(each, found.get((each.run_id, each.id))) for each in newest]
+    return answer({"incidents": bodies, "total": len(chosen)})
 
 
 def _row(control: Control, run: Run, accepted: bool) -> dict[str, object]:

@@ -45,8 +45,10 @@ async def _now(request: web.Request, response: web.StreamResponse, run_id: str) 
     control = request.app[CONTROL]
     status = control.status(run_id)
     await response.write(_frame(run_event(status.run, "how it stands")))
+    enrichments = {one.incident_id: one for one in control.enrichments(run_id)}
     for incident in status.incidents:
-        await response.write(_frame(incident_event(incident)))
+        found = enrichments.get(incident.id)
+        await response.write(_frame(incident_event(incident, found)))
     verdict = control.verdict(run_id)
     if verdict is None:
         return False

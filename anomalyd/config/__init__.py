@@ -23,6 +23,7 @@ from anomalyd.config.endpoints import (
     Secretive,
     Tls,
 )
+from anomalyd.config.enriching import Enrich, Jaeger, Loki, Tempo
 from anomalyd.config.judging import (
     BaselineConfig,
     Detect,
@@ -82,14 +83,17 @@ __all__ = [
     "Detect",
     "Duration",
     "Endpoint",
+    "Enrich",
     "EnvironmentConfig",
     "Environments",
     "GrafanaSink",
     "Identity",
+    "Jaeger",
     "Judgement",
     "Limits",
     "Load",
     "LogSink",
+    "Loki",
     "Match",
     "Matchers",
     "Otlp",
@@ -119,6 +123,7 @@ __all__ = [
     "Silence",
     "Sinks",
     "Telemetry",
+    "Tempo",
     "Tls",
     "Url",
     "WebhookSink",

@@ -12,6 +12,7 @@ from pydantic import model_validator as whole
 
 from anomalyd import address
 from anomalyd.config.endpoints import Environments, Otlp
+from anomalyd.config.enriching import Enrich
 from anomalyd.config.judging import BaselineConfig, Judgement, Limits, Retention, Runs, Silence
 from anomalyd.config.outputs import Api, Reports, Sinks, Telemetry
 from anomalyd.config.parity import ParityConfig
@@ -35,6 +36,7 @@ class Config(Section):
     silences: tuple[Silence, ...] = ()
     graph: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     learn_graph: bool = True
+    enrich: Enrich = Enrich()
     sinks: Sinks = Sinks()
     api: Api = Api()
     otlp: Otlp = Otlp()

@@ -91,8 +91,8 @@ def document(
             _finding(finding, longer.get(finding.series, math.nan))
             for finding in sorted(verdict.findings, key=_order)
         ],
-        "integrity": [parts.integrity(fault, _instant) for fault in verdict.integrity],
-        "phases": [parts.phase(phase, _instant) for phase in verdict.phases],
+        "integrity": [parts.integrity(fault, instant) for fault in verdict.integrity],
+        "phases": [parts.phase(phase, instant) for phase in verdict.phases],
         "series": [_series(trace) for trace in traces],
         "edges": {text(caller): texts(edges[caller]) for caller in sorted(edges)},
     }
@@ -136,10 +136,10 @@ def _run(run: Run) -> Document:
         "origin": text(run.origin),
         "selector": text(run.selector),
         "labels": _labels(run.labels),
-        "started_at": _instant(run.started_at),
-        "active_at": _instant(run.active_at),
-        "stopped_at": _instant(run.stopped_at),
-        "finished_at": _instant(run.finished_at),
+        "started_at": instant(run.started_at),
+        "active_at": instant(run.active_at),
+        "stopped_at": instant(run.stopped_at),
+        "finished_at": instant(run.finished_at),
         "duration_seconds": None if ended is None else number(ended - run.started_at),
         "notes": texts(run.notes),
     }
@@ -150,10 +150,11 @@ def _incident(incident: Incident) -> Document:
         "id": text(incident.id),
         "severity": text(incident.severity),
         "summary": text(incident.summary),
-        "started_at": _instant(incident.started_at),
-        "ended_at": _instant(incident.ended_at),
+        "started_at": instant(incident.started_at),
+        "ended_at": instant(incident.ended_at),
         "suspects": [_suspect(suspect) for suspect in incident.suspects],
         "anomalies": [_anomaly(anomaly) for anomaly in incident.anomalies],
+        "enrichment": None,
     }
 
 
@@ -187,9 +188,9 @@ def _judged(judged: Anomaly | Finding) -> Document:
 
 def _anomaly(anomaly: Anomaly) -> Document:
     return _judged(anomaly) | {
-        "started_at": _instant(anomaly.started_at),
-        "fired_at": _instant(anomaly.fired_at),
-        "resolved_at": _instant(anomaly.resolved_at),
+        "started_at": instant(anomaly.started_at),
+        "fired_at": instant(anomaly.fired_at),
+        "resolved_at": instant(anomaly.resolved_at),
     }
 
 
@@ -222,7 +223,8 @@ def _series(trace: SeriesPlot) -> Document:
     }
 
 
-def _instant(time: float | None) -> Document | None:
+def instant(time: float | None) -> Document | None:
+    """A time as the document has it; None where it is not known."""
     if time is None or not math.isfinite(time):
         return None
     return {"rfc3339": rfc3339(time), "unix": float(time)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from anomalyd.report import advice, views
+from anomalyd.report import advice, enriched, views
 from anomalyd.report.document import Document
 
 SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "invalid": "🚫"}
@@ -19,6 +19,8 @@ _REASONS = 8
 _ROWS = 10
 _LISTED = 20
 _LONGEST = 200
+_TRACES = 3
+_TEMPLATES = 5
 
 _MEANING = re.compile(r"""[&<>|`*\[\]\\~$@#^]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.""", re.I)
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -34,6 +36,7 @@ def markdown(document: Document) -> str:
         _reasons(document),
         _deciding(document),
         _suspects(document),
+        _shown(document),
         _next(document),
         _notes(document),
         _coverage(document),
@@ -119,6 +122,31 @@ def _suspects(document: Document) -> str:
             f"{since} UTC, {prose(incident['summary'])}: {', '.join(named) or 'no suspect'}"
         )
     return "**Where it began**\n\n" + _bullets(lines) if lines else ""
+
+
+def _shown(document: Document) -> str:
+    """Traces and log lines of the incidents: a few bad traces, one ordinary, the first shapes."""
+    lines: list[str] = []
+    for incident in document["incidents"]:
+        bad = [one for one in enriched.traces(incident) if one["why"]]
+        usual = [one for one in enriched.traces(incident) if not one["why"]]
+        lines += [_trace(one) for one in (*bad[:_TRACES], *usual[:1])]
+        lines += [
+            f"log of {code(one['service'])}, {enriched.often(one)}, {one['count']} lines: "
+            f"{code(one['template'])}"
+            for one in enriched.logs(incident)[:_TEMPLATES]
+        ]
+    more = len(lines) - _LISTED
+    lines = [*lines[:_LISTED], *([f"and {more} more"] if more > 0 else [])]
+    return "**Traces and log lines**\n\n" + _bullets(lines) if lines else ""
+
+
+def _trace(trace: Document) -> str:
+    named = code(trace["trace_id"])
+    link = enriched.href(trace).translate({ord("("): "%28", ord(")"): "%29", ord("|"): "%7C"})
+    what = " ".join(part for part in (trace["service"], trace["operation"]) if part)
+    shown = f"[{named}](<{link}>)" if link else named
+    return f"{enriched.kind(trace)} trace {shown}, {enriched.took(trace)}: {code(what)}"
 
 
 def _next(document: Document) -> str:

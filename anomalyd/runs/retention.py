@@ -51,7 +51,7 @@ def prune(database: Database, now: float, age: float) -> list[str]:
 
 def _all_of(database: Database, run_id: Cell) -> list[Write]:
     writes = [delete(schema.RUNS, run_id), delete(schema.VERDICTS, run_id)]
-    for table in (schema.INCIDENTS, schema.NOTES):
+    for table in (schema.INCIDENTS, schema.ENRICHMENTS, schema.NOTES):
         rows = database.select(table, {"run_id": run_id}, only=())
         writes += [delete(table, *(row[name] for name in table.key)) for row in rows]
     return writes

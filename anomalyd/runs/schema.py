@@ -24,6 +24,7 @@ VERDICTS = Table("verdicts", ("run_id",), ("decided_at", "outcome", "body", "rep
 NOTES = Table("notes", ("run_id", "number"), ("written_at", "text"))
 SILENCES = Table("silences", ("id",), ("until", "body"))
 MEMORY = Table("memory", ("sink", "key"), ("value",))
+ENRICHMENTS = Table("enrichments", ("run_id", "id"), ("body",))
 ACCEPTED = Table("accepted", ("run_id",), ("accepted_at",))
 
 MIGRATIONS: tuple[str, ...] = (
@@ -52,6 +53,10 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE accepted (run_id TEXT PRIMARY KEY, accepted_at REAL NOT NULL);
+    """,
+    """
+    CREATE TABLE enrichments (
+      run_id TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, id));
     """,
 )
 """Step n brings a database of version n to n + 1; a step is never edited once released."""

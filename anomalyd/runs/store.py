@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from anomalyd import codec
-from anomalyd.model import Incident, Outcome, Run, RunState, Verdict
+from anomalyd.model import Enrichment, Incident, Outcome, Run, RunState, Verdict
 from anomalyd.runs import retention, schema
 from anomalyd.runs.database import Cell, Database, Row, Write, delete, put
 from anomalyd.runs.errors import StoreError
@@ -114,6 +114,23 @@ class Store:
         where: Row = {} if run_id is None else {"run_id": run_id}
         rows = self._database.select(schema.INCIDENTS, where, order="started_at")
         return [self._body(schema.INCIDENTS, Incident, row) for row in rows]
+
+    def save_enrichment(self, found: Enrichment) -> None:
+        """The one that its incident had is replaced."""
+        row: Row = {"run_id": found.run_id, "id": found.incident_id, "body": codec.dumps(found)}
+        self._database.write([put(schema.ENRICHMENTS, row)])
+
+    def enrichment(self, run_id: str, incident_id: str) -> Enrichment | None:
+        found = self._enrichments({"run_id": run_id, "id": incident_id})
+        return found[0] if found else None
+
+    def enrichments(self, run_id: str | None = None) -> list[Enrichment]:
+        """Of one run, or of all."""
+        return self._enrichments({} if run_id is None else {"run_id": run_id})
+
+    def _enrichments(self, where: Row) -> list[Enrichment]:
+        rows = self._database.select(schema.ENRICHMENTS, where, order="id")
+        return [self._body(schema.ENRICHMENTS, Enrichment, row) for row in rows]
 
     def save_verdict(
         self, run: Run, verdict: Verdict, now: float, report_dir: Path | None = None

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from anomalyd import config, http
-from anomalyd.model import Incident, Run
+from anomalyd.model import Enrichment, Incident, Run
 from anomalyd.sinks import answers
 from anomalyd.sinks.base import (
     OK,
@@ -35,7 +35,13 @@ from anomalyd.sinks.base import (
     RunStarted,
 )
 from anomalyd.sinks.notes import Note, Notes
-from anomalyd.sinks.wording import anomaly_lines, suspects_line, top_service
+from anomalyd.sinks.wording import (
+    anomaly_lines,
+    log_lines,
+    suspects_line,
+    top_service,
+    trace_lines,
+)
 from anomalyd.units import rfc3339
 
 log = logging.getLogger(__name__)
@@ -71,7 +77,7 @@ class Alertmanager:
             case RunFinished(run):
                 return await self._resolve_run(run)
             case IncidentChanged(run, incident):
-                return await self._change(run, incident)
+                return await self._change(run, incident, notice.found)
 
     async def refresh(self, now: float) -> Result:
         """Send all that fires or was lately resolved; forget what was resolved longer ago."""
@@ -89,7 +95,7 @@ class Alertmanager:
         if self._session is not None:
             await self._session.close()
 
-    async def _change(self, run: Run, incident: Incident) -> Result:
+    async def _change(self, run: Run, incident: Incident, found: Enrichment | None) -> Result:
         note = self._notes.get(incident.id)
         if note is None and not incident.open:
             return OK
@@ -98,7 +104,7 @@ class Alertmanager:
         severities = [labels["severity"] for labels in note["labels"]]
         if incident.open and incident.severity not in severities:
             note["labels"].append({**note["labels"][0], "severity": incident.severity})
-        note["annotations"] = self._annotations(incident)
+        note["annotations"] = self._annotations(incident, found)
         return await self._settle(incident.id, note, incident.ended_at)
 
     async def _resolve_run(self, run: Run) -> Result:
@@ -141,11 +147,13 @@ class Alertmanager:
             "generator_url": link if link and is_uri(link) else None,
         }
 
-    def _annotations(self, incident: Incident) -> dict[str, str]:
+    def _annotations(self, incident: Incident, found: Enrichment | None) -> dict[str, str]:
         annotations = {
             "summary": incident.summary,
             "description": "\n".join(anomaly_lines(incident)),
             "suspects": suspects_line(incident).removeprefix("suspects: "),
+            "traces": "\n".join(f"{line} {link}".rstrip() for line, link in trace_lines(found)),
+            "logs": "\n".join(log_lines(found)),
             "severity_now": incident.severity,
             "run_url": self._context.run_url(incident.run_id) or "",
         }

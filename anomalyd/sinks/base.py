@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
 
-from anomalyd.model import Incident, Run, Verdict
+from anomalyd.model import Enrichment, Incident, Run, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,12 @@ class IncidentChanged:
     """An incident opened, grew or closed (`incident.ended_at`); `run` is the one it belongs to.
 
     It is the incident's whole state: the latest notice wins, and an earlier one may be missing.
+    found: traces and log lines that were fetched for it, None where there are none.
     """
 
     run: Run
     incident: Incident
+    found: Enrichment | None = None
 
 
 Notice = RunStarted | RunFinished | IncidentChanged

@@ -41,7 +41,8 @@ def payload(notice: Notice) -> dict[str, Any]:
             return {**body, "verdict": _bounded(verdict)}
         case IncidentChanged(run, incident):
             kind = "incident.changed" if incident.open else "incident.closed"
-    return {"version": VERSION, "type": kind, "run": plain(run), "incident": plain(incident)}
+    body = {"version": VERSION, "type": kind, "run": plain(run), "incident": plain(incident)}
+    return body | ({"enrichment": plain(notice.found)} if notice.found is not None else {})
 
 
 def plain(value: Any) -> Any:

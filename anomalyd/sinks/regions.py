@@ -9,8 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from anomalyd.model import Incident, Run, Verdict
-from anomalyd.sinks.wording import anomaly_lines, suspects_line, top_service, verdict_lines
+from anomalyd.model import Enrichment, Incident, Run, Verdict
+from anomalyd.sinks.wording import (
+    anomaly_lines,
+    log_lines,
+    suspects_line,
+    top_service,
+    trace_lines,
+    verdict_lines,
+)
 
 TAGS_LIMIT = 500
 """Characters of all tags as JSON; Grafana answers 400 `annotations.tag-limit-exceeded` above."""
@@ -45,14 +52,14 @@ def of_verdict(run: Run, verdict: Verdict, end: float, link: str | None) -> Regi
     return replace(begun, tags=tags, text=_text(lines, link), end=end)
 
 
-def of_incident(incident: Incident, link: str | None) -> Region:
+def of_incident(incident: Incident, link: str | None, found: Enrichment | None = None) -> Region:
     lines = [f"{incident.severity}: {incident.summary}", *anomaly_lines(incident)]
     identity = ("anomalyd", tag("incident", incident.id), tag("run", incident.run_id))
     services = sorted({one.service for one in incident.anomalies})
     tags = [*identity, tag("severity", incident.severity), tag("service", top_service(incident))]
     tags += [tag("service", service) for service in services]
     tags += [tag("signal", name) for name in sorted({one.signal for one in incident.anomalies})]
-    text = _text([*lines, suspects_line(incident)], link)
+    text = _text([*lines, suspects_line(incident)], link, found)
     return Region(identity, tuple(tags), text, incident.started_at, incident.ended_at)
 
 
@@ -90,8 +97,12 @@ def _width(text: str) -> int:
     return len(json.dumps(text)) - len('""') + 5 * sum(text.count(char) for char in "<>&")
 
 
-def _text(lines: Iterable[str], link: str | None) -> str:
+def _text(lines: Iterable[str], link: str | None, found: Enrichment | None = None) -> str:
     escaped = [html.escape(line) for line in lines if line]
+    for line, there in trace_lines(found):
+        shown = html.escape(line)
+        escaped.append(f'<a href="{html.escape(there)}">{shown}</a>' if there else shown)
+    escaped += [html.escape(f"log: {line}") for line in log_lines(found)]
     if link:
         escaped.append(f'<a href="{html.escape(link)}">run</a>')
     return "<br>".join(escaped)

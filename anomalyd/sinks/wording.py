@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from anomalyd.model import Anomaly, Incident, Verdict
+from anomalyd.model import Anomaly, Enrichment, Exemplar, Incident, LogTemplate, Verdict
 from anomalyd.units import format_value
 
 LINES = 10
+TRACES = 4
+TEMPLATES = 3
+LONGEST = 240
+"""Of lines that come from other systems: how many, and characters of each."""
 
 
 def anomaly_line(anomaly: Anomaly) -> str:
@@ -34,6 +38,36 @@ def suspects_line(incident: Incident) -> str:
         for suspect in incident.suspects[:3]
     ]
     return f"suspects: {', '.join(told)}" if told else ""
+
+
+def trace_lines(found: Enrichment | None) -> list[tuple[str, str]]:
+    """(`error, 412 ms: gateway GET /cart`, its link or '') of a few bad traces and one ordinary."""
+    if found is None:
+        return []
+    bad = [trace for trace in found.traces if trace.why]
+    shown = [*bad[: TRACES - 1], *[trace for trace in found.traces if not trace.why][:1]]
+    return [(_trace_line(trace), trace.link) for trace in shown]
+
+
+def log_lines(found: Enrichment | None) -> list[str]:
+    """`new, 12 times: connection to <*> refused` of the most telling shapes of lines."""
+    return [_log_line(one) for one in found.logs[:TEMPLATES]] if found is not None else []
+
+
+def _trace_line(trace: Exemplar) -> str:
+    took = format_value(trace.duration, "s")
+    what = " ".join(part for part in (trace.service, trace.operation) if part)
+    return _short(f"{trace.why or 'ordinary'}, {took}: {what}, trace {trace.trace_id}")
+
+
+def _log_line(one: LogTemplate) -> str:
+    often = f"{one.rate / one.before:.3g} times as often" if one.before else "new"
+    return _short(f"{often}, {one.count} lines: {one.template}")
+
+
+def _short(line: str) -> str:
+    flat = " ".join(line.split())
+    return flat if len(flat) <= LONGEST else flat[: LONGEST - 1] + "…"
 
 
 def top_service(incident: Incident) -> str:

@@ -17,7 +17,7 @@ from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.api.paging import select
 from anomalyd.api.server import serve
 from anomalyd.config import ConfigError
-from anomalyd.model import Edge, Incident, Labels, Outcome, Run, RunState, Verdict
+from anomalyd.model import Edge, Enrichment, Incident, Labels, Outcome, Run, RunState, Verdict
 from anomalyd.push import Receiver
 from anomalyd.runs import acceptance
 from anomalyd.runs.life import Lifecycle, Rules, UnknownRun
@@ -124,6 +124,9 @@ class Daemon:
             reasons=verdict.reasons if verdict else (),
             accepted=run_id in self.store.accepted(),
         )
+
+    def enrichments(self, run_id: str | None) -> Sequence[Enrichment]:
+        return self.store.enrichments(run_id)
 
     def edges(self) -> Sequence[Edge]:
         return self.known_edges

@@ -1,0 +1,138 @@
+"""One bounded GET of JSON from a system that keeps traces or lines; all that fails has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from anomalyd import http
+from anomalyd.config import Endpoint
+from anomalyd.query import QueryError, Trouble
+
+T = TypeVar("T")
+
+SAID = 300
+"""Characters of a system's own words that are passed on."""
+
+_KINDS = {
+    400: (Trouble.BAD_QUERY, "refuses the query"),
+    401: (Trouble.UNAUTHORIZED, "does not know us; check auth and headers"),
+    403: (Trouble.FORBIDDEN, "forbids this; give the account the permission to query"),
+    404: (Trouble.NOT_FOUND, "does not offer this; check url"),
+    422: (Trouble.UNPROCESSABLE, "could not execute the query"),
+    429: (Trouble.THROTTLED, "asks us to slow down"),
+}
+
+
+class Asker:
+    """Asks one server; `name` is the setting that says where it is, as in `enrich.tempo`.
+
+    body_limit: bytes of one answer; reading stops there. The session is the caller's to close.
+    Raises only QueryError.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        url: str,
+        session: aiohttp.ClientSession,
+        body_limit: int,
+    ) -> None:
+        self.name, self.url = name, url
+        self._timeout, self._session, self._limit = endpoint.timeout, session, body_limit
+
+    async def get(self, path: str, params: Sequence[tuple[str, str]]) -> bytes:
+        """The body of a 200. A redirect is not followed: it would carry our credentials along."""
+        try:
+            async with self._session.get(
+                self.url + path, params=list(params), allow_redirects=False
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    raise await self._refusal(response)
+                return await self._read(response)
+        except http.NETWORK_ERRORS as error:
+            raise self._network(error) from error
+
+    def read(self, body: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise self.trouble(Trouble.BROKEN, f"answers what cannot be read ({error})") from error
+
+    def trouble(self, kind: Trouble, what: str, status: int = 0) -> QueryError:
+        return QueryError(kind, f"{self.name} ({self.url}) {what}", status)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._limit:
+                response.close()
+                raise self.trouble(
+                    Trouble.TOO_LARGE,
+                    f"answers more than {self._limit} bytes; raise enrich.body_limit",
+                )
+        return bytes(body)
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> QueryError:
+        status = response.status
+        if 300 <= status < 400:
+            return self.trouble(
+                Trouble.NOT_FOUND, "redirects elsewhere; set the url that answers itself", status
+            )
+        kind, what = _KINDS.get(status, (Trouble.REFUSED, "refuses the request"))
+        if status >= 500:
+            kind, what = Trouble.SERVER, "fails"
+        text = (await response.content.read(16 * 1024)).decode(errors="replace")
+        said = " ".join(_said(text).split())[:SAID]
+        return self.trouble(kind, f"{what} (HTTP {status})" + (f": {said}" if said else ""), status)
+
+    def _network(self, error: Exception) -> QueryError:
+        if isinstance(error, TimeoutError):
+            limit = f"{self._timeout:g}s"
+            return self.trouble(Trouble.TIMEOUT, f"did not answer within its timeout of {limit}")
+        if isinstance(error, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
+            return self.trouble(
+                Trouble.TLS, "failed the TLS handshake; check tls and the host name"
+            )
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return self.trouble(Trouble.BROKEN, "cut its answer off")
+        cause = getattr(error, "os_error", None) or error
+        reason = str(getattr(cause, "strerror", None) or cause or type(error).__name__)[:SAID]
+        return self.trouble(Trouble.UNREACHABLE, f"cannot be reached ({reason}); check url")
+
+
+class _Failure(msgspec.Struct):
+    """What the systems' own refusals say: Jaeger's two generations; Tempo and Loki write text."""
+
+    message: str = ""
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    errors: list[dict[str, object]] | None = None
+
+
+def _said(text: str) -> str:
+    """The sentence of a refusal; a proxy's page has none."""
+    try:
+        failure = msgspec.json.decode(text, type=_Failure)
+    except msgspec.MsgspecError:
+        return "" if text.lstrip().startswith("<") else text
+    if failure.errors:
+        return str(failure.errors[0].get("msg", ""))
+    inner = msgspec.json.decode(failure.error)
+    if isinstance(inner, dict):
+        return str(inner.get("message", ""))
+    return str(inner) if isinstance(inner, str) else failure.message
+
+
+def escaped(value: str) -> str:
+    """`value` as it stands between the double quotes of TraceQL and LogQL."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def nanoseconds(at: float) -> str:
+    return str(round(at * 1000) * 1_000_000)
