@@ -12,6 +12,7 @@ from anomalyd.assembly import Plan
 from anomalyd.checks import Check, Status, as_json, failed, render
 from anomalyd.config import Config
 from anomalyd.doctor_sinks import examine_sinks, readable
+from anomalyd.enrich.gather import reached
 from anomalyd.model import LOAD_SIGNAL, Environment, Signal
 from anomalyd.query import QueryError
 from anomalyd.signals.table import SignalTable
@@ -62,7 +63,15 @@ async def examine(config: Config, now: Callable[[], float] = clock.time) -> list
                     if there is not None:
                         found[side.name] = there
             checks += _plan(config, plan) + _signals(plan, found)
-    return checks + await examine_sinks(config.sinks)
+    return checks + await _enrich(config) + await examine_sinks(config.sinks)
+
+
+async def _enrich(config: Config) -> list[Check]:
+    """Whether what keeps traces and log lines answers."""
+    return [
+        Check(name, Status.OK if there else Status.FAIL, said, "" if there else f"correct {name}")
+        for name, said, there in await reached(config.enrich)
+    ]
 
 
 def _unreadable_files(config: Config) -> list[Check]:

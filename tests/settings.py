@@ -75,6 +75,10 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "GrafanaSink": {"url": "http://a"},
     "AlertmanagerSink": {"urls": ["http://a"]},
     "WebhookSink": {"url": "http://a"},
+    "Tempo": {"url": "http://a"},
+    "GrafanaExplore": {"url": "http://a", "datasource": "tempo"},
+    "Jaeger": {"url": "http://a"},
+    "Loki": {"url": "http://a"},
 }
 """What a section cannot be without, by its class."""
 

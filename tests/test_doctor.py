@@ -13,8 +13,12 @@ from aiohttp import web
 
 from anomalyd import config, doctor
 from anomalyd.checks import Check, Status
+from tests.fakes import traces
+from tests.fakes.jaeger import FakeJaeger
+from tests.fakes.loki import FakeLoki
 from tests.fakes.prometheus import FakePrometheus, error, refuse, serve, vector
 from tests.fakes.receiver import serving
+from tests.fakes.tempo import FakeTempo
 
 REQUESTS = "http_requests_total"
 SERVICES = {
@@ -225,3 +229,18 @@ def test_the_json_has_every_check() -> None:
         "detail": "away",
         "mend": "start it",
     }
+
+
+async def test_what_keeps_traces_and_log_lines_is_reached_or_named() -> None:
+    world = World()
+    async with traces.serve(FakeTempo()) as tempo, traces.serve(FakeLoki(tenant="shop")) as loki:
+        world.settings = {"enrich": {"tempo": {"url": tempo.url}, "loki": {"url": loki.url}}}
+        checks = await world.examine()
+        assert of(checks, "enrich.tempo").detail == f"Tempo at {tempo.url}"
+        refused = of(checks, "enrich.loki")
+        assert (refused.status, refused.mend) == (Status.FAIL, "correct enrich.loki")
+        assert "HTTP 401" in refused.detail
+    async with traces.serve(FakeJaeger()) as jaeger:
+        world.settings = {"enrich": {"jaeger": {"url": jaeger.url}}}
+        checks = await world.examine()
+        assert of(checks, "enrich.jaeger").detail == f"Jaeger at {jaeger.url}, by its /api"

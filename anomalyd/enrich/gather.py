@@ -108,38 +108,39 @@ class Gatherer:
 
 async def connect(settings: Enrich, stack: AsyncExitStack) -> Gatherer:
     """Sessions go on the stack. Raises QueryError where a secret or certificate is unreadable."""
-    traces: Traces | None = None
-    if settings.tempo is not None:
-        asker = await _asker("enrich.tempo", settings.tempo, settings.tempo.url, settings, stack)
-        traces = TempoTraces(settings.tempo, asker, settings.traces)
-    elif settings.jaeger is not None:
-        asker = await _asker("enrich.jaeger", settings.jaeger, settings.jaeger.url, settings, stack)
-        traces = JaegerTraces(settings.jaeger, asker, settings.traces)
-    lines: LokiLines | None = None
-    if settings.loki is not None:
-        asker = await _asker("enrich.loki", settings.loki, settings.loki.url, settings, stack)
-        lines = LokiLines(settings.loki, asker)
-    return Gatherer(settings, traces, lines)
+    return Gatherer(settings, await _traces(settings, stack), await _lines(settings, stack))
 
 
 async def reached(settings: Enrich) -> list[tuple[str, str, bool]]:
     """(setting, what it says or why it does not answer, whether it does) for all that is named."""
-    named: list[tuple[str, Enrich]] = [
-        (name, settings.model_copy(update=dict.fromkeys({"tempo", "jaeger", "loki"} - {name})))
-        for name in ("tempo", "jaeger", "loki")
-        if getattr(settings, name) is not None
-    ]
+    traces = "enrich.tempo" if settings.tempo is not None else "enrich.jaeger"
     found = []
-    for name, alone in named:
+    for name, opened in ((traces, _traces), ("enrich.loki", _lines)):
         async with AsyncExitStack() as stack:
             try:
-                gatherer = await connect(alone, stack)
-                asked = gatherer._traces or gatherer._lines
-                said = await asked.reached() if asked is not None else ""
-                found.append((f"enrich.{name}", said, True))
+                part = await opened(settings, stack)
+                if part is not None:
+                    found.append((name, await part.reached(), True))
             except QueryError as error:
-                found.append((f"enrich.{name}", error.message, False))
+                found.append((name, error.message, False))
     return found
+
+
+async def _traces(settings: Enrich, stack: AsyncExitStack) -> Traces | None:
+    if settings.tempo is not None:
+        asker = await _asker("enrich.tempo", settings.tempo, settings.tempo.url, settings, stack)
+        return TempoTraces(settings.tempo, asker, settings.traces)
+    if settings.jaeger is not None:
+        asker = await _asker("enrich.jaeger", settings.jaeger, settings.jaeger.url, settings, stack)
+        return JaegerTraces(settings.jaeger, asker, settings.traces)
+    return None
+
+
+async def _lines(settings: Enrich, stack: AsyncExitStack) -> LokiLines | None:
+    if settings.loki is None:
+        return None
+    asker = await _asker("enrich.loki", settings.loki, settings.loki.url, settings, stack)
+    return LokiLines(settings.loki, asker)
 
 
 async def _asker(

@@ -8,7 +8,7 @@ import io
 import pytest
 
 from anomalyd import codec
-from anomalyd.model import Run, RunState, Verdict
+from anomalyd.model import Enrichment, Exemplar, Run, RunState, Verdict
 from tests.api.daemon import until
 
 
@@ -302,3 +302,15 @@ async def test_incidents_are_listed_by_run_and_state(api):
     assert status == 404
     status, body = await api.call("GET", "/api/v1/incidents?open=maybe")
     assert (status, body["error"]["message"]) == (400, "open=maybe: write true or false")
+
+
+async def test_an_incident_has_what_was_fetched_for_it(api):
+    run = api.daemon.start_run("nightly", "", {})
+    api.daemon.open_incident(run.id)
+    _, body = await api.call("GET", f"/api/v1/incidents?run={run.id}")
+    assert body["incidents"][0]["enrichment"] is None
+    trace = Exemplar("4bf9", "cart", "GET /cart", 1.0, 0.8, "slow")
+    api.daemon.store.save_enrichment(Enrichment(run.id, "i1", 2.0, (trace,)))
+    _, body = await api.call("GET", f"/api/v1/incidents?run={run.id}")
+    [shown] = body["incidents"][0]["enrichment"]["traces"]
+    assert (shown["trace_id"], shown["why"]) == ("4bf9", "slow")

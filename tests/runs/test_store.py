@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from anomalyd import codec
-from anomalyd.model import Matcher, Outcome, RunState
+from anomalyd.model import Enrichment, Matcher, Outcome, RunState
 from anomalyd.runs.database import Database
 from anomalyd.runs.schema import MIGRATIONS
 from anomalyd.runs.silences import Silence
@@ -177,12 +177,14 @@ def test_pruning_takes_old_runs_with_all_that_is_theirs(store, path):
         store.save_verdict(samples.finished(run_id, at), samples.verdict(run_id), at, directory)
         store.save_incident(samples.incident("i1", run_id))
         store.add_note(run_id, "a note", at)
+        store.save_enrichment(Enrichment(run_id, "i1", at))
     store.save_run(samples.run("under-way", started_at=10.0))
     assert store.prune(now=10_000.0, age=5000.0) == ["old"]
     assert [run.id for run in store.runs()] == ["new", "under-way"]
     assert store.verdict("old") is None
     assert store.incidents("old") == []
     assert len(store.incidents("new")) == 1
+    assert [one.run_id for one in store.enrichments()] == ["new"]
     assert [directory.name for directory in reports.iterdir()] == ["new"]
     store.save_run(samples.run("old"))
     found = store.run("old")
