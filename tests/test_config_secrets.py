@@ -34,7 +34,7 @@ def tree_with(path: str, value: Any) -> dict[str, Any]:
     *parents, last = path.split(".")
     for parent in parents:
         below = below.setdefault(parent, {})
-        if parent in ("production", "grafana", "webhook"):
+        if parent in ("production", "grafana", "webhook", "tempo", "jaeger", "loki"):
             below["url"] = "http://a"
         if parent == "alertmanager":
             below["urls"] = ["http://a"]

@@ -31,6 +31,10 @@ def logs(incident: Document) -> list[Document]:
     return list((incident.get("enrichment") or {}).get("logs", ()))
 
 
+def troubles(incident: Document) -> list[str]:
+    return list((incident.get("enrichment") or {}).get("troubles", ()))
+
+
 def kind(trace: Document) -> str:
     """What a trace is an example of: `error`, `slow` or `ordinary`."""
     return str(trace["why"] or ORDINARY)
