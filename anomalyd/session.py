@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from anomalyd import assembly
+from anomalyd import assembly, clocks
 from anomalyd.api.hub import Hub
 from anomalyd.baseline.rows import RowStore, RowsWriter
 from anomalyd.config import Config
@@ -25,7 +25,6 @@ from anomalyd.learning import Learner
 from anomalyd.metering import measure
 from anomalyd.model import Batch, Environment
 from anomalyd.push import Receiver
-from anomalyd.query import QueryError
 from anomalyd.recorder import Recorder
 from anomalyd.refresh import baseline_path, requests, store_path
 from anomalyd.running import Finished, Running
@@ -34,9 +33,7 @@ from anomalyd.sinks.delivery import Delivery
 from anomalyd.sources import receivers
 from anomalyd.sources.base import Side, Source
 from anomalyd.sources.combined import Combined, arrived
-from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
 from anomalyd.teaching import Teaching
-from anomalyd.units import format_duration
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +125,7 @@ class Session:
         if production is not None and production.api is None:
             await self._keep(production, stack)
         self.receivers = receivers(self._both)
-        await self._compare_clocks()
+        self._skew = await clocks.apart(self._sides, self._clock)
         self.runs.tell_again(reopened)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -168,22 +165,6 @@ class Session:
         stored = [(one.value, one.count) for one in requests(self.config, self.plan, side)]
         keep = RowStore(store_path(self.config))
         self._writer = RowsWriter(keep, table, stored, flush_every=10 * self.plan.window)
-
-    async def _compare_clocks(self) -> None:
-        for side in self._sides:
-            if side.api is None or side.trouble:
-                continue
-            try:
-                skew = await clock_skew(side.api, self._clock)
-            except QueryError as error:
-                log.debug("%s does not tell its time: %s", side.name, error)
-                continue
-            if skew.certain > SKEW_SECONDS:
-                ahead = "ahead of" if skew.seconds > 0 else "behind"
-                apart = format_duration(round(abs(skew.seconds)))
-                self._skew.append(
-                    f"{side.name}: its clock is {apart} {ahead} ours; synchronise both with NTP"
-                )
 
     async def tick(self, time: float) -> None:
         """Everything that is due at `time` (unix seconds, a multiple of `step`)."""
