@@ -65,6 +65,21 @@ async def test_a_tick_sees_all_that_came_before_it(evaluator):
     assert [count for count, _ in evaluator.taken] == [1, 2]
 
 
+async def test_a_tick_may_be_quicker_than_the_task_that_evaluates(evaluator):
+    made = source(evaluator)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(made.run(), name="run")
+        await asyncio.sleep(0)
+        send(made, 1)
+        await made.collect(NOW + 5)
+        await asyncio.sleep(0)
+        send(made, 2)
+        while len(evaluator.taken) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        running.cancel()
+    assert [count for count, _ in evaluator.taken] == [1, 1]
+
+
 async def test_a_full_queue_takes_nothing_until_it_was_read(evaluator):
     made = source(evaluator, queue=3)
     send(made, 1, 2)

@@ -53,7 +53,8 @@ class SpanSource:
         """Evaluate what waits, a body at a time."""
         while True:
             await self._came.wait()
-            self._next()
+            if self._waiting:  # a tick may have been quicker
+                self._next()
             await asyncio.sleep(0)
 
     async def arrived(self, time: float) -> None:
