@@ -9,7 +9,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo test e2e e2e-parity bench bench-nab bench-judgement bench-rca lint format tools lock clean
+.PHONY: help venv venv-dev demo test e2e e2e-push e2e-parity bench bench-nab bench-judgement bench-rca lint format tools lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -28,6 +28,9 @@ e2e: venv-dev tools ## judge real runs beside real servers, end to end (nine min
 
 e2e-parity: venv-dev tools ## find seeded differences between real servers and files (SEEDS=n DRIFT=facts.yaml)
 	@SEEDS='$(SEEDS)' DRIFT='$(DRIFT)' $(BIN)/python -m pytest -q -s -m e2e tests/e2e_parity $(ARGS)
+
+e2e-push: venv-dev tools ## a real Prometheus pushes; it and anomalyd are killed and go on (SEED=n, two minutes)
+	$(BIN)/python -m pytest -q -s -m e2e tests/e2e/test_push.py $(ARGS)
 
 bench: venv-dev tools ## measure against the peers, write bench/results.json
 	$(BIN)/python -m bench $(ARGS)

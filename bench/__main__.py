@@ -21,6 +21,7 @@ BENCHES = (
     "instant",
     "evaluate",
     "whole",
+    "push",
     "history",
     "promql",
     "startup",

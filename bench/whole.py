@@ -88,10 +88,13 @@ class Daemon:
 
     def scraped(self) -> bytes:
         """A body in which all counters grew by about as much as ever."""
-        grown = self.rng.poisson(1000, size=len(self.rows)).astype(np.float64)
-        self.values = np.where(self.is_counter, self.values + grown, 1e8 + 1e4 * grown)
+        self.grow()
         lines = [
             f"{name} {value!r}"
             for name, value in zip(self.names, self.values.tolist(), strict=True)
         ]
         return "\n".join([*lines, ""]).encode()
+
+    def grow(self) -> None:
+        grown = self.rng.poisson(1000, size=len(self.rows)).astype(np.float64)
+        self.values = np.where(self.is_counter, self.values + grown, 1e8 + 1e4 * grown)
