@@ -32,6 +32,7 @@ from anomalyd.judgement.evidence import Bank, Scores
 from anomalyd.judgement.incidents import Incidents
 from anomalyd.judgement.integrity import IntegrityLog
 from anomalyd.judgement.silences import Silence
+from anomalyd.judgement.still import Still
 from anomalyd.judgement.verdict import Judge
 from anomalyd.model import Anomaly, Batch, Floats, Incident, Run, Verdict
 from anomalyd.signals.table import SignalTable
@@ -77,6 +78,7 @@ class Pipeline:
         self.reference = Reference(table, None, settings.run_label, settings.totals)
         self.bank = Bank()
         self.anomalies = Anomalies(settings.keep_firing_for)
+        self.still = Still()
         self.graph, self._baseline = graph, ""
         self._drifts: dict[str, str] = {}
         self.judged_by = JudgedBy()
@@ -96,6 +98,7 @@ class Pipeline:
         if batch.time - self.window_end < self.settings.window - 1e-6:
             return []
         self.window_end = batch.time
+        self.board.stuck = self.still.step(self.board.observed)
         loads = self.board.loads(self.settings.capacity)
         steady = self.board.steady_loads(self.settings.capacity, self.settings.window)
         of_rows = np.where(
@@ -113,6 +116,7 @@ class Pipeline:
             self.board.answered(),
             rows,
             ~self.board.silent(),
+            self.board.stuck,
         )
         judged, watched = self._judged(context, loads)
         scores = self.bank.score(context, judged, watched)
@@ -171,6 +175,7 @@ class Pipeline:
         self.judge_anew(course)
         self.bank.reset(course.rows)
         self.anomalies.reset(course.rows)
+        self.still.reset(course.rows)
 
     def restore(self, runs: Sequence[Run]) -> None:
         """Runs that were under way when the last pipeline ended."""
@@ -225,6 +230,7 @@ class Pipeline:
             self.reference.extend()
             self.bank.resize(n)
             self.anomalies.resize(n)
+            self.still.resize(n)
             self._share_out()
 
     def _share_out(self) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.evidence import Bank
 from anomalyd.judgement.record import Record
+from anomalyd.judgement.still import Still
 from anomalyd.model import Labels, Rows
 from anomalyd.pipeline import Pipeline
 from anomalyd.signals.selector import parse_selector
@@ -49,6 +50,7 @@ def save(pipeline: Pipeline, path: Path, version: str) -> None:
     }
     arrays: dict[str, Any] = {f"bank/{k}": v for k, v in pipeline.bank.dump().items()}
     arrays |= {f"anomalies/{k}": v for k, v in pipeline.anomalies.dump().items()}
+    arrays |= {f"still/{k}": v for k, v in pipeline.still.dump().items()}
     for run_id, course in pipeline.courses.items():
         arrays |= {f"run/{run_id}/{k}": v for k, v in course.record.dump().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +91,8 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
     """All or, where something is amiss, nothing but the rows. Raises one of _BROKEN."""
     kept = _rows_again(pipeline, about["keys"])
     bank, anomalies = Bank(len(kept)), Anomalies(pipeline.settings.keep_firing_for)
+    still = Still()
+    still.load({k: v[..., kept] for k, v in _below(arrays, "still/").items()})
     bank.load({k: v[..., kept] for k, v in _below(arrays, "bank/").items()})
     anomalies.load({k: v[..., kept] for k, v in _below(arrays, "anomalies/").items()})
     records = {
@@ -106,7 +110,8 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
             pipeline.board.begin(course.run.selector)
             bank.reset(course.rows)
             anomalies.reset(course.rows)
-    pipeline.bank, pipeline.anomalies = bank, anomalies
+            still.reset(course.rows)
+    pipeline.bank, pipeline.anomalies, pipeline.still = bank, anomalies, still
     pipeline.window_end = about["window_end"]
 
 

@@ -97,9 +97,17 @@ class Lookup:
         found = [self._rows.get(key, -1) for key in keys]
         return np.array(found, dtype=np.intp)
 
-    def at(self, load: float, rows: Rows, time: float = math.nan) -> Expected:
+    def at(
+        self,
+        load: float,
+        rows: Rows,
+        time: float = math.nan,
+        proportional: NDArray[np.bool_] | None = None,
+    ) -> Expected:
         """What production does at `load` (1/s per unit of capacity; NaN: not known) and at `time`
-        (unix seconds; NaN: at any hour); rows >= 0."""
+        (unix seconds; NaN: at any hour); rows >= 0. proportional: bool[n], rates of requests, which
+        go on as the load does beyond the outer centres: load is itself measured, so that the fit's
+        slope there is too small."""
         if not self.conditioned or not (math.isfinite(load) and load > 0):
             pool = self._pool[:, rows]
             centre = (pool * self._centre[:, rows]).sum(axis=0)
@@ -111,6 +119,11 @@ class Lookup:
         left, share = self._place(load)
         inside = np.float32(min(max(share, 0.0), 1.0))
         centre = _between(self._centre, left, np.float32(share), rows)
+        if proportional is not None and not 0.0 <= share <= 1.0:
+            at_edge = _between(self._centre, left, inside, rows)
+            past = math.log(load) - float(self._profiles.load_bins[left + int(inside)])
+            as_load = proportional & self._logarithmic[rows]
+            centre = np.where(as_load, at_edge + np.float32(past), centre)
         below = _between(self._below, left, inside, rows)
         above = _between(self._above, left, inside, rows)
         further = _between(self._centre, *self._place(load * math.exp(AHEAD)), rows)

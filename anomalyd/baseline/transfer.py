@@ -32,6 +32,13 @@ OVERLOAD, OVERLOAD_ELSE = 1.5, 0.3
 """Sd of what a unit of log load beyond all that is known may bring: where requests queue (latency,
 what is under way), and elsewhere."""
 
+REPEATED = 0.2
+"""What a unit of log load counts for as unknown, beyond production's, where accepted runs were."""
+
+NOISIER = 1.0
+"""Where requests queue, the noise grows by that share for a unit of log load beyond production's:
+what is close to its capacity feels every fluctuation of its own."""
+
 STRETCH = 5.0
 """Beyond production's load range each unit of log load counts this many times for `SLOPE`."""
 

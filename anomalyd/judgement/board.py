@@ -15,7 +15,8 @@ from anomalyd.signals.table import SignalTable
 
 
 class Board:
-    """observed, counts float64[n]: of the latest tick, NaN where absent. is_load bool[n].
+    """observed, counts float64[n]: of the latest tick, NaN where absent. is_load bool[n]. stuck
+    bool[n]: what is observed is an old value.
 
     A run's series carry its selector in `run_label`; without a run label all rows are of ''.
     """
@@ -25,6 +26,7 @@ class Board:
         self.observed: Floats = np.zeros(0)
         self.counts: Floats = np.zeros(0)
         self.is_load: Mask = np.zeros(0, dtype=bool)
+        self.stuck: Mask = np.zeros(0, dtype=bool)
         self.unanswered: list[str] = []
         self.duplicates: list[tuple[int, str, str]] = []
         self.has_load = any(signal.name == LOAD_SIGNAL for signal in table.signals)
@@ -62,6 +64,7 @@ class Board:
         self._known_services = np.bincount(pairs[0], minlength=len(self._selectors))
         loads = [i for i, signal in enumerate(table.signals) if signal.name == LOAD_SIGNAL]
         self.is_load = np.isin(table.signal_index, loads)
+        self.stuck = np.pad(self.stuck, (0, len(table) - known))
         self._quiet = (-np.inf, self._quiet[1])
         return True
 
@@ -117,6 +120,11 @@ class Board:
             return np.arange(len(self))
         return np.flatnonzero(self._selector == self._selectors.get(selector, -1))
 
+    @property
+    def present(self) -> Mask:
+        """bool[n]: rows with a value that is new."""
+        return np.isfinite(self.observed) & ~self.stuck
+
     def answered(self) -> Mask:
         """bool[n]: if the row is absent now, its service has stopped sending it.
 
@@ -125,7 +133,7 @@ class Board:
         (a rate, a gauge) and other series of it go on: what vanishes everywhere at once is an
         exporter.
         """
-        present = np.isfinite(self.observed)
+        present = self.present
         index = self._table.signal_index
         alone, reporting = self._of(present, index)
         lives = self._of(present, np.zeros_like(index))[1] > 0
@@ -135,7 +143,7 @@ class Board:
 
     def silent(self) -> Mask:
         """bool[n]: rows whose whole service has no value."""
-        return self._of(np.isfinite(self.observed), self._service)[1] == 0
+        return self._of(self.present, self._service)[1] == 0
 
     def _all_silent(self, present: Mask) -> Mask:
         """bool[n]: rows of selectors of whose services, two or more, none reports: what fails all
@@ -147,7 +155,7 @@ class Board:
         """Signals of two series or more among `rows` of which none has a value, though asked."""
         index, signals = self._table.signal_index[rows], self._table.signals
         size = np.bincount(index, minlength=len(signals))
-        there = np.bincount(index, weights=np.isfinite(self.observed[rows]), minlength=len(signals))
+        there = np.bincount(index, weights=self.present[rows], minlength=len(signals))
         gone = (size > 1) & (there == 0) & self._answered & (there.sum() > 0)
         return sorted(signals[i].name for i in np.flatnonzero(gone))
 

@@ -176,10 +176,11 @@ class Reference:
         if self._lookup is None or not has.size:
             return band
         partner = self.partner[rows[has]]
-        expected = self._lookup.at(at, partner, time)
+        proportional = self._fixed.rate[rows[has]]
+        expected = self._lookup.at(at, partner, time, proportional)
         rate, upper = self._lookup.rates(at, partner)
         counted = np.isfinite(rate)
-        steepness = np.where(self._fixed.rate[rows[has]], 0.0, expected.steepness)
+        steepness = np.where(proportional, 0.0, expected.steepness)
         shift = self._shift(load, steepness, rows[has])
         centre, low, high = (
             self._lookup.shifted(value, shift, partner)
@@ -217,10 +218,13 @@ class Reference:
         answered: Mask,
         rows: Rows,
         lone: Mask | None = None,
+        stuck: Mask | None = None,
     ) -> Context:
-        """The detectors' view of one window of `rows`; every array has one entry per row."""
+        """The detectors' view of one window of `rows`; every array has one entry per row. Of stuck
+        rows it is known that they are there, and nothing else."""
         f = self._fixed.take(rows)
-        counted = f.ratio & np.isfinite(counts)
+        old = stuck if stuck is not None else np.zeros(len(rows), dtype=bool)
+        counted = f.ratio & np.isfinite(counts) & ~old
         size = np.maximum(np.abs(f.median), band.noise)
         tolerate = np.where(f.logarithmic, np.log1p(f.relative), f.relative * size)
         known = np.isfinite(f.known_ratio)
@@ -242,10 +246,10 @@ class Reference:
             window=window,
             smear=self.smear,
             value=values,
-            residual=np.where(counted | few, np.nan, self._residual(values, band, rows)),
+            residual=np.where(counted | few | old, np.nan, self._residual(values, band, rows)),
             season=band.season,
             sampling=np.nan_to_num(sampling + 1 / arrivals + of_load),
-            noise=band.noise,
+            noise=band.noise * (1 + f.noisier * self._reach.past_production(loads, f.busier)),
             phi=np.nan_to_num(f.phi),
             wander=f.wander,
             sure=f.sure,
@@ -255,7 +259,7 @@ class Reference:
             slope_with_shift=f.both,
             load=self._reach.stretched(loads),
             steepness=np.nan_to_num(band.steepness - f.steepness),
-            beyond=self._reach.beyond(loads),
+            beyond=self._reach.beyond(loads, f.busier),
             overload=f.overload,
             tolerate=tolerate + f.absolute,
             size=np.where(f.logarithmic, 1.0, size),

@@ -47,7 +47,7 @@ class Course:
         judged = active and (load is None or may_judge(self.record.loads, window, smear))
         self.record.judged.append(judged)
         if active:
-            present = int(np.isfinite(board.observed[self.rows]).sum())
+            present = int(board.present[self.rows].sum())
             vanished = board.vanished(self.rows) if judged else ()
             self.integrity.window(time, present, board.unanswered, load, vanished)
             for row, key, detail in board.duplicates:

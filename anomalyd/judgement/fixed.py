@@ -28,12 +28,14 @@ class Fixed:
 
     Of its signal: sign; relative, absolute, what is tolerated; ratio (of counts), rate (of
     requests), per_request (a number of things for each), held (a number of things under way), blips
-    (see `BLIPS`): bool; overload: what a unit of log load beyond all that is known may bring.
+    (see `BLIPS`): bool; overload: what a unit of log load beyond all that is known may bring;
+    noisier: by what share it makes the noise grow.
     Of production's profile, NaN without one: noise, sampling, median; logarithmic: bool; usual
     (bool), gap: see `Context`.
     Of `Transfer`, or what is assumed before any run was accepted: mean, steepness (at which that
     is), slope, shift, offset, slope_sd, shift_sd, both (covariance of the two before), factor (of
-    the noise), phi, wander, sure, burst; known_ratio: NaN before; shown: they had it.
+    the noise), phi, wander, sure, burst; known_ratio: NaN before; shown: they had it; busier: log
+    load that would make production as busy as staging is, where requests queue.
     """
 
     sign: Floats
@@ -45,6 +47,7 @@ class Fixed:
     held: Mask
     blips: Mask
     overload: Floats
+    noisier: Floats
     noise: Floats
     sampling: Floats
     median: Floats
@@ -65,6 +68,7 @@ class Fixed:
     sure: Floats
     burst: Floats
     known_ratio: Floats
+    busier: Floats
     shown: Mask
 
     def take(self, rows: Rows) -> Fixed:
@@ -123,6 +127,8 @@ def fixed(
         held=of_signal["held"] == 1.0,
         blips=of_signal["blips"] == 1.0,
         overload=of_signal["overload"] * size,
+        busier=_busier(table, of_signal["queues"] == 1.0, known, partner),
+        noisier=np.where(of_signal["queues"] == 1.0, transfer.NOISIER, 0.0),
         noise=noise,
         sampling=profile["sampling"],
         median=median,
@@ -135,6 +141,7 @@ def fixed(
 
 def _of_signals(table: SignalTable) -> dict[str, Floats]:
     signals = table.signals
+    queues = [s.kind is Kind.LATENCY or _is_held(s) for s in signals]
     found = {
         "offset": [transfer.OFFSET[s.kind] for s in signals],
         "sign": [SIGN[s.worse] for s in signals],
@@ -151,10 +158,8 @@ def _of_signals(table: SignalTable) -> dict[str, Floats]:
             else transfer.SHIFT
             for s in signals
         ],
-        "overload": [
-            transfer.OVERLOAD if s.kind is Kind.LATENCY or _is_held(s) else transfer.OVERLOAD_ELSE
-            for s in signals
-        ],
+        "queues": queues,
+        "overload": [transfer.OVERLOAD if one else transfer.OVERLOAD_ELSE for one in queues],
     }
     index = table.signal_index
     return {name: np.array(values, dtype=np.float64)[index] for name, values in found.items()}
@@ -206,6 +211,28 @@ def _transferred(
         seen = np.isfinite(np.fmax(known.mean, known.bad_ratio))
         shown[has] = seen[partner[has]] & (known.runs > 0)
     return {**found, "shown": shown}
+
+
+def _busier(
+    table: SignalTable, queues: Mask, known: Transfer | None, partner: Rows
+) -> Floats:
+    """By how much the cpu of the row's service is busier than production's at the same load, as
+    accepted runs showed it: float64[n], 0 where they did not, or nothing queues.
+
+    What is read off the run itself would let a fault excuse its own consequences.
+    """
+    found = np.zeros(len(partner))
+    if known is None or not known.runs:
+        return found
+    of_service: dict[str, float] = {}
+    for row in np.flatnonzero(partner >= 0):
+        signal, mean = table.signals[table.signal_index[row]], known.mean[partner[row]]
+        if signal.kind is Kind.SATURATION and not _is_held(signal) and np.isfinite(mean):
+            before = of_service.get(table.services[row], 0.0)
+            of_service[table.services[row]] = max(before, float(mean))
+    for row in np.flatnonzero(queues):
+        found[row] = of_service.get(table.services[row], 0.0)
+    return found
 
 
 _LEARNED = {

@@ -27,12 +27,23 @@ class Reach:
         """Whether what to expect at that load is a guess."""
         return bool(np.isfinite(load) and load > FAR * max(self._most, self._accepted))
 
-    def beyond(self, loads: Floats) -> Floats:
-        """Log load beyond any that production was often, or accepted runs repeatedly, seen at."""
+    def beyond(self, loads: Floats, busier: Floats) -> Floats:
+        """Log load beyond any that production was often seen at; what accepted runs were repeatedly
+        seen at counts for less."""
+        past = self.past_production(loads, busier)
+        repeated = self.past_production(np.full(len(loads), self._accepted), busier)
+        return past - (1 - transfer.REPEATED) * np.minimum(past, repeated)
+
+    def past_production(self, loads: Floats, busier: Floats) -> Floats:
+        """Log load beyond any that production was often seen at, of rows that are as busy as with
+        `busier` more of it."""
+        return np.maximum(self._past(loads) + busier, 0.0)
+
+    def _past(self, loads: Floats) -> Floats:
         if self._lookup is None:
             return np.zeros(len(loads))
-        top = max(np.exp(self._lookup.baseline.profiles.load_bins[-1]), self._accepted)
-        return np.log(np.fmax(loads / top, 1.0))
+        top = self._lookup.baseline.profiles.load_bins[-1]
+        return np.nan_to_num(np.log(np.where(loads > 0, loads, np.nan)) - top, nan=0.0)
 
     def stretched(self, loads: Floats) -> Floats:
         """Log load from the middle of production's range, each unit beyond it counted more."""
