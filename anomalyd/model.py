@@ -492,7 +492,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of what production has was judged, and could have shown `detect`."""
+    """How much of what production has was judged, and could have shown `detect`. in_part: of the
+    series that could have shown larger changes only, the sum of what was asked for over these."""
 
     production_series: int
     matched: int
@@ -501,10 +502,12 @@ class Coverage:
     missing: tuple[str, ...]
     unmatched: tuple[str, ...]
     silenced: tuple[str, ...] = ()
+    in_part: float = 0.0
 
     @property
     def ratio(self) -> float:
-        return self.powered / self.production_series if self.production_series else 0.0
+        shown = self.powered + self.in_part
+        return shown / self.production_series if self.production_series else 0.0
 
 
 @dataclass(frozen=True, slots=True)

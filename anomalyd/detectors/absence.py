@@ -20,7 +20,8 @@ class Absence:
 
     `usual` and `gap` come from production: the row is there nearly always, and its longest gap
     is `gap` windows. Windows in which the row's signal could not be evaluated do not count, so
-    a failed query or a dead Prometheus is no absence. A rule, outside the budget: under its null
+    a failed query or a dead Prometheus is no absence. What fell to 0
+    is absent too, where it is a rate of requests. A rule, outside the budget: under its null
     (staging sends what production sends) it has no noise to bet on.
 
     A row that accepted runs showed need not have been seen in this one.
@@ -38,15 +39,15 @@ class Absence:
         self._state.resize(n)
 
     def score(self, context: Context) -> Floats:
-        absent = np.isnan(context.value) & context.answered
-        missed = np.where(absent, self._state["missed"] + 1, 0)
-        patience = np.where(context.lone, LONE_PATIENCE, PATIENCE)
+        missed = np.where(_absent(context), self._state["missed"] + 1, 0)
+        patience = np.where(context.lone & ~context.ceased, LONE_PATIENCE, PATIENCE)
         enough = missed >= np.maximum(patience, 2 * context.gap + 1)
         fired = enough & context.usual & ((self._state["seen"] > 0) | context.shown)
-        return np.where(context.answered, fired.astype(np.float64), np.nan)
+        asked = context.answered | context.ceased
+        return np.where(asked, fired.astype(np.float64), np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:
-        present, absent = np.isfinite(context.value), np.isnan(context.value) & context.answered
+        present, absent = np.isfinite(context.value) & ~context.ceased, _absent(context)
         self._state["seen"][mask & present] = 1
         self._state["missed"][mask & present] = 0
         self._state["missed"][mask & absent] += 1
@@ -59,3 +60,7 @@ class Absence:
 
     def load(self, state: Arrays) -> None:
         self._state.load(state)
+
+
+def _absent(context: Context) -> Mask:
+    return (np.isnan(context.value) & context.answered) | context.ceased

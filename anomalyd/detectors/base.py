@@ -54,7 +54,8 @@ class Context:
     to window. brief: most log evidence that one window may bring.
     answered: the row's signal was evaluated. shown: accepted runs had it. lone: other series of its
     service have values. few: the window holds too few requests for the size of its value to mean
-    anything. usual: production has the row nearly always, and its longest gap in windows is `gap`.
+    anything. ceased: a rate of requests is 0 where there must be many. usual: production has the
+    row nearly always, and its longest gap in windows is `gap`.
     """
 
     time: float
@@ -88,6 +89,7 @@ class Context:
     shown: Mask
     lone: Mask
     few: Mask
+    ceased: Mask
     usual: Mask
     gap: Floats
 

@@ -26,7 +26,7 @@ def summarise(anomalies: Sequence[Anomaly], suspects: Sequence[Suspect]) -> str:
 def describe(anomaly: Anomaly) -> str:
     """`latency_p95 412 ms, expected 180 ms to 230 ms (+92%)`."""
     if anomaly.detector == "absence":
-        return f"{anomaly.signal} stopped arriving"
+        return f"{anomaly.signal} {'fell to 0' if anomaly.observed == 0 else 'stopped arriving'}"
     band = (
         f"{format_value(anomaly.low, anomaly.unit)} to {format_value(anomaly.high, anomaly.unit)}"
     )
@@ -41,6 +41,8 @@ def describe(anomaly: Anomaly) -> str:
 
 def reason(finding: Finding) -> str:
     """Why a series decided a run, for the verdict's list of reasons."""
+    if finding.detector == "absence" and finding.observed == 0:
+        return f"{finding.series} fell to 0; production has it at this load"
     if finding.detector == "absence":
         return f"{finding.series} stopped arriving; production sends it at this load"
     band = (

@@ -11,10 +11,11 @@ from anomalyd.baseline import noise as scatter
 from anomalyd.baseline.curves import row_medians, sorted_quantiles
 from anomalyd.baseline.persistence import persistence
 from anomalyd.baseline.rates import burstiness, dispersion, upper_rate
+from anomalyd.baseline.scales import NOISE_FLOOR
 from anomalyd.baseline.transfer import SHIFT, SLOPE, Transfer
 from anomalyd.detectors.base import Context
 from anomalyd.judgement.context import Reference
-from anomalyd.judgement.noise import noise_of
+from anomalyd.judgement.noise import bounded, noise_of
 from anomalyd.judgement.record import Record
 from anomalyd.model import Floats, Kind, Rows
 
@@ -101,7 +102,7 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
     def expected(context: Context) -> Floats:
         return mean + line.at(context.load - centre, context.steepness - steepness)
 
-    noise = noise_of(parts, expected, kinds)
+    noise = bounded(noise_of(parts, expected, kinds), _own(level, offsets, runs), window)
     calm = _without_absurd(runs)
     burst = burstiness(calm.bad, calm.total)
     learned = {
@@ -113,7 +114,7 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
         "slope_sd": line.slope_sd,
         "shift_sd": line.shift_sd,
         "slope_with_shift": line.both,
-        "noise": noise.scale,
+        "noise": np.maximum(noise.scale, _least_noise(runs, kinds, sizes)),
         "phi": noise.phi,
         "wander": noise.wander,
         "sure": noise.windows,
@@ -214,6 +215,19 @@ def _offsets(level: Floats, of: Rows, runs: int) -> Floats:
         enough = np.isfinite(part).sum(axis=1) >= LEAST_WINDOWS
         offsets[enough, run] = row_medians(part[enough])
     return offsets
+
+
+def _own(level: Floats, offsets: Floats, runs: _Runs) -> Floats:
+    """float64[n, t]: residuals about each run's own level, in scales of production's noise."""
+    of_run = np.where(runs.of >= 0, offsets[:, runs.of], np.nan)
+    return (level - of_run) / np.maximum(runs.noise, 1e-12)
+
+
+def _least_noise(runs: _Runs, kinds: Sequence[Kind], sizes: Floats) -> Floats:
+    """float64[n]: half of what is believed of production's least noise, in scales of its noise; a
+    few quiet runs prove no less."""
+    floor = np.array([NOISE_FLOOR[kind] for kind in kinds]) * sizes
+    return 0.5 * floor / np.maximum(row_medians(runs.noise), 1e-12)
 
 
 def _between(offsets: Floats, kinds: Sequence[Kind], sizes: Floats) -> tuple[Floats, Floats]:

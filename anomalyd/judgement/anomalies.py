@@ -96,7 +96,7 @@ class Anomalies:
         self.since[judged & ~firing & ~rising] = np.nan
         self.peak[judged] = np.maximum(self.peak[judged], scores.log_evidence[judged])
 
-        calm = self._is_calm(context, scores, np.where(scores.whole_run & ~firing, 0.0, self.level))
+        calm = self._is_calm(context, scores, self._usual(context, scores.whole_run & ~firing))
         crossed = judged & (scores.log_evidence >= log_threshold)
         crossed = (crossed | scores.ruled) & ~firing & ~silenced & ~calm
         self.level[crossed & scores.whole_run] = 0.0
@@ -110,7 +110,7 @@ class Anomalies:
         gone = crossed & scores.ruled
         self.since[gone] = self.seen_at[gone]
         self.since[crossed & np.isnan(self.since)] = start
-        self.seen_at[np.isfinite(context.value)] = context.time
+        self.seen_at[np.isfinite(context.value) & ~context.ceased] = context.time
 
         self._follow(context, judged & ~firing & ~rising)
         calm &= firing
@@ -124,6 +124,13 @@ class Anomalies:
         rows = np.flatnonzero(ordinary & np.isfinite(context.residual))
         self.known[rows] += 1
         self.level[rows] += context.apart_from(self.level)[rows] / self.known[rows]
+
+    def _usual(self, context: Context, whole_run: Mask) -> Floats:
+        """float64[n]: where a row that is calm is: the run's own level, but production's where the
+        run as a whole is what is off, or its own level is farther than a good run's would be."""
+        allowed = context.tolerate + CALM_SDS * np.sqrt(context.difference)
+        worse = np.where(context.sign == 0, np.abs(self.level), self.level * context.sign)
+        return np.where(whole_run | (worse > allowed), 0.0, self.level)
 
     def _is_calm(self, context: Context, scores: Scores, level: Floats) -> Mask:
         """bool[n]: the row is there, and back to where it was (for counts: to what is allowed)."""

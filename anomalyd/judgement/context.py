@@ -24,6 +24,9 @@ FEW = 15.0
 FEW_HELD = 2.0
 """Of what is under way at once: below it a number is mostly chance."""
 
+FEWEST = 0.04
+"""Share of production's number under way, below which its noise is not taken to grow further."""
+
 BLIP_MAY_BRING = 14.8
 """Nats, about what it takes a series of a run to fire."""
 
@@ -138,6 +141,12 @@ class Reference:
         return self._lookup is not None and self._reach.far_beyond(load)
 
     @property
+    def least_load(self) -> float:
+        """The least load per unit of capacity that production was often seen at, or accepted runs
+        at the most; 0 if none is known."""
+        return self._reach.least
+
+    @property
     def goes_with_load(self) -> Mask:
         """bool[n]: rates of requests, which go with the load of their window, jitter and all."""
         return self._fixed.rate
@@ -194,12 +203,23 @@ class Reference:
             expected.location + shift,
             steepness,
             np.fmax(upper, known),
-            self._lookup.noise(at, partner) * self._fixed.factor[rows[has]],
+            self._noise(at, rows[has], centre / np.maximum(expected.center, 1e-9)),
             expected.season,
             expected.extrapolated,
         )
         band.put(has, part)
         return band
+
+    def _noise(self, at: float, rows: Rows, times: Floats) -> Floats:
+        """Scale of innovations where staging's values are `times` production's: float64[len(rows)].
+
+        What is under way at once varies as a count does: the fewer, the more.
+        """
+        if self._lookup is None:
+            return np.full(len(rows), np.nan)
+        noise = self._lookup.noise(at, self.partner[rows]) * self._fixed.factor[rows]
+        fewer = np.where(self._fixed.held[rows], np.clip(times, FEWEST, 1.0), 1.0)
+        return np.asarray(noise / np.sqrt(fewer))
 
     def _shift(self, load: float, steepness: Floats, rows: Rows) -> Floats:
         """How much staging's usual residual differs from 0 at this load: float64[len(rows)]."""
@@ -273,6 +293,7 @@ class Reference:
             shown=f.shown,
             lone=lone if lone is not None else np.zeros(len(rows), dtype=bool),
             few=few,
+            ceased=f.rate & (values == 0) & (band.low > 0) & ~few,
             usual=f.usual,
             gap=f.gap,
         )

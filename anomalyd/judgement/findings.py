@@ -43,7 +43,7 @@ def _usual_difference(contexts: Sequence[Context], n: int) -> Floats:
     loads of this one, in the residual's scale: float64[n]."""
     if not contexts:
         return np.zeros(n)
-    variance = np.mean([context.difference for context in contexts], axis=0)
+    variance = np.median([context.difference for context in contexts], axis=0)
     return np.asarray(2 * np.sqrt(np.where(np.isfinite(contexts[0].noise), variance, 0.0)))
 
 
@@ -233,4 +233,10 @@ def coverage_of(findings: Sequence[Finding]) -> Coverage:
         missing=named("missing"),
         unmatched=named("unmatched"),
         silenced=named("silenced"),
+        in_part=sum(min(1.0, f.detect / f.mde) for f in judged if _shows_more(f)),
     )
+
+
+def _shows_more(finding: Finding) -> bool:
+    """Whether it could have shown a change, though a larger one than was asked for."""
+    return finding.state == "weak" and not finding.note and 0 < finding.mde < np.inf

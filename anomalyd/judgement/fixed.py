@@ -213,9 +213,7 @@ def _transferred(
     return {**found, "shown": shown}
 
 
-def _busier(
-    table: SignalTable, queues: Mask, known: Transfer | None, partner: Rows
-) -> Floats:
+def _busier(table: SignalTable, queues: Mask, known: Transfer | None, partner: Rows) -> Floats:
     """By how much the cpu of the row's service is busier than production's at the same load, as
     accepted runs showed it: float64[n], 0 where they did not, or nothing queues.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from anomalyd.baseline.noise import t4_scale
 from anomalyd.detectors.base import Context
-from anomalyd.detectors.level_filter import LevelFilter
+from anomalyd.detectors.level_filter import WANDER_SECONDS, LevelFilter
 from anomalyd.model import Floats, Kind, Rows
 
 PHIS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -22,6 +22,12 @@ LEAST_WINDOWS = 30
 
 LAGS, FAR = 8, 3.0
 """How many windows apart innovations may go together; sds that one may count for."""
+
+LONG_LAGS = 24
+"""The same of residuals, which go together for longer than innovations do."""
+
+ROOM = 1.5
+"""Times the variance that a run showed about its own level: a part of it went into that level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,26 @@ def noise_of(
     return Noise(np.where(scale > 0, scale, np.nan), phi, wander, known)
 
 
-def _of_sums(z: Floats) -> Floats:
+def bounded(found: Noise, own: Floats, window: float) -> Noise:
+    """With no more noise than the windows themselves allow.
+
+    own: float64[n, t], residuals about each run's own level, in scales of production's noise, NaN
+    where not seen. Noise of another kind than the filter's (a saw-tooth, what overlaps) is
+    likeliest under a slow process far wider than anything that was seen. Its scale is brought down
+    until either its variance, or that of its long sums, is `ROOM` times what was seen, whichever
+    comes first.
+    """
+    phi, slow = found.phi, np.exp(-window / WANDER_SECONDS)
+    seen = t4_scale(own) ** 2
+    stationary = 1 / (1 - phi**2)
+    variance = stationary * (1 + found.wander**2)
+    long = 1 / (1 - phi) ** 2 + found.wander**2 * stationary * (1 + slow) / (1 - slow)
+    of_sums = seen * _of_sums(own, LONG_LAGS)
+    most = np.sqrt(ROOM * np.maximum(seen / variance, of_sums / long))
+    return replace(found, scale=np.where(most > 0, np.minimum(found.scale, most), found.scale))
+
+
+def _of_sums(z: Floats, lags: int = LAGS) -> Floats:
     """By how much sums of successive innovations vary more than if they were white: float64[n], 1
     at least, of z[n, t].
 
@@ -87,8 +112,8 @@ def _of_sums(z: Floats) -> Floats:
     x = np.nan_to_num(np.clip(z / _t4_ml(z)[:, np.newaxis], -FAR, FAR))
     square = np.maximum((x**2).sum(axis=1), 1e-12)
     total = np.ones(len(z))
-    for lag in range(1, LAGS + 1):
-        weight = 1 - lag / (LAGS + 1)
+    for lag in range(1, min(lags, x.shape[1] - 1) + 1):
+        weight = 1 - lag / (lags + 1)
         total += 2 * weight * (x[:, lag:] * x[:, :-lag]).sum(axis=1) / square
     return np.maximum(total, 1.0)
 

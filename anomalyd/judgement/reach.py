@@ -23,6 +23,14 @@ class Reach:
         self._accepted = known.most_load if known is not None else 0.0
         self._centre = known.centre if known is not None else 0.0
 
+    @property
+    def least(self) -> float:
+        """What is ordinary at the quietest: of production, or of accepted runs at their most."""
+        if self._lookup is None:
+            return 0.0
+        least = float(np.exp(self._lookup.baseline.profiles.load_bins[0]))
+        return min(least, self._accepted) if self._accepted > 0 else least
+
     def far_beyond(self, load: float) -> bool:
         """Whether what to expect at that load is a guess."""
         return bool(np.isfinite(load) and load > FAR * max(self._most, self._accepted))

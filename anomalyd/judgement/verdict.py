@@ -32,6 +32,9 @@ WITH_REQUESTS = (Kind.ERRORS, Kind.LATENCY)
 LEAST_JUDGED = 0.5
 """Of the windows of the run, that must have been judged."""
 
+FAR_BELOW = 0.2
+"""Of the least load that is known: what a run shows below it says little about production's."""
+
 LONG_SHARE = 0.1
 """Of a run's windows: an outage of telemetry that long leaves a doubt."""
 
@@ -131,7 +134,7 @@ class Judge:
 
     def _breakdown(self, course: Course) -> Integrity | None:
         since = course.run.active_at if course.run.active_at is not None else math.inf
-        return breakdown(course.record, since, self._settings.window)
+        return breakdown(course.record, since, self._settings.window, self._reference.least_load)
 
     def _outages(self, course: Course) -> list[str]:
         """Telemetry that was away for a while: what it would have shown, nobody knows."""
@@ -165,10 +168,16 @@ class Judge:
                 "the load was far beyond any that production, or an accepted run, was seen at, "
                 "which can fail a run but not pass it; test at a load that they know"
             )
+        if self._far_below(course):
+            doubts.append(
+                "the load was far below any that production, or an accepted run, was seen at; test "
+                "at a load that they know, or set `capacity` if staging is that much smaller"
+            )
         if coverage.ratio < self._settings.coverage:
             doubts.append(
                 f"{coverage.powered} of {coverage.production_series} series of production could "
-                f"have shown a change that matters; {self._settings.coverage:.0%} are required"
+                f"have shown a change that matters, others larger ones only: {coverage.ratio:.0%} "
+                f"in all; {self._settings.coverage:.0%} are required"
             )
             doubts += wording.too_weak(findings)
         strange = self._strange_services(findings)
@@ -183,16 +192,23 @@ class Judge:
         return doubts[:REASONS]
 
     def _far_beyond(self, course: Course) -> bool:
-        record = course.record
-        loads = [load for load, judged in zip(record.loads, record.judged, strict=True) if judged]
-        far = sum(self._reference.far_beyond(load) for load in loads)
-        return 2 * far > len(loads)
+        loads = _judged_loads(course)
+        return 2 * sum(self._reference.far_beyond(load) for load in loads) > len(loads)
+
+    def _far_below(self, course: Course) -> bool:
+        loads, least = _judged_loads(course), FAR_BELOW * self._reference.least_load
+        return 2 * sum(load < least for load in loads) > len(loads)
 
     def _strange_services(self, findings: Sequence[Finding]) -> list[str]:
         """Of the system that the user described, yet without a single series in production."""
         unmatched = {f.service for f in findings if f.state == "unmatched"}
         partnered = {f.service for f in findings if f.state != "unmatched"}
         return sorted((unmatched - partnered) & self._graph.declared)
+
+
+def _judged_loads(course: Course) -> list[float]:
+    record = course.record
+    return [load for load, judged in zip(record.loads, record.judged, strict=True) if judged]
 
 
 def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:
