@@ -493,7 +493,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of what production has was judged, and could have shown `detect`. in_part: of the
-    series that could have shown larger changes only, the sum of what was asked for over these."""
+    series that could have shown larger changes only, the sum of what was asked for over these,
+    half of `powered` at most."""
 
     production_series: int
     matched: int

@@ -19,9 +19,9 @@ from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.evidence import Bank
 from anomalyd.judgement.record import Record
 from anomalyd.judgement.still import Still
-from anomalyd.model import Labels, Rows
+from anomalyd.model import Rows
 from anomalyd.pipeline import Pipeline
-from anomalyd.signals.selector import parse_selector
+from anomalyd.signals.selector import parse_series
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +126,9 @@ def _rows_again(pipeline: Pipeline, keys: list[str]) -> Rows:
     selectors = {course.run.selector for course in pipeline.courses.values()}
     kept = []
     for place, key in enumerate(keys):
-        selector = parse_selector(key)
-        labels = Labels.of({m.label: m.value for m in selector.matchers})
+        signal, labels = parse_series(key)
         wanted = not label or "" in selectors or labels.get(label) in selectors
-        if wanted and pipeline.table.add(selector.metric, labels) >= 0:
+        if wanted and pipeline.table.add(signal, labels) >= 0:
             kept.append(place)
     pipeline.grow()
     return np.array(kept, dtype=np.intp)

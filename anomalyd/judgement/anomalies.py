@@ -96,10 +96,12 @@ class Anomalies:
         self.since[judged & ~firing & ~rising] = np.nan
         self.peak[judged] = np.maximum(self.peak[judged], scores.log_evidence[judged])
 
-        calm = self._is_calm(context, scores, self._usual(context, scores.whole_run & ~firing))
+        off = (scores.whole_run | self._strange(context)) & ~firing
+        calm = self._is_calm(context, scores, np.where(off, 0.0, self.level))
         crossed = judged & (scores.log_evidence >= log_threshold)
         crossed = (crossed | scores.ruled) & ~firing & ~silenced & ~calm
-        self.level[crossed & scores.whole_run] = 0.0
+        as_before = self._is_calm(context, scores, self.level)
+        self.level[crossed & (scores.whole_run | as_before)] = 0.0
         pending = judged & ~firing & ~crossed
         self.state[pending & (scores.log_evidence >= PENDING)] = State.PENDING
         settled = pending & (scores.log_evidence < PENDING) & (self.state == State.PENDING)
@@ -125,12 +127,11 @@ class Anomalies:
         self.known[rows] += 1
         self.level[rows] += context.apart_from(self.level)[rows] / self.known[rows]
 
-    def _usual(self, context: Context, whole_run: Mask) -> Floats:
-        """float64[n]: where a row that is calm is: the run's own level, but production's where the
-        run as a whole is what is off, or its own level is farther than a good run's would be."""
+    def _strange(self, context: Context) -> Mask:
+        """bool[n]: rows whose own level is farther from production than a good run's would be."""
         allowed = context.tolerate + CALM_SDS * np.sqrt(context.difference)
         worse = np.where(context.sign == 0, np.abs(self.level), self.level * context.sign)
-        return np.where(whole_run | (worse > allowed), 0.0, self.level)
+        return np.asarray(worse > allowed)
 
     def _is_calm(self, context: Context, scores: Scores, level: Floats) -> Mask:
         """bool[n]: the row is there, and back to where it was (for counts: to what is allowed)."""

@@ -10,19 +10,14 @@ from anomalyd.baseline import transfer
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
+from anomalyd.judgement import chance
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.fixed import fixed, is_total
 from anomalyd.judgement.reach import Reach
 from anomalyd.judgement.steady import steady
 from anomalyd.model import Floats, Kind, Labels, Rows
-from anomalyd.signals.selector import parse_selector
+from anomalyd.signals.selector import parse_series
 from anomalyd.signals.table import SignalTable
-
-FEW = 15.0
-"""Requests in a window below which rates, and latencies, are not judged by their size."""
-
-FEW_HELD = 2.0
-"""Of what is under way at once: below it a number is mostly chance."""
 
 FEWEST = 0.04
 """Share of production's number under way, below which its noise is not taken to grow further."""
@@ -95,7 +90,7 @@ class Reference:
         keys = self._lookup.baseline.profiles.keys
         absent = np.setdiff1d(np.arange(len(keys)), self.partner[rows])
         absent = absent[self._lookup.expected_present(absent)[0]]
-        parsed = [_parse_key(keys[i]) for i in absent]
+        parsed = [parse_series(keys[i]) for i in absent]
         return [key for key in parsed if key[0] not in self._skipped]
 
     def extend(self) -> None:
@@ -250,17 +245,8 @@ class Reference:
         known = np.isfinite(f.known_ratio)
         factor = np.where(known, transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
         allowed = factor * band.bad_ratio + transfer.ERROR_SLACK
-        events = np.where(counts > 0, counts, np.inf)
-        span = self.smear * window
-        arrivals = np.where(f.rate, np.maximum(band.expected * span, 1.0), np.inf)
-        offered = np.maximum(loads * self._capacity * span, 1.0)
-        of_load = np.where(f.rate & np.isfinite(loads), 1 / offered, 0.0)
-        few = np.where(f.rate, band.expected, counts / window) * span < FEW
-        few |= f.held & (band.expected < FEW_HELD)
-        made = band.expected * counts * self.smear
-        few |= f.per_request & (made < FEW)
-        by_chance = np.where(f.per_request & (made > 0), 1 / np.maximum(made, 1e-9), 0.0)
-        sampling = np.fmax(f.sampling / events, by_chance)
+        offered = loads * self._capacity
+        few, sampling = chance.of(f, band.expected, counts, offered, window, self.smear)
         return Context(
             time=time,
             window=window,
@@ -268,7 +254,7 @@ class Reference:
             value=values,
             residual=np.where(counted | few | old, np.nan, self._residual(values, band, rows)),
             season=band.season,
-            sampling=np.nan_to_num(sampling + 1 / arrivals + of_load),
+            sampling=sampling,
             noise=band.noise * (1 + f.noisier * self._reach.past_production(loads, f.busier)),
             phi=np.nan_to_num(f.phi),
             wander=f.wander,
@@ -293,7 +279,7 @@ class Reference:
             shown=f.shown,
             lone=lone if lone is not None else np.zeros(len(rows), dtype=bool),
             few=few,
-            ceased=f.rate & (values == 0) & (band.low > 0) & ~few,
+            ceased=f.rate & (values == 0) & (band.low > 0) & (loads > 0) & ~few,
             usual=f.usual,
             gap=f.gap,
         )
@@ -310,8 +296,3 @@ class Reference:
             transformed = self._lookup.transform(values[has], self.partner[rows[has]])
             residual[has] = transformed - band.location[has]
         return residual
-
-
-def _parse_key(key: str) -> tuple[str, Labels]:
-    selector = parse_selector(key)
-    return selector.metric, Labels.of({m.label: m.value for m in selector.matchers})

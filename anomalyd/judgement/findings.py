@@ -25,6 +25,9 @@ CHUNK = 2000
 POWER_WINDOWS = 240
 """Windows, the latest, that power is worked out of: a longer run can show at least as much."""
 
+IN_PART = 0.5
+"""Of what was seen whole: more than that cannot be made up for by what was seen in part."""
+
 NOT_JUDGED = "no window of the run was judged"
 SENT_NOTHING = "production has it, staging sent nothing"
 
@@ -225,15 +228,17 @@ def coverage_of(findings: Sequence[Finding]) -> Coverage:
 
     of_production = [f for f in findings if f.state not in ("unmatched", "silenced", "sparse")]
     judged = [f for f in of_production if f.windows > 0 or f.state == "fired"]
+    powered = sum(f.state in ("ok", "fired") for f in judged)
+    in_part = sum(min(1.0, f.detect / f.mde) for f in judged if _shows_more(f))
     return Coverage(
         production_series=len(of_production),
         matched=sum(f.state != "missing" for f in of_production),
         judged=len(judged),
-        powered=sum(f.state in ("ok", "fired") for f in judged),
+        powered=powered,
         missing=named("missing"),
         unmatched=named("unmatched"),
         silenced=named("silenced"),
-        in_part=sum(min(1.0, f.detect / f.mde) for f in judged if _shows_more(f)),
+        in_part=min(in_part, IN_PART * powered),
     )
 
 

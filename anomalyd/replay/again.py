@@ -10,11 +10,11 @@ import numpy as np
 
 from anomalyd import snapshots
 from anomalyd.explain.suspects import Graph
-from anomalyd.model import Labels, Rows, RunState
+from anomalyd.model import Rows, RunState
 from anomalyd.pipeline import Pipeline
 from anomalyd.replay.judge import Judged
 from anomalyd.replay.recorded import Conditions, RecordedRun, Resumed, Stretch, Window
-from anomalyd.signals.selector import parse_selector
+from anomalyd.signals.selector import parse_series
 from anomalyd.signals.table import SignalTable
 
 
@@ -118,9 +118,7 @@ class Player:
         self._rows = np.append(self._rows, [self._row(key) for key in keys]).astype(np.intp)
 
     def _row(self, key: str) -> int:
-        selector = parse_selector(key)
-        labels = Labels.of({m.label: m.value for m in selector.matchers})
-        row = self.pipeline.table.add(selector.metric, labels)
+        row = self.pipeline.table.add(*parse_series(key))
         if row < 0:
             raise ValueError(f"{key} is of no signal that was recorded")
         return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from anomalyd.model import Matcher, Selector
+from anomalyd.model import Labels, Matcher, Selector
 from anomalyd.signals.regex import checked_regex
 
 _SELECTOR = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*\Z", re.DOTALL)
@@ -18,6 +18,12 @@ def parse_selector(text: str) -> Selector:
     if not found:
         raise ValueError(f'{text!r} is not a selector like http_requests_total{{code=~"5.."}}')
     return Selector(found[1], parse_matchers(found[2] or ""))
+
+
+def parse_series(key: str) -> tuple[str, Labels]:
+    """(name, labels) of a series written as a selector of equalities, as signal tables key them."""
+    selector = parse_selector(key)
+    return selector.metric, Labels.of({m.label: m.value for m in selector.matchers})
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:

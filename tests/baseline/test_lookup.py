@@ -175,3 +175,11 @@ def test_levels_of_load_far_apart_are_one_range():
         found = lookup.at(x, ROW)
         assert found.center[0] == pytest.approx(0.1 * x, rel=0.1)
         assert not found.extrapolated[0]
+
+
+@pytest.mark.parametrize("load", [1.0, 600.0])
+def test_rates_go_on_as_the_load_does_beyond_what_was_seen(traffic, load):
+    found = Lookup(traffic).at(load, ROW, proportional=np.array([True]))
+    assert found.center[0] == pytest.approx(3 * load, rel=0.03)
+    inside = [Lookup(traffic).at(60.0, ROW, proportional=np.array([one])) for one in (True, False)]
+    assert inside[0].center == inside[1].center

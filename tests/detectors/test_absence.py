@@ -62,6 +62,19 @@ def test_windows_that_were_not_answered_do_not_count():
     assert detector.score(window(1, 9, value=NAN))[0] == 0
 
 
+def test_a_rate_that_fell_to_nothing_is_gone_though_it_has_a_value_and_others_go_on():
+    detector, everyone = Absence(), np.ones(1, dtype=bool)
+    detector.resize(1)
+    detector.learn(window(1, 0), everyone)
+    found = []
+    for t in range(1, FEW + 1):
+        context = window(1, t, value=0.0, ceased=True, lone=True, answered=False)
+        found.append(detector.score(context)[0])
+        detector.learn(context, everyone)
+    assert found == [0] * (FEW - 1) + [1]
+    assert detector.score(window(1, FEW + 1))[0] == 0
+
+
 def test_it_holds_until_the_row_is_back():
     silent = [NAN] * (FEW + 1)
     assert run([1, *silent, 1]) == [0] * FEW + [1, 1, 0]

@@ -48,6 +48,7 @@ def window(n: int, t: int = 0, **arrays: object) -> Context:
         shown=np.zeros(n, dtype=bool),
         lone=np.zeros(n, dtype=bool),
         few=np.zeros(n, dtype=bool),
+        ceased=np.zeros(n, dtype=bool),
         usual=np.ones(n, dtype=bool),
         gap=np.zeros(n),
     )

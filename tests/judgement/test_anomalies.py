@@ -147,6 +147,14 @@ def test_a_run_that_is_off_as_a_whole_is_calm_where_production_is():
     assert row.step(0.1) is RESOLVED
 
 
+@pytest.mark.parametrize(("off", "state"), [(0.9, FIRING), (0.3, PENDING)])
+def test_a_run_is_not_calm_where_it_was_if_no_good_run_was_ever_there(off, state):
+    row = Row()
+    for _ in range(8):
+        row.step(off, NOTHING)
+    assert row.step(off, ENOUGH) is state
+
+
 @pytest.mark.parametrize(("bad", "state"), [(40.0, FIRING), (14.0, RESOLVED)])
 def test_counts_are_calm_within_what_is_allowed(bad, state):
     row = Row()

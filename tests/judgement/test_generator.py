@@ -59,3 +59,11 @@ def test_the_warm_up_is_not_held_against_it():
     slow = course((60, 0.0), (60, LOAD))
     assert breakdown(slow, 0.0, WINDOW) is not None
     assert breakdown(slow, 60 * WINDOW, WINDOW) is None
+
+
+@pytest.mark.parametrize(("load", "told"), [(0.5, True), (1.5, False)])
+def test_a_load_that_hardly_came_is_told_by_what_is_known_from_before(load, told):
+    found = breakdown(course((40, load)), 0.0, WINDOW, least=50.0)
+    assert (found is not None) == told
+    if found is not None:
+        assert "0.5 req/s at the most" in found.detail and "50" in found.detail

@@ -9,7 +9,7 @@ from scipy.stats import laplace, norm, t
 from anomalyd.baseline.noise import t4_scale
 from anomalyd.detectors.baseline_deviation import SIZES
 from anomalyd.detectors.level_filter import WANDER_SECONDS
-from anomalyd.judgement.noise import LEAST_WINDOWS, noise_of
+from anomalyd.judgement.noise import LEAST_WINDOWS, bounded, noise_of
 from anomalyd.model import Kind
 from tests.detectors.streams import autoregressive, normal
 from tests.detectors.windows import WINDOW, window
@@ -102,3 +102,32 @@ def test_at_the_scale_that_covers_no_bet_on_a_shift_is_expected_to_gain(tails):
     for size in (*SIZES, 4.0):
         ratio = ((4 + under**2) / (4 + (under - size) ** 2)) ** 2.5
         assert ratio.mean() <= 1.02
+
+
+def about_their_level(runs):
+    values = np.stack([context.residual for run in runs for context in run], axis=1)
+    return (values - np.median(values, axis=1, keepdims=True)) / TOLD
+
+
+def implied(noise):
+    """Variance over production's of innovations, of values that such noise would have."""
+    return noise.scale**2 * (1 + noise.wander**2) / (1 - noise.phi**2)
+
+
+def test_noise_of_another_kind_is_not_taken_for_far_more_than_was_seen():
+    teeth = [
+        [window(ROWS, t, residual=0.06 * ((t / 12 + k) % 1 - 0.5), noise=TOLD) for t in range(120)]
+        for k in (0.0, 0.3, 0.7)
+    ]
+    found, own = learned(teeth), about_their_level(teeth)
+    held = bounded(found, own, WINDOW)
+    assert np.median(implied(found)) > 4 * np.var(own)
+    assert np.median(implied(held)) < 3 * np.var(own)
+
+
+@pytest.mark.parametrize(("phi", "wander"), [(0.0, 0.0), (0.5, 0.0), (0.8, 0.0), (0.5, 0.5)])
+def test_noise_of_its_own_kind_is_left_as_it_is(phi, wander):
+    runs = [good_run(seed, 160, phi, wander) for seed in range(3)]
+    found = learned(runs)
+    held = bounded(found, about_their_level(runs), WINDOW)
+    assert np.median(held.scale / found.scale) > 0.97

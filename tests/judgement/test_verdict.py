@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,6 +124,16 @@ def test_coverage_counts_series_of_production(states, series, matched, judged, p
     counts = (found.production_series, found.matched, found.judged, found.powered)
     assert counts == (series, matched, judged, powered)
     assert found.ratio == (powered / series if series else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("mde", "ratio"), [(0.8, 0.75), (2.0, 0.625), (math.inf, 0.5), (math.nan, 0.5)]
+)
+def test_what_could_have_shown_larger_changes_only_covers_in_part(mde, ratio):
+    weak = replace(finding("weak"), mde=mde, detect=0.5)
+    assert coverage_of([finding("ok", "b"), weak]).ratio == pytest.approx(ratio)
+    assert coverage_of([finding("ok", "b"), replace(weak, note="off")]).ratio == 0.5
+    assert coverage_of([weak]).ratio == 0.0, "nothing was seen whole"
 
 
 @pytest.mark.parametrize(
