@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyd.baseline.lines import GoesOn, Lines
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES, Baseline, Single
 from anomalyd.baseline.rates import MOST_BURST, pooled_rates, upper_rate
 from anomalyd.baseline.seasons import HourTable, Recurring
@@ -77,6 +78,7 @@ class Lookup:
         self._hours = HourTable(p.hours.astype(np.float32) * scale)
         self._recurs = Recurring(p.recurs.astype(np.float32) * p.scale[: p.recurs.shape[1]])
         self.burst = p.burst if len(p.burst) == n else np.full(n, MOST_BURST, np.float32)
+        self._lines = Lines(p.load_bins, self._centre, p.logarithmic)
         self._least = np.where(decoded[0].min(axis=0, initial=np.inf) >= 0, 0.0, -np.inf)
         self._pool = self._pooling(p.support)
         seen = p.support > 0
@@ -102,12 +104,11 @@ class Lookup:
         load: float,
         rows: Rows,
         time: float = math.nan,
-        proportional: NDArray[np.bool_] | None = None,
+        beyond: Sequence[GoesOn] | None = None,
     ) -> Expected:
         """What production does at `load` (1/s per unit of capacity; NaN: not known) and at `time`
-        (unix seconds; NaN: at any hour); rows >= 0. proportional: bool[n], rates of requests, which
-        go on as the load does beyond the outer centres: load is itself measured, so that the fit's
-        slope there is too small."""
+        (unix seconds; NaN: at any hour); rows >= 0. beyond: how each of them goes on beyond the
+        outer centres, `GoesOn.AS_THERE` if not given."""
         if not self.conditioned or not (math.isfinite(load) and load > 0):
             pool = self._pool[:, rows]
             centre = (pool * self._centre[:, rows]).sum(axis=0)
@@ -119,17 +120,17 @@ class Lookup:
         left, share = self._place(load)
         inside = np.float32(min(max(share, 0.0), 1.0))
         centre = _between(self._centre, left, np.float32(share), rows)
-        if proportional is not None and not 0.0 <= share <= 1.0:
+        if beyond is not None and not 0.0 <= share <= 1.0:
+            edge = math.exp(float(self._profiles.load_bins[left + int(inside)]))
             at_edge = _between(self._centre, left, inside, rows)
-            past = math.log(load) - float(self._profiles.load_bins[left + int(inside)])
-            as_load = proportional & self._logarithmic[rows]
-            centre = np.where(as_load, at_edge + np.float32(past), centre)
+            linear = at_edge + self._lines.further(rows, beyond, edge, load)
+            centre = np.where(np.isfinite(linear), linear, centre)
         below = _between(self._below, left, inside, rows)
         above = _between(self._above, left, inside, rows)
         further = _between(self._centre, *self._place(load * math.exp(AHEAD)), rows)
         steepness = (further - centre) / np.float32(AHEAD)
-        beyond = (left + 1 < self._first[rows]) | (left > self._last[rows])
-        unknown = beyond | self._outside(load)
+        unseen = (left + 1 < self._first[rows]) | (left > self._last[rows])
+        unknown = unseen | self._outside(load)
         return self._expected(rows, centre, below, above, steepness, unknown, time)
 
     def transform(self, values: Floats, rows: Rows) -> Floats:

@@ -180,11 +180,10 @@ class Reference:
         if self._lookup is None or not has.size:
             return band
         partner = self.partner[rows[has]]
-        proportional = self._fixed.rate[rows[has]]
-        expected = self._lookup.at(at, partner, time, proportional)
+        expected = self._lookup.at(at, partner, time, self._fixed.beyond[rows[has]])
         rate, upper = self._lookup.rates(at, partner)
         counted = np.isfinite(rate)
-        steepness = np.where(proportional, 0.0, expected.steepness)
+        steepness = np.where(self._fixed.rate[rows[has]], 0.0, expected.steepness)
         shift = self._shift(load, steepness, rows[has])
         centre, low, high = (
             self._lookup.shifted(value, shift, partner)

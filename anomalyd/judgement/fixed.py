@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from anomalyd.baseline import transfer
+from anomalyd.baseline.lines import GoesOn
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.rates import MOST_BURST
 from anomalyd.baseline.transfer import Transfer
@@ -35,7 +36,8 @@ class Fixed:
     Of `Transfer`, or what is assumed before any run was accepted: mean, steepness (at which that
     is), slope, shift, offset, slope_sd, shift_sd, both (covariance of the two before), factor (of
     the noise), phi, wander, sure, burst; known_ratio: NaN before; shown: they had it; busier: log
-    load that would make production as busy as staging is, where requests queue.
+    load that would make production as busy as staging is, where requests queue; beyond: see
+    `GoesOn`.
     """
 
     sign: Floats
@@ -70,6 +72,7 @@ class Fixed:
     known_ratio: Floats
     busier: Floats
     shown: Mask
+    beyond: Rows
 
     def take(self, rows: Rows) -> Fixed:
         return Fixed(*(getattr(self, name)[rows] for name in _NAMES))
@@ -127,6 +130,7 @@ def fixed(
         held=of_signal["held"] == 1.0,
         blips=of_signal["blips"] == 1.0,
         overload=of_signal["overload"] * size,
+        beyond=of_signal["beyond"].astype(np.intp),
         busier=_busier(table, of_signal["queues"] == 1.0, known, partner),
         noisier=np.where(of_signal["queues"] == 1.0, transfer.NOISIER, 0.0),
         noise=noise,
@@ -159,6 +163,7 @@ def _of_signals(table: SignalTable) -> dict[str, Floats]:
             for s in signals
         ],
         "queues": queues,
+        "beyond": [_goes_on(s) for s in signals],
         "overload": [transfer.OVERLOAD if one else transfer.OVERLOAD_ELSE for one in queues],
     }
     index = table.signal_index
@@ -256,6 +261,14 @@ def is_total(signal: Signal) -> bool:
     """Whether the signal grows with what serves it: a rate, or a sum over instances."""
     definition = signal.definition
     return signal.is_rate or (isinstance(definition, Gauge) and definition.agg == "sum")
+
+
+def _goes_on(signal: Signal) -> GoesOn:
+    """Beyond what production was seen at."""
+    if isinstance(signal.definition, Rate) and signal.kind is Kind.TRAFFIC:
+        return GoesOn.IN_PROPORTION
+    of_cpu = signal.kind is Kind.SATURATION and not _is_held(signal)
+    return GoesOn.ALONG_A_LINE if of_cpu else GoesOn.AS_THERE
 
 
 def _is_held(signal: Signal) -> bool:

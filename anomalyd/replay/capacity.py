@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anomalyd.baseline.curves import row_medians
+from anomalyd.baseline.lines import GoesOn
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.noise import MAD
 from anomalyd.detectors.base import Mask
@@ -83,7 +84,8 @@ def _cost(lookup: Lookup, loads: Floats, times: Floats, seen: Floats, rows: Rows
     """Minus the log likelihood of `seen`, float64[t, services], at these loads per capacity: a
     constant difference for each service, and what is left, by medians."""
     at = zip(loads.tolist(), times.tolist(), strict=True)
-    expected = np.stack([lookup.at(load, rows, time).location for load, time in at])
+    line = [GoesOn.ALONG_A_LINE] * len(rows)
+    expected = np.stack([lookup.at(load, rows, time, line).location for load, time in at])
     away = (seen - expected).T
     offset = row_medians(away)
     within = row_medians(np.abs(away - offset[:, np.newaxis])) * MAD

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from anomalyd.baseline.lines import GoesOn
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import LOAD_BINS, QUANTILES, Baseline
 from anomalyd.model import Kind
@@ -179,7 +180,20 @@ def test_levels_of_load_far_apart_are_one_range():
 
 @pytest.mark.parametrize("load", [1.0, 600.0])
 def test_rates_go_on_as_the_load_does_beyond_what_was_seen(traffic, load):
-    found = Lookup(traffic).at(load, ROW, proportional=np.array([True]))
+    found = Lookup(traffic).at(load, ROW, beyond=[GoesOn.IN_PROPORTION])
     assert found.center[0] == pytest.approx(3 * load, rel=0.03)
-    inside = [Lookup(traffic).at(60.0, ROW, proportional=np.array([one])) for one in (True, False)]
-    assert inside[0].center == inside[1].center
+    inside = [Lookup(traffic).at(60.0, ROW, beyond=[how]).center[0] for how in GoesOn]
+    assert len(set(inside)) == 1
+
+
+@pytest.mark.parametrize("load", [10.0, 400.0])
+def test_cpu_goes_on_along_a_line_whose_load_was_counted_with_noise(load):
+    rng = np.random.default_rng(3)
+    true = daily_load(3000, rng)
+    cpu = (0.02 + 0.001 * true) * np.exp(0.03 * rng.normal(size=(1, 3000)))
+    counted = true * np.exp(0.1 * rng.normal(size=3000))
+    lookup = Lookup(fitted(cpu, counted, kind=Kind.SATURATION))
+    found = {how: lookup.at(load, ROW, beyond=[how]).center[0] for how in GoesOn}
+    assert found[GoesOn.ALONG_A_LINE] == pytest.approx(0.02 + 0.001 * load, rel=0.15)
+    miss = {how: abs(math.log(value / (0.02 + 0.001 * load))) for how, value in found.items()}
+    assert miss[GoesOn.ALONG_A_LINE] < miss[GoesOn.AS_THERE]
