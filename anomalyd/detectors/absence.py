@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from anomalyd.detectors.base import Arrays, Context, Mask, Returns, RowState
 from anomalyd.model import Floats, Rows
 
-PATIENCE = 4.0
-"""Windows for which a service may be silent."""
+PATIENCE, PATIENCE_SECONDS = 4.0, 120.0
+"""Windows, and seconds, for which a service may be silent: telemetry has gaps that last that long
+when nothing is wrong."""
 
 LONE_PATIENCE = 14.0
 """The same of one series of a service whose others go on: more often lost than gone."""
@@ -20,9 +21,9 @@ class Absence:
 
     `usual` and `gap` come from production: the row is there nearly always, and its longest gap
     is `gap` windows. Windows in which the row's signal could not be evaluated do not count, so
-    a failed query or a dead Prometheus is no absence. What fell to 0
-    is absent too, where it is a rate of requests. A rule, outside the budget: under its null
-    (staging sends what production sends) it has no noise to bet on.
+    a failed query or a dead Prometheus is no absence. A rate of requests that fell to 0 is one, and
+    no gap of telemetry. A rule, outside the budget: under its null (staging sends what production
+    sends) it has no noise to bet on.
 
     A row that accepted runs showed need not have been seen in this one.
 
@@ -40,7 +41,9 @@ class Absence:
 
     def score(self, context: Context) -> Floats:
         missed = np.where(_absent(context), self._state["missed"] + 1, 0)
-        patience = np.where(context.lone & ~context.ceased, LONE_PATIENCE, PATIENCE)
+        silent = max(PATIENCE, float(np.ceil(PATIENCE_SECONDS / context.window)))
+        patience = np.where(context.lone, LONE_PATIENCE, silent)
+        patience = np.where(context.ceased, PATIENCE, patience)
         enough = missed >= np.maximum(patience, 2 * context.gap + 1)
         fired = enough & context.usual & ((self._state["seen"] > 0) | context.shown)
         asked = context.answered | context.ceased

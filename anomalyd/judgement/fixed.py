@@ -265,7 +265,7 @@ def is_total(signal: Signal) -> bool:
 
 def _goes_on(signal: Signal) -> GoesOn:
     """Beyond what production was seen at."""
-    if isinstance(signal.definition, Rate) and signal.kind is Kind.TRAFFIC:
+    if signal.is_rate and signal.kind is Kind.TRAFFIC:
         return GoesOn.IN_PROPORTION
     of_cpu = signal.kind is Kind.SATURATION and not _is_held(signal)
     return GoesOn.ALONG_A_LINE if of_cpu else GoesOn.AS_THERE
