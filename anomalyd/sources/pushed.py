@@ -15,7 +15,7 @@ from anomalyd.model import Batch, Environment, Floats, Labels, Rows, Samples
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.relabel import Rule, relabel
 from anomalyd.signals.window import is_stale
-from anomalyd.sources.arrivals import Arrivals
+from anomalyd.sources.arrivals import LIVE_INTERVALS, Arrivals
 from anomalyd.sources.base import Make, Side, Wanted, evaluator
 from anomalyd.sources.seen import Seen
 from anomalyd.units import format_duration
@@ -65,7 +65,7 @@ class PushedSource:
         self.side, self._evaluator, self._seen = side, evaluator, seen
         self._wanted = wanted
         self.late, self._rules = late, tuple(rules)
-        self._now = self._heard_at = 0.0
+        self._now = self._heard_at = self._newest = 0.0
         self._heard = False
         self._arrivals = Arrivals()
         self._judged = 0.0
@@ -100,7 +100,18 @@ class PushedSource:
         self._now = max(self._now, time)
         self._heard_at = self._heard_at or self._now
         self._judged = time
+        if self._blind(time):
+            nothing = np.empty(0)
+            return Batch(time, np.empty(0, np.intp), nothing, nothing, frozenset())
         return self._evaluator.evaluate(time)
+
+    def _blind(self, time: float) -> bool:
+        """Whether the sender is away, or far behind: then series that are not there say nothing of
+        the system, and no signal is answered. A target that is down is none of this: its sender
+        still has something to send."""
+        interval = self._seen.interval
+        patience = LIVE_INTERVALS * interval if interval else self._evaluator.window
+        return self._newest < time - patience
 
     async def stop(self) -> None:
         self._keep()
@@ -118,12 +129,13 @@ class PushedSource:
         self._seen.add(labels, self._now)
         return self._evaluator.series.row(str(labels).encode(), lambda _: labels)
 
-    def take(self, samples: Samples, received_at: float) -> Taken:
+    def take(self, samples: Samples, received_at: float, newest: float) -> Taken:
         """What one body has for us, which may be nothing. rows are those that `row` gave.
 
-        received_at: unix seconds.
+        newest: of all samples in the body, ours or not. Times in unix seconds.
         """
         self._now = max(self._now, received_at)
+        self._newest = max(self._newest, newest)
         self._heard_at, self._heard = self._now, True
         if not len(samples.rows):
             return Taken()
@@ -141,12 +153,13 @@ class PushedSource:
         self._listeners.append(listener)
 
     def expire(self) -> None:
-        """Let go of series that are long gone: a rollout gives every pod a new name."""
-        if self._now - self._expired_at < EXPIRE_EVERY_SECONDS:
+        """Let go of series that are long gone while others come: a rollout gives every pod a new
+        name."""
+        if self._newest - self._expired_at < EXPIRE_EVERY_SECONDS:
             return
-        self._expired_at = self._now
+        self._expired_at = self._newest
         patience = max(IDLE_SECONDS, IDLE_WINDOWS * self._evaluator.window)
-        rows = self._arrivals.idle(self._now - patience)
+        rows = self._arrivals.idle(self._newest - patience)
         if not len(rows):
             return
         self._evaluator.forget(rows)

@@ -102,11 +102,14 @@ class Lane:
         invalid = columns.codes == INVALID
         good = (columns.codes >= 0) & ~late
         codes, times, values = columns.codes[good], columns.times[good], columns.values[good]
+        timely = columns.times[~late]
+        newest = float(timely.max()) / 1000 if len(timely) else 0.0
         repeated = out_of_order = 0
         for number, inlet in enumerate(self._inlets):
             own = codes % len(self._inlets) == number
             rows = codes[own] // len(self._inlets)
-            taken = inlet.take(Samples(rows, times[own] / 1000, values[own]), received_at)
+            samples = Samples(rows, times[own] / 1000, values[own])
+            taken = inlet.take(samples, received_at, newest)
             repeated += taken.repeated
             out_of_order += taken.out_of_order
         ahead = int(np.count_nonzero(late & ~invalid))

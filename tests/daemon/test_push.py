@@ -204,6 +204,39 @@ async def test_a_tick_waits_for_what_was_taken_before_it(tmp_path):
     assert len(batch.rows) == 7
 
 
+async def test_a_sender_that_is_away_is_a_fault_of_telemetry_and_a_target_that_is_down_is_none(
+    baseline, tmp_path
+):
+    (tmp_path / "baseline.npz").write_bytes(baseline.read_bytes())
+    config = parse(tree(tmp_path, PUSH, {"url": "http://127.0.0.1:1"}))
+    pusher = Pusher(Shop())
+    async with bench(config) as made:
+        async with made.at_work():
+            await pushed(made, pusher, 60)
+        async with made.at_work() as session:
+            await pushed(made, pusher, 60)
+            run = made.start()
+            await pushed(made, pusher, 600)
+            await made.passes(60)
+            away = (await session.ask(made.now)).batch
+            pusher.sent_at = made.now
+            await pushed(made, pusher, 300)
+            down = pusher.body(made.now + 60)
+            assert down
+            made.now += 60
+            push(
+                session,
+                sender.body(({"__name__": "other"}, [(0.0, round(made.now * 1000))])),
+                made.now,
+            )
+            gone = (await session.ask(made.now)).batch
+            verdict = await made.verdict(run)
+    assert (len(away.rows), away.answered) == (0, frozenset())
+    assert (len(gone.rows), gone.answered) == (0, {"load", "latency", "errors"})
+    assert verdict.incidents == ()
+    assert "query-failed" in {entry.kind for entry in verdict.integrity}
+
+
 async def test_samples_that_come_too_late_are_told_of(tmp_path):
     config = parse(tree(tmp_path, {"remote_write": {"late": "3s"}}, None))
     pusher = Pusher(Shop())

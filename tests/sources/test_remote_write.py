@@ -245,6 +245,10 @@ async def test_a_forgotten_series_that_comes_back_is_as_new(receiver, staging):
     clock.now += 700
     assert post(receiver, sender.body(), now=clock.now).status == 204
     staging.expire()
+    assert len(staging._evaluator.series) == 20, "nothing else came either: the sender was away"
+    other = ({"__name__": "other"}, [(1.0, round(clock.now * 1000))])
+    assert post(receiver, sender.body(other), now=clock.now).status == 204
+    staging.expire()
     assert len(staging._evaluator.series) == 0
     clock.rollout(1)
     assert (await values(staging, clock.now))['traffic{service="cart"}'] > 0
