@@ -13,6 +13,8 @@ from aiohttp import web
 
 from anomalyd import config, doctor
 from anomalyd.checks import Check, Status
+from anomalyd.model import Labels
+from anomalyd.sources.seen import Seen
 from tests.fakes import traces
 from tests.fakes.jaeger import FakeJaeger
 from tests.fakes.loki import FakeLoki
@@ -191,6 +193,22 @@ async def test_a_scraped_environment_is_told_target_by_target() -> None:
     assert [check.status for check in staging] == [Status.OK, Status.FAIL]
     assert down in staging[1].detail
     assert of(checks, "signal request_rate").detail == "1 in staging series"
+
+
+async def test_a_pushed_environment_is_told_by_what_the_daemon_kept_of_it(tmp_path: Path) -> None:
+    tree = {"environments": {"staging": {"remote_write": {}}}, "state_dir": str(tmp_path)}
+    waiting, *_ = await doctor.examine(config.parse(tree))
+    assert (waiting.subject, waiting.status) == ("staging pushed", Status.WARN)
+    assert "nothing that signals need was pushed to /api/v1/write/staging" in waiting.detail
+    seen = Seen(tmp_path / "pushed" / "staging-remote_write.json", {REQUESTS}.__contains__)
+    seen.add(Labels.of({"__name__": REQUESTS, "service": "cart", "code": "200"}), 1.0)
+    seen.save_if_due(1.0)
+    found = await doctor.examine(config.parse(tree))
+    assert (found[0].status, found[0].detail) == (
+        Status.OK,
+        "1 metrics that signals need were seen",
+    )
+    assert of(found, "signals").status is Status.OK
 
 
 async def test_a_secret_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
