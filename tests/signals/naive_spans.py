@@ -5,8 +5,8 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -127,7 +127,10 @@ class Naive:
         return found
 
     def own_time(self, request: Span) -> int:
-        """Nanosecond edges, swept: how many of them no call covers."""
+        return request.duration - _union(self.waits(request))
+
+    def waits(self, request: Span) -> list[tuple[int, int]]:
+        """When it waited for others."""
         waits = []
         for one in self.spans:
             up = self.up(one)
@@ -142,31 +145,71 @@ class Naive:
                 direct and self.request_of(up) is request
             ):
                 waits.append(_within(one, request, direct))
-        edges = sorted({request.start, request.end, *(at for pair in waits for at in pair)})
-        free = 0
-        for low, high in itertools.pairwise(edges):
-            if not any(begun <= low and high <= ended for begun, ended in waits):
-                free += high - low
-        return free
+        return waits
 
     def calls(self) -> dict[tuple[str, str], list[Event]]:
         """By caller and callee."""
         found = defaultdict(list)
+        for client, server, event, _ in self.made():
+            found[client, server].append(event)
+        return found
+
+    def made(self) -> Iterator[tuple[str, str, Event, Span | None]]:
+        """Every call: caller, callee, the call, and the request that made it."""
         for one in self.spans:
             up = self.up(one)
+            event = Event(one.end, one.duration, one.failed, one.weight)
             if self.takes_over(one) and up is not None and up.kind is SpanKind.CLIENT:
-                failed = one.failed or up.failed
-                found[up.service, one.service].append(
-                    Event(one.end, one.duration, failed, up.weight)
-                )
+                both = replace(event, failed=one.failed or up.failed, weight=up.weight)
+                yield up.service, one.service, both, self.request_of(up)
             elif self.takes_over(one) and up is not None and up.service != one.service:
-                found[up.service, one.service].append(
-                    Event(one.end, one.duration, one.failed, one.weight)
-                )
+                yield up.service, one.service, event, self.request_of(up)
             if one.peer and (one.kind is SpanKind.PRODUCER or self._is_last(one)):
-                found[one.service, one.peer].append(
-                    Event(one.end, one.duration, one.failed, one.weight)
-                )
+                yield one.service, one.peer, event, self.request_of(one)
+
+    def way(self, request: Span | None) -> list[Span]:
+        """The requests from this one up to where its trace begins; none if that is not known."""
+        way: list[Span] = []
+        while request is not None and request not in way:
+            way.append(request)
+            if not request.parent:
+                return way
+            request = self.request_of(self.up(request))
+        return []
+
+    def shape(self) -> dict[str, dict[tuple[str, ...], list[float]]]:
+        """Entries, edges and services as in `Shape`."""
+        entries, services = defaultdict(lambda: [0.0] * 3), defaultdict(lambda: [0.0] * 4)
+        edges: dict[tuple[str, ...], list[float]] = defaultdict(lambda: [0.0] * 6)
+        ways = [way for one in self.spans if self.takes_over(one) and (way := self.way(one))]
+        for way in ways:
+            begin, here = way[-1], way[0]
+            key = begin.service, begin.operation
+            if here is begin:
+                depth = max(len(other) for other in ways if other[-1] is begin)
+                entries[key] = _sum(entries[key], [1, depth, begin.duration / 1e9])
+            waits = self.waits(here)
+            parts = [ended - begun for begun, ended in waits]
+            at_once = len(waits) > 1 and sum(parts) > 1.05 * _union(waits)
+            own = [1, self.own_time(here) / 1e9, len(waits) > 1, at_once]
+            services[*key, here.service] = _sum(services[*key, here.service], own)
+        for (begin, client, server), calls in self._calls_by_trace().items():
+            failed_at = [(id(asker), e.end - e.duration) for asker, e in calls if e.failed]
+            again = [
+                any(who == id(asker) and at < e.end - e.duration for who, at in failed_at)
+                for asker, e in calls
+            ]
+            passed = [e.failed and asker.failed for asker, e in calls]
+            failed, n = [e.failed for _, e in calls], len(calls)
+            key = begin.service, begin.operation, client, server
+            edges[key] = _sum(edges[key], [1, n, n * n, sum(failed), sum(passed), sum(again)])
+        return {"entries": entries, "edges": edges, "services": services}
+
+    def _calls_by_trace(self) -> dict[tuple[Span, str, str], list[tuple[Span, Event]]]:
+        found = defaultdict(list)
+        for client, server, event, asker in self.made():
+            if asker is not None and (way := self.way(asker)):
+                found[way[-1], client, server].append((asker, event))
         return found
 
     def _is_last(self, one: Span) -> bool:
@@ -181,6 +224,20 @@ class Naive:
 
     def _answered(self, one: Span) -> bool:
         return any(self.takes_over(child) for child in self._children[one.trace, one.span])
+
+
+def _union(intervals: Sequence[tuple[int, int]]) -> int:
+    """The length that any of them covers, swept."""
+    edges = sorted({at for pair in intervals for at in pair})
+    return sum(
+        high - low
+        for low, high in itertools.pairwise(edges)
+        if any(begun <= low and high <= ended for begun, ended in intervals)
+    )
+
+
+def _sum(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    return [a + b for a, b in zip(one, other, strict=True)]
 
 
 def _within(one: Span, request: Span, elsewhere: bool) -> tuple[int, int]:

@@ -131,7 +131,7 @@ def traces(draw: st.DrawFn) -> list[Span]:
     return spans
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(traces(), st.randoms(use_true_random=False), st.data())
 def test_rows_are_those_of_a_look_at_all_spans_in_whatever_order_they_came(
     spans: list[Span], order: random.Random, data: st.DataObject
@@ -145,3 +145,8 @@ def test_rows_are_those_of_a_look_at_all_spans_in_whatever_order_they_came(
         judge.take(columns(kept[at : at + size]), START + 60.0 + 5.0 * at / len(kept))
         at += size
     assert_same(rows(judge), expected(kept, judge.store.buckets.bounds.tolist()))
+    shape = judge.store.shapes.shape()
+    for name, sums in Naive(kept).shape().items():
+        found = getattr(shape, name)
+        assert found.keys() == sums.keys()
+        assert all(found[key].tolist() == pytest.approx(sums[key]) for key in sums)

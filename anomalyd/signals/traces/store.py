@@ -12,9 +12,11 @@ import numpy as np
 from anomalyd.model import Floats, Rows
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.traces.buckets import Buckets
-from anomalyd.signals.traces.join import Joined, calls, join, own_time, unfinished
+from anomalyd.signals.traces.calls import Calls, calls, own_time, unfinished, waits
+from anomalyd.signals.traces.join import Joined, join
 from anomalyd.signals.traces.names import Caps, Edges, Operations, Services
 from anomalyd.signals.traces.open import Columns, OpenSpans, trace_hash
+from anomalyd.signals.traces.shapes import Shapes
 from anomalyd.signals.traces.slots import Slots
 from anomalyd.spans import Flags, Nanoseconds, SpanKind, Spans, together
 
@@ -56,6 +58,7 @@ class SpanStore:
         self.services = Services(canonical, limits.caps.services)
         self.operations = Operations(self.services, limits.caps.operations)
         self.edges = Edges(self.services, limits.caps.callees)
+        self.shapes = Shapes(self.services, self.operations, self.edges)
         self.width = BUCKETS + len(buckets)
         self.served, self.called, self.owned, self.asked = Slots(), Slots(), Slots(), Slots()
         self.counted: Counter[str] = Counter()
@@ -86,18 +89,23 @@ class SpanStore:
 
     def _settle_due(self, now: float, everything: bool) -> None:
         oldest = math.inf if everything else now - self.limits.patience
-        for due in self._open.due(math.inf if everything else now):
+        for part, due in enumerate(self._open.due(math.inf if everything else now)):
             if len(due):
-                self._settle(join(due), now, oldest)
+                self._settle(join(due), now, oldest, shaped=not part)
 
-    def _settle(self, joined: Joined, now: float, oldest: float) -> None:
+    def _settle(self, joined: Joined, now: float, oldest: float, shaped: bool) -> None:
+        """shaped: the shape of these traces is wanted, too; those of one part are enough."""
         self.counted["repeated"] += joined.repeated
-        self._count_calls(joined, now)
-        self._count_own_time(joined, now)
-        waits = unfinished(joined)
+        made, waited = calls(joined, np.array(self.services.node, dtype=np.intp)), waits(joined)
+        own = own_time(joined, waited)
+        edges = self._count_calls(joined, made, now)
+        self._count_own_time(joined, own, now)
+        if shaped:
+            self.shapes.add(joined, made, edges, own, waited)
+        missing = unfinished(joined)
         patient = joined.spans.arrived > oldest
-        self.counted["request missing"] += int(np.count_nonzero(waits & ~patient))
-        self._open.park(joined.spans.take(np.flatnonzero(waits & patient)))
+        self.counted["request missing"] += int(np.count_nonzero(missing & ~patient))
+        self._open.park(joined.spans.take(np.flatnonzero(missing & patient)))
 
     def read_to(self, slot: int, calls_slot: int) -> None:
         """Slots up to these were read, of requests and of calls: what is late counts after them."""
@@ -211,21 +219,21 @@ class SpanStore:
             self.served.add(slots[part], keys, weights)
         self.served.add(slots[root], series[root] + ROOTS, weight[root])
 
-    def _count_calls(self, joined: Joined, now: float) -> None:
-        nodes = np.array(self.services.node, dtype=np.intp)
-        made = calls(joined, nodes)
+    def _count_calls(self, joined: Joined, made: Calls, now: float) -> Rows:
+        """The edge of each call."""
         self.counted["unpaired"] += made.unpaired
         if not len(made.index):
-            return
+            return np.zeros(0, dtype=np.intp)
         joined.spans.told[made.index] = True
-        series = self.edges.of(made.caller.astype(np.intp), made.callee) * self.width
+        edges = self.edges.of(made.caller.astype(np.intp), made.callee)
+        series = edges * self.width
         slots = self._slots(made.end, now, self._unread_calls)
         for part, keys, weights in self._cells(series, made.duration, made.failed, made.weight):
             self.called.add(slots[part], keys, weights)
+        return edges
 
-    def _count_own_time(self, joined: Joined, now: float) -> None:
+    def _count_own_time(self, joined: Joined, own: Nanoseconds, now: float) -> None:
         spans = joined.spans
-        own = own_time(joined)
         which = np.flatnonzero((own >= 0) & (spans.series >= 0) & ~spans.parked)
         if not len(which):
             return
