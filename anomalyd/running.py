@@ -12,13 +12,14 @@ from anomalyd.api.control import NotReady
 from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.config import Config
 from anomalyd.enriching import Enricher
-from anomalyd.model import Batch, Enrichment, Incident, Labels, Run, RunState, Verdict
+from anomalyd.model import Batch, Enrichment, Incident, Labels, Run, RunState, ShapeChange, Verdict
 from anomalyd.pipeline import Pipeline
 from anomalyd.recorder import Recorder
 from anomalyd.report import Document
 from anomalyd.runs.detect import Detection
 from anomalyd.runs.life import Change, Lifecycle, Rules, UnknownRun
 from anomalyd.runs.store import Store
+from anomalyd.shaping import Shaping
 from anomalyd.sinks.base import IncidentChanged, RunFinished, RunStarted
 from anomalyd.sinks.delivery import Delivery
 
@@ -51,16 +52,19 @@ class Running:
         clock: Callable[[], float],
         recorder: Recorder,
         enricher: Enricher,
+        shaping: Shaping,
     ) -> None:
         self._enricher = enricher
         self._config, self._pipeline, self._store = config, pipeline, store
-        self._recorder = recorder
+        self._recorder, self._shaping = recorder, shaping
         self._hub, self._delivery, self._finished, self._clock = hub, delivery, finished, clock
         judgement, runs = config.judgement, config.runs
         rules = Rules(judgement.warmup, judgement.settle, runs.max_duration, runs.label)
         self._lifecycle = Lifecycle(rules, store.unfinished_runs())
         self._detection = Detection(self._lifecycle, runs.detect.name) if runs.detect else None
         self.judging = False
+        for run in self.unfinished:
+            shaping.begin(run)
 
     @property
     def unfinished(self) -> list[Run]:
@@ -113,6 +117,7 @@ class Running:
         """One tick's values through the pipeline; what becomes of incidents is told."""
         before = {incident.id for incident in self.open_incidents()}
         self._recorder.retry()
+        self._shaping.keep_if_due(batch.time)
         judged_until = self._pipeline.window_end
         changed = self._pipeline.process(batch)
         if self._pipeline.window_end > judged_until:
@@ -147,6 +152,7 @@ class Running:
         self._store.save_run(run)
         self._pipeline.start_run(run)
         self._recorder.begin(run)
+        self._shaping.begin(run)
         self._delivery.put(RunStarted(run))
         self._hub.publish(run_event(run, "started"))
         log.info("run %s (%s) started", run.id, run.name)
@@ -164,7 +170,8 @@ class Running:
         run = replace(run, notes=stored.notes if stored is not None else run.notes)
         self.judging = True
         try:
-            verdict, closed, document = await asyncio.to_thread(self._verdict, run)
+            shape = self._shaping.end(run)
+            verdict, closed, document = await asyncio.to_thread(self._verdict, run, shape)
         finally:
             self.judging = False
         for incident in closed:
@@ -179,9 +186,12 @@ class Running:
         self._hub.publish(finished_event(run, verdict))
         log.info("run %s: %s", run.id, verdict.outcome.value)
 
-    def _verdict(self, run: Run) -> tuple[Verdict, list[Incident], Document]:
+    def _verdict(
+        self, run: Run, shape: tuple[ShapeChange, ...]
+    ) -> tuple[Verdict, list[Incident], Document]:
         at = run.stopped_at or run.started_at
-        verdict, closed = self._pipeline.finish_run(run, at)
+        judged, closed = self._pipeline.finish_run(run, at)
+        verdict = replace(judged, shape=shape)
         return verdict, closed, reporting.build(run, verdict, self._pipeline, self._config)
 
     def _tell(self, incident: Incident) -> None:

@@ -29,6 +29,7 @@ from anomalyd.recorder import Recorder
 from anomalyd.refresh import baseline_path, requests, store_path
 from anomalyd.running import Finished, Running
 from anomalyd.runs.store import Store
+from anomalyd.shaping import Shaping
 from anomalyd.sinks.delivery import Delivery
 from anomalyd.sources import receivers
 from anomalyd.sources.base import Side, Source
@@ -103,6 +104,9 @@ class Session:
         recorder = Recorder(
             self.pipeline, self.config, self.baseline, self._disk, self.store.accepted
         )
+        self._shaping = Shaping(
+            self.staging, state / "shape.json", self._disk, self.config.runs.label
+        )
         self.runs = Running(
             self.config,
             self.pipeline,
@@ -113,6 +117,7 @@ class Session:
             self._clock,
             recorder,
             self.enricher,
+            self._shaping,
         )
         self.read_silences()
         self.read_baseline()
@@ -162,6 +167,7 @@ class Session:
         """A production that is scraped has no history but what is kept of it from here on."""
         self.production, table = assembly.source(self.config, self.plan, side)
         await self._begin(self.production, stack)
+        self._shaping.follow(self.production)
         stored = [(one.value, one.count) for one in requests(self.config, self.plan, side)]
         keep = RowStore(store_path(self.config))
         self._writer = RowsWriter(keep, table, stored, flush_every=10 * self.plan.window)

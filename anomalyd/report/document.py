@@ -92,6 +92,7 @@ def document(
             for finding in sorted(verdict.findings, key=_order)
         ],
         "integrity": [parts.integrity(fault, instant) for fault in verdict.integrity],
+        "shape": [parts.reshaped(change) for change in verdict.shape],
         "phases": [parts.phase(phase, instant) for phase in verdict.phases],
         "series": [_series(trace) for trace in traces],
         "edges": {text(caller): texts(edges[caller]) for caller in sorted(edges)},

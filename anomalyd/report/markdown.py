@@ -173,6 +173,7 @@ def _details(document: Document) -> str:
         _fold("Without a partner in production", _listed(coverage["unmatched"])),
         _fold("Silenced", _listed(coverage["silenced"])),
         _fold("Close to failing", _nearly(document)),
+        _fold("Shape of the traces", _shape(document)),
         _fold("Telemetry faults", _integrity(document)),
         _fold("Phases and how it was judged", _judged(document)),
     ]
@@ -190,6 +191,13 @@ def _integrity(document: Document) -> str:
         f"{views.clock(fault['end'])} UTC: {prose(fault['detail'])}"
         + (" **This broke the run.**" if fault["breaks_run"] else "")
         for fault in document["integrity"][:_LISTED]
+    )
+
+
+def _shape(document: Document) -> str:
+    return _bullets(
+        f"{code(views.beginning(change))}: {prose(views.reshaped(change))}"
+        for change in document.get("shape", [])[:_LISTED]
     )
 
 

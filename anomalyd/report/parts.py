@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anomalyd.model import Coverage, Integrity, Phase
+from anomalyd.model import Coverage, Estimate, Integrity, Phase, ShapeChange
 
 Document = dict[str, Any]
 
@@ -35,6 +35,27 @@ def integrity(fault: Integrity, instant: Instant) -> Document:
         "end": instant(fault.end),
         "detail": text(fault.detail),
         "breaks_run": fault.breaks_run,
+    }
+
+
+def reshaped(change: ShapeChange) -> Document:
+    return {
+        "kind": change.kind.value,
+        "service": text(change.service),
+        "operation": text(change.operation),
+        "client": text(change.client),
+        "server": text(change.server),
+        "staging": _estimate(change.staging),
+        "production": _estimate(change.production),
+    }
+
+
+def _estimate(found: Estimate) -> Document:
+    return {
+        "value": rounded(found.value),
+        "low": rounded(found.low),
+        "high": rounded(found.high),
+        "of": round(found.of),
     }
 
 

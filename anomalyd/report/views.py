@@ -199,6 +199,38 @@ def since(document: Document, instant: Document | None) -> str:
     return f"{'-' if seconds < 0 else '+'}{exactly(abs(seconds))}"
 
 
+def beginning(change: Document) -> str:
+    """The operation that the traces of a change in their shape begin at."""
+    return f"{change['service']} {change['operation']}"
+
+
+def reshaped(change: Document) -> str:
+    """A change in the shape of traces, with what was seen on both sides."""
+    what, of = _RESHAPED[change["kind"]]
+    edge = " → ".join(filter(None, (change["client"], change["server"])))
+    share = of != "per trace"
+    ours, theirs = (_seen(change[side], share) for side in ("staging", "production"))
+    return f"{edge} {what}: {ours} {of}, in production {theirs}"
+
+
+_RESHAPED = {
+    "new-edge": ("is called, which production does not do", "of traces"),
+    "missing-edge": ("is no longer called", "of traces"),
+    "more-calls": ("is called more often", "per trace"),
+    "retries": ("is called again after it failed", "of calls"),
+    "serial": ("makes one after another what it made at once", "of requests at once"),
+    "error-path": ("fails and its caller with it", "of traces"),
+}
+
+
+def _seen(found: Document, share: bool) -> str:
+    value, low, high = (
+        "?" if one is None else f"{100 * one:.3g}%" if share else f"{one:.3g}"
+        for one in (found["value"], found["low"], found["high"])
+    )
+    return f"{value} ({low} to {high}, of {found['of']})"
+
+
 def coverage_line(document: Document) -> str:
     coverage = document["coverage"]
     if not coverage["production_series"]:

@@ -10,6 +10,7 @@ from anomalyd.explain import wording
 from anomalyd.model import (
     Anomaly,
     Coverage,
+    Estimate,
     Finding,
     Incident,
     Integrity,
@@ -17,8 +18,10 @@ from anomalyd.model import (
     Labels,
     Outcome,
     Phase,
+    Reshaped,
     Run,
     RunState,
+    ShapeChange,
     Suspect,
     Verdict,
 )
@@ -245,8 +248,14 @@ def failing() -> Document:
     coverage = Coverage(
         37, 35, 35, 33, ('latency_p95{service="email"}', 'error_ratio{service="email"}'), ()
     )
+    calls = Estimate(9.2, 8.9, 9.5, 4100), Estimate(1.01, 1.0, 1.02, 90_000)
+    gone = Estimate(0.0, 0.0, 0.004, 4100), Estimate(0.31, 0.3, 0.32, 90_000)
+    shape = (
+        ShapeChange(Reshaped.MORE_CALLS, "frontend", "GET /cart", "cart", "cart-db", *calls),
+        ShapeChange(Reshaped.SERIAL, "frontend", "GET /cart", "frontend", "", *gone),
+    )
     verdict = _verdict(
-        Outcome.FAIL, reasons, found, coverage, incidents=incidents, integrity=faults
+        Outcome.FAIL, reasons, found, coverage, incidents=incidents, integrity=faults, shape=shape
     )
     traces = [trace(bad[0], 372), trace(bad[1], 378), trace(bad[2], 384, 1050)]
     return build(verdict, [*traces, trace(bad[3], 905, 1020), trace(close, 600)])

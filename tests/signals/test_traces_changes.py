@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anomalyd.model import Reshaped, ShapeChange
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.traces.buckets import Buckets
-from anomalyd.signals.traces.changes import Change, ShapeChange, changes, mean, share
+from anomalyd.signals.traces.changes import changes, mean, share
 from anomalyd.signals.traces.shape import Shape
 from anomalyd.signals.traces.store import Limits, SpanStore
 from anomalyd.spans import SpanKind
@@ -37,12 +38,13 @@ def shape(
     for trace in range(1, traces + 1):
         begin = Span(1, service="gateway", duration=100 * MS, failed=failed(0), operation="GET /")
         spans += [replace(one, trace=trace) for one in (begin, *calls(trace))]
+    tally = store.shapes.open()
     store.take(columns(spans), START + 1.0)
     store.settle(START + 30.0)
-    return store.shapes.shape()
+    return store.shapes.shape(tally)
 
 
-def told(staging: Shape, production: Shape) -> list[tuple[Change, str, str]]:
+def told(staging: Shape, production: Shape) -> list[tuple[Reshaped, str, str]]:
     return [(one.kind, one.client, one.server) for one in changes(staging, production)]
 
 
@@ -58,33 +60,33 @@ def test_nothing_is_told_of_the_same_shape_even_with_odd_traces() -> None:
 def test_an_edge_that_production_does_not_have_is_new_and_one_that_is_gone_is_missing() -> None:
     both = shape(200, lambda n: [*cart(n), *(call(4, "pricing") if n % 2 else [])])
     plain = shape(200, cart)
-    assert told(both, plain) == [(Change.NEW_EDGE, "gateway", "pricing")]
-    assert told(plain, both) == [(Change.MISSING_EDGE, "gateway", "pricing")]
+    assert told(both, plain) == [(Reshaped.NEW_EDGE, "gateway", "pricing")]
+    assert told(plain, both) == [(Reshaped.MISSING_EDGE, "gateway", "pricing")]
 
 
 def test_a_query_per_item_is_more_calls() -> None:
     items = shape(100, lambda n: [s for i in range(1 + n % 9) for s in call(2 + 2 * i, "cart", i)])
-    assert told(items, shape(100, cart)) == [(Change.MORE_CALLS, "gateway", "cart")]
+    assert told(items, shape(100, cart)) == [(Reshaped.MORE_CALLS, "gateway", "cart")]
 
 
 def test_calls_after_a_failed_one_are_retries_and_not_only_more_calls() -> None:
     def retrying(n: int) -> Calls:
         return [s for i in range(3) for s in call(2 + 2 * i, "cart", 20 * i, failed=i < 2)]
 
-    assert told(shape(100, retrying), shape(100, cart)) == [(Change.RETRIES, "gateway", "cart")]
+    assert told(shape(100, retrying), shape(100, cart)) == [(Reshaped.RETRIES, "gateway", "cart")]
 
 
 def test_calls_at_once_that_become_one_after_another_are_told() -> None:
     at_once = shape(200, lambda n: call(2, "cart") + call(4, "pricing"))
     in_turn = shape(200, lambda n: call(2, "cart") + call(4, "pricing", 20))
-    assert told(in_turn, at_once) == [(Change.SERIAL, "gateway", "")]
+    assert told(in_turn, at_once) == [(Reshaped.SERIAL, "gateway", "")]
     assert told(at_once, in_turn) == []
 
 
 def test_a_failure_that_its_caller_now_shares_is_a_new_error_path() -> None:
     borne = shape(200, lambda n: call(2, "cart", failed=n % 3 == 0))
     shared = shape(200, lambda n: call(2, "cart", failed=n % 3 == 0), lambda n: True)
-    assert told(shared, borne) == [(Change.ERROR_PATH, "gateway", "cart")]
+    assert told(shared, borne) == [(Reshaped.ERROR_PATH, "gateway", "cart")]
 
 
 def test_too_few_traces_say_nothing() -> None:
@@ -95,11 +97,12 @@ def test_too_few_traces_say_nothing() -> None:
 def test_a_change_says_both_sides_with_intervals_and_counts() -> None:
     both = shape(200, lambda n: call(2, "cart") + call(4, "pricing"))
     (change,) = changes(both, shape(400, cart))
-    assert change.sentence == (
-        "gateway GET /: gateway → pricing is called, which production does not; share of traces: "
-        "1 (0.926 to 1, of 200), production 0 (0 to 0.0385, of 400)"
-    )
     assert isinstance(change, ShapeChange)
+    assert (change.service, change.operation) == ("gateway", "GET /")
+    assert (change.staging.value, change.staging.high, change.staging.of) == (1.0, 1.0, 200)
+    assert (change.production.value, change.production.low, change.production.of) == (0, 0, 400)
+    assert change.staging.low == pytest.approx(200 / 216)
+    assert change.production.high == pytest.approx(16 / 416)
 
 
 def test_calls_of_a_trace_are_squared_and_those_at_once_are_counted() -> None:
@@ -112,13 +115,13 @@ def test_calls_of_a_trace_are_squared_and_those_at_once_are_counted() -> None:
     assert found.entries["gateway", "GET /"].tolist() == [2, 4, pytest.approx(0.2)]
 
 
-def test_what_came_since_is_the_difference_of_two_shapes() -> None:
+def test_shapes_add_and_fade() -> None:
     first, more = shape(60, cart), shape(100, lambda n: call(2, "pricing"))
-    since = first.plus(more).plus(first, -1.0)
-    assert told(since, more) == []
-    for name in ("entries", "edges", "services"):
-        for key, sums in getattr(more, name).items():
-            assert getattr(since, name)[key] == pytest.approx(sums)
+    both = first.plus(more)
+    assert both.entries["gateway", "GET /"][0] == 160
+    assert told(both.faded(0.5), more) == told(both, more)
+    assert told(first.plus(more).faded(1 / 3), more) == [(Reshaped.NEW_EDGE, "gateway", "cart")]
+    assert first.faded(1 / 200).edges == {}
 
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 100), (3, 100), (50, 100), (100, 100)])

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
-from anomalyd.model import Floats
+from anomalyd.model import Estimate, Floats, Reshaped, ShapeChange
 from anomalyd.signals.traces.shape import OfEdge, OfEntry, OfService, Shape
 
 Z = 4.0
@@ -29,65 +27,6 @@ that are this share of production's."""
 
 SMALL_SHARE = 0.01
 """A difference of shares that does not matter."""
-
-
-class Change(StrEnum):
-    NEW_EDGE = "new-edge"
-    MISSING_EDGE = "missing-edge"
-    MORE_CALLS = "more-calls"
-    RETRIES = "retries"
-    SERIAL = "serial"
-    ERROR_PATH = "error-path"
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A share or a mean, its interval, and the traces, calls or requests it is of."""
-
-    value: float
-    low: float
-    high: float
-    of: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g}, of {self.of:.0f})"
-
-
-@dataclass(frozen=True, slots=True)
-class ShapeChange:
-    """One difference between staging's traces and production's at one entry operation.
-
-    server: '' where it is of a service, the `client`. staging, production: shares, or calls per
-    trace for more calls.
-    """
-
-    kind: Change
-    service: str
-    operation: str
-    client: str
-    server: str
-    staging: Estimate
-    production: Estimate
-
-    @property
-    def sentence(self) -> str:
-        edge = f"{self.client} → {self.server}" if self.server else self.client
-        what = _WORDS[self.kind]
-        return (
-            f"{self.service} {self.operation}: {edge} {what}: "
-            f"{self.staging}, production {self.production}"
-        )
-
-
-_WORDS = {
-    Change.NEW_EDGE: "is called, which production does not; share of traces",
-    Change.MISSING_EDGE: "is no longer called; share of traces",
-    Change.MORE_CALLS: "is called more often; calls per trace",
-    Change.RETRIES: "is called again after it failed; share of calls",
-    Change.SERIAL: "makes calls one after another that production makes at once; "
-    "share of requests with calls at once",
-    Change.ERROR_PATH: "fails and its caller with it; share of traces",
-}
 
 
 def changes(staging: Shape, production: Shape) -> list[ShapeChange]:
@@ -108,24 +47,24 @@ def _of_edges(staging: Shape, production: Shape) -> Iterator[ShapeChange]:
             yield ShapeChange(kind, service, operation, client, server, one, other)
 
 
-def _edge_changes(ours: _Edge, theirs: _Edge) -> Iterator[tuple[Change, Estimate, Estimate]]:
+def _edge_changes(ours: _Edge, theirs: _Edge) -> Iterator[tuple[Reshaped, Estimate, Estimate]]:
     called, known = ours.called(), theirs.called()
     if not theirs.sums[OfEdge.TRACES] and _more(called, known, ours.sums[OfEdge.TRACES]):
-        yield Change.NEW_EDGE, called, known
+        yield Reshaped.NEW_EDGE, called, known
         return
     if not ours.sums[OfEdge.TRACES] and _more(known, called, theirs.sums[OfEdge.TRACES]):
-        yield Change.MISSING_EDGE, called, known
+        yield Reshaped.MISSING_EDGE, called, known
         return
     again, before = ours.again(), theirs.again()
     retries = _more(again, before, ours.sums[OfEdge.AGAIN])
     if retries:
-        yield Change.RETRIES, again, before
+        yield Reshaped.RETRIES, again, before
     calls, usual = ours.calls(), theirs.calls()
     if not retries and calls.low > MORE_CALLS * usual.high and usual.value > 0:
-        yield Change.MORE_CALLS, calls, usual
+        yield Reshaped.MORE_CALLS, calls, usual
     passed, never = ours.passed_on(), theirs.passed_on()
     if _more(passed, never, ours.sums[OfEdge.PASSED_ON]):
-        yield Change.ERROR_PATH, passed, never
+        yield Reshaped.ERROR_PATH, passed, never
 
 
 def _of_services(staging: Shape, production: Shape) -> Iterator[ShapeChange]:
@@ -133,7 +72,7 @@ def _of_services(staging: Shape, production: Shape) -> Iterator[ShapeChange]:
         service, operation, client = key
         now, before = _at_once(staging.services[key]), _at_once(production.services[key])
         if min(now.of, before.of) >= LEAST_TRACES and now.high < FEWER_AT_ONCE * before.low:
-            yield ShapeChange(Change.SERIAL, service, operation, client, "", now, before)
+            yield ShapeChange(Reshaped.SERIAL, service, operation, client, "", now, before)
 
 
 class _Edge:

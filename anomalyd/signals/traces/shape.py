@@ -12,6 +12,9 @@ from anomalyd.signals.traces.calls import Calls, Waits, covered
 from anomalyd.signals.traces.join import Joined
 from anomalyd.spans import Flags, Nanoseconds
 
+LEAST = 0.5
+"""Traces or requests: what counts less is forgotten."""
+
 OVERLAP = 1.05
 """Calls that last this many times as long together as one after another were made at once."""
 
@@ -62,18 +65,26 @@ class Shape:
     edges: Sums = field(default_factory=dict)
     services: Sums = field(default_factory=dict)
 
-    def plus(self, other: Shape, sign: float = 1.0) -> Shape:
-        """Both together; with sign -1, what has come since it was `other`."""
+    def plus(self, other: Shape) -> Shape:
+        """Both together."""
         return Shape(
-            _plus(self.entries, other.entries, sign),
-            _plus(self.edges, other.edges, sign),
-            _plus(self.services, other.services, sign),
+            _plus(self.entries, other.entries),
+            _plus(self.edges, other.edges),
+            _plus(self.services, other.services),
         )
 
+    def faded(self, to: float) -> Shape:
+        """All of it counting only `to` as much, and what counts next to nothing forgotten."""
+        return Shape(_faded(self.entries, to), _faded(self.edges, to), _faded(self.services, to))
 
-def _plus(one: Sums, other: Sums, sign: float) -> Sums:
+
+def _plus(one: Sums, other: Sums) -> Sums:
     keys = dict.fromkeys((*one, *other))
-    return {key: np.add(one.get(key, 0.0), sign * np.asarray(other.get(key, 0.0))) for key in keys}
+    return {key: np.add(one.get(key, 0.0), other.get(key, 0.0)) for key in keys}
+
+
+def _faded(sums: Sums, to: float) -> Sums:
+    return {key: to * found for key, found in sums.items() if to * found[0] >= LEAST}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,23 +19,46 @@ MOST = 20_000
 Key = TypeVar("Key", int, tuple[int, int])
 
 
+class Tally:
+    """Sums from when it was opened, by numbers of operations, edges and services."""
+
+    def __init__(self) -> None:
+        self.sums = Look({}, {}, {})
+
+    def add(self, found: Look) -> None:
+        _add(self.sums.entries, found.entries)
+        _add(self.sums.edges, found.edges)
+        _add(self.sums.services, found.services)
+
+
 class Shapes:
-    """Sums by numbers of `operations`, `edges` and `services`; `shape` gives them their names."""
+    """Looks at the traces of one environment while there is a tally open.
+
+    Of very many traces it looks at some: those that a tick settles first.
+    """
 
     def __init__(self, services: Services, operations: Operations, edges: Edges) -> None:
         self._services, self._operations, self._edges = services, operations, edges
-        self._sums = Look({}, {}, {})
+        self._tallies: list[Tally] = []
+
+    def open(self) -> Tally:
+        tally = Tally()
+        self._tallies.append(tally)
+        return tally
+
+    def close(self, tally: Tally) -> None:
+        self._tallies.remove(tally)
 
     def add(
         self, joined: Joined, made: Calls, edges: Rows, own: Nanoseconds, waited: Waits
     ) -> None:
         """As of `shape.look`."""
-        found = look(joined, made, edges, own, waited)
-        _add(self._sums.entries, found.entries)
-        _add(self._sums.edges, found.edges)
-        _add(self._sums.services, found.services)
+        if self._tallies:
+            found = look(joined, made, edges, own, waited)
+            for tally in self._tallies:
+                tally.add(found)
 
-    def shape(self, run: tuple[str, str] | None = None) -> Shape:
+    def shape(self, tally: Tally, run: tuple[str, str] | None = None) -> Shape:
         """By names. run: (label, value) of the runs whose traces are wanted; None: of all."""
         entries = {
             number: (labels.get(SERVICE), labels.get(OPERATION))
@@ -43,18 +66,17 @@ class Shapes:
             if run is None or labels.get(run[0]) == run[1]
         }
         ends = [tuple(map(labels.get, EDGE)) for labels in self._edges.labels]
-        names = [(labels.get(SERVICE),) for labels in self._services.labels]
-        sums = self._sums
+        names = [labels.get(SERVICE) for labels in self._services.labels]
         whole = Shape()
-        for key, found in sums.entries.items():
+        for key, found in tally.sums.entries.items():
             if key in entries:
                 _into(whole.entries, entries[key], found)
-        for (key, edge), found in sums.edges.items():
+        for (key, edge), found in tally.sums.edges.items():
             if key in entries:
                 _into(whole.edges, (*entries[key], *ends[edge]), found)
-        for (key, service), found in sums.services.items():
+        for (key, service), found in tally.sums.services.items():
             if key in entries:
-                _into(whole.services, (*entries[key], *names[service]), found)
+                _into(whole.services, (*entries[key], names[service]), found)
         return whole
 
 
@@ -65,6 +87,6 @@ def _into(sums: dict[tuple[str, ...], Floats], key: tuple[str, ...], found: Floa
 def _add(sums: dict[Key, Floats], found: Mapping[Key, Floats]) -> None:
     for key, values in found.items():
         if key in sums:
-            sums[key] += values
+            sums[key] = sums[key] + values
         elif len(sums) < MOST:
             sums[key] = values

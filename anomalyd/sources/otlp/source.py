@@ -14,7 +14,9 @@ from anomalyd.model import Batch, Environment, Signal
 from anomalyd.push import Receiver
 from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.traces.evaluate import SpanEvaluator
+from anomalyd.signals.traces.shapes import Shapes
 from anomalyd.sources.base import Make, Side, Source, Wanted
+from anomalyd.sources.combined import Combined
 from anomalyd.sources.otlp.receiver import Otlp
 from anomalyd.sources.pushed import SILENT_SECONDS
 from anomalyd.spans import Spans
@@ -35,10 +37,16 @@ class SpanSource:
     """
 
     def __init__(
-        self, side: Side, evaluator: Evaluator, settings: OtlpSpans, limits: config.Otlp
+        self,
+        side: Side,
+        evaluator: Evaluator,
+        settings: OtlpSpans,
+        limits: config.Otlp,
+        shapes: Shapes | None = None,
     ) -> None:
         self.name = side.name.value
         self.side, self.limits, self._evaluator = side, limits, evaluator
+        self.shapes = shapes
         self.ratio, self.takes = settings.sampling, frozenset(settings.environment)
         self._waiting: deque[tuple[Spans, float]] = deque()
         self._spans = 0
@@ -126,7 +134,14 @@ def build(make: Make) -> Source:
     if settings is None:
         raise ValueError("the environment is sent no spans")
     evaluator = SpanEvaluator(make.table, make.canonical, make.window, make.wanted.step)
-    return SpanSource(make.side, evaluator, settings, make.wanted.otlp)
+    shapes = evaluator.store.shapes
+    return SpanSource(make.side, evaluator, settings, make.wanted.otlp, shapes)
+
+
+def shapes_of(source: Combined | None) -> Shapes | None:
+    """Where the traces of an environment are looked at; None where it is sent none."""
+    parts = source.parts.values() if source is not None else ()
+    return next((part.shapes for part in parts if isinstance(part, SpanSource)), None)
 
 
 def receiver(sources: Mapping[Environment, Source]) -> Receiver:
