@@ -17,7 +17,7 @@ UPPER = 85
 a generator that stalls most of the time, below a spike's."""
 
 
-NEVER_CAME = 0.02
+NEVER_CAME = 0.05
 """Of the least load that is known: below it there was no test to speak of."""
 
 

@@ -13,7 +13,7 @@ from anomalyd.detectors.level_filter import WANDER_SECONDS, LevelFilter
 from anomalyd.model import Floats, Kind, Rows
 
 PHIS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-WANDERS = (0.1, 0.25, 0.5, 0.9)
+WANDERS = (0.1, 0.25, 0.5)
 
 OF_KIND = 0.5
 """Weight of what the other series of a kind make likely, against a series' own windows."""

@@ -61,7 +61,7 @@ def test_the_warm_up_is_not_held_against_it():
     assert breakdown(slow, 60 * WINDOW, WINDOW) is None
 
 
-@pytest.mark.parametrize(("load", "told"), [(0.5, True), (1.5, False)])
+@pytest.mark.parametrize(("load", "told"), [(0.5, True), (3.0, False)])
 def test_a_load_that_hardly_came_is_told_by_what_is_known_from_before(load, told):
     found = breakdown(course((40, load)), 0.0, WINDOW, least=50.0)
     assert (found is not None) == told
