@@ -41,6 +41,10 @@ spans = meter.create_counter("anomalyd_spans", description="Spans taken in, by e
 spans_refused = meter.create_counter(
     "anomalyd_spans_refused", description="Spans that were sent and refused, by reason."
 )
+spans_left_out = meter.create_counter(
+    "anomalyd_spans_left_out",
+    description="Spans not counted, or whose trace could not be put together, by reason.",
+)
 signal_series = meter.create_gauge(
     "anomalyd_signal_series", description="Signal series known, by environment."
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from anomalyd import telemetry
 from anomalyd.model import EDGE, Kind, Labels, Signal, SpanMeasure, SpanMetric
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.table import SignalTable
@@ -158,7 +160,7 @@ def test_a_span_whose_request_never_comes_is_let_go_of() -> None:
     assert len(judged.store) == 1
     judged.evaluate(START + 35.0)
     assert len(judged.store) == 0
-    assert judged.store.counted["request missing"] == 1
+    assert judged.store.counted["request_missing"] == 1
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_one_trace_of_a_million_spans_is_counted_and_does_not_fill_memory() -> N
         most = max(most, len(judged.store))
     assert most <= 2**16
     assert values(judged, START + 65.0)['calls{service="a"}'] == pytest.approx(n / 2 / 60)
-    assert judged.store.counted["crowded out"] > 0
+    assert judged.store.counted["crowded_out"] > 0
 
 
 _COLUMNS = [
@@ -220,8 +222,19 @@ def test_a_resource_without_a_name_and_a_weight_that_is_none_are_refused() -> No
     judged.take(columns([request(2, 30.0, weight=float("nan"))]), START + 60.0)
     judged.take(columns([request(3, 30.0, weight=0.0)]), START + 60.0)
     assert values(judged, START + 65.0) == {}
-    assert judged.store.counted["no service"] == 1
+    assert judged.store.counted["no_service"] == 1
     assert judged.store.counted["weight"] == 2
+
+
+def test_what_is_left_out_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, object]] = []
+    counter = SimpleNamespace(add=lambda count, labels: told.append((count, labels["reason"])))
+    monkeypatch.setattr(telemetry, "spans_left_out", counter)
+    judged = judge(CALLS)
+    judged.take(columns([request(1, 300.0), Span(span=2, kind=CLIENT)]), START + 60.0)
+    for tick in (80.0, 85.0):
+        judged.evaluate(START + tick)
+    assert told == [(1, "ahead"), (1, "unpaired")]
 
 
 def test_operations_fold_and_those_over_the_cap_are_one() -> None:

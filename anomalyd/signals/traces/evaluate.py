@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from anomalyd import telemetry
 from anomalyd.model import Batch, Floats, Rows, Signal, SpanMeasure, SpanMetric
 from anomalyd.signals.histograms import quantile
 from anomalyd.signals.identity import Canonical
@@ -81,6 +83,7 @@ class SpanEvaluator:
         able = frozenset(s.name for s in table.signals if s.measure is not None)
         self.answered = able if answers is None else able & answers
         self.unsupported = tuple(s.name for s in table.signals if s.measure is None)
+        self._told: Counter[str] = Counter()
         self._slots = max(round(window / step), 1)
         self._run_label = (canonical.run_label,) if canonical.run_label else ()
         self._groups: dict[object, Groups] = {}
@@ -106,7 +109,14 @@ class SpanEvaluator:
         found = [self._values(asked, sums) for asked in self._asked]
         store.read_to(last, last_of_calls)
         store.forget(last_of_calls - self._slots + 1)
+        self._tell_what_was_left_out()
         return self._batch(time, found)
+
+    def _tell_what_was_left_out(self) -> None:
+        fresh = self.store.counted - self._told
+        for reason, count in fresh.items():
+            telemetry.spans_left_out.add(count, {"reason": reason})
+        self._told += fresh
 
     def _batch(self, time: float, found: list[Found]) -> Batch:
         rows = np.concatenate([np.zeros(0, dtype=np.intp), *(one[0] for one in found)])

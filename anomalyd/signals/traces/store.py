@@ -104,7 +104,7 @@ class SpanStore:
             self.shapes.add(joined, made, edges, own, waited)
         missing = unfinished(joined)
         patient = joined.spans.arrived > oldest
-        self.counted["request missing"] += int(np.count_nonzero(missing & ~patient))
+        self.counted["request_missing"] += int(np.count_nonzero(missing & ~patient))
         self._open.park(joined.spans.take(np.flatnonzero(missing & patient)))
 
     def read_to(self, slot: int, calls_slot: int) -> None:
@@ -152,7 +152,7 @@ class SpanStore:
             columns.series[serving] = series
             self._count_served(columns, serving, now)
         if len(self._open) + len(columns) > self.limits.open:
-            self.counted["crowded out"] += len(self._open)
+            self.counted["crowded_out"] += len(self._open)
             self._settle_due(now, True)
         self._open.add(columns, now)
 
@@ -192,7 +192,7 @@ class SpanStore:
         ahead = end > round((now + self.limits.ahead) * 1e9)
         nameless = spans.service < 0
         weightless = ~((spans.weight > 0) & (spans.weight < 1e9))
-        refused = {"late": late, "ahead": ahead, "no service": nameless, "weight": weightless}
+        refused = {"late": late, "ahead": ahead, "no_service": nameless, "weight": weightless}
         wanted = np.ones(len(end), dtype=bool)
         for reason, which in refused.items():
             if which.any():
