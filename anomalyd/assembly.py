@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anomalyd import sources
 from anomalyd.config import Config
@@ -20,6 +20,7 @@ from anomalyd.signals.presets_spans import EDGE_METRICS
 from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Side, Wanted
+from anomalyd.sources.boundaries import Boundaries
 from anomalyd.sources.combined import Combined
 from anomalyd.sources.queries import metrics_of
 
@@ -123,11 +124,13 @@ def canonical(config: Config, environment: Environment) -> Canonical:
     )
 
 
-def source(config: Config, plan: Plan, side: Side) -> tuple[Combined, SignalTable]:
+def source(
+    config: Config, plan: Plan, side: Side, bounds: Boundaries | None = None
+) -> tuple[Combined, SignalTable]:
     """The source of one environment, with the table that its batches' rows belong to."""
     table = SignalTable(plan.signals, config.limits.series)
-    names = canonical(config, side.name)
-    return sources.build(side, table, names, plan.window, _wanted(config)), table
+    names, wanted = canonical(config, side.name), replace(_wanted(config), bounds=bounds or {})
+    return sources.build(side, table, names, plan.window, wanted), table
 
 
 def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:

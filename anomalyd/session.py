@@ -33,6 +33,7 @@ from anomalyd.shaping import Shaping
 from anomalyd.sinks.delivery import Delivery
 from anomalyd.sources import receivers
 from anomalyd.sources.base import Side, Source
+from anomalyd.sources.boundaries import boundaries
 from anomalyd.sources.combined import Combined, arrived
 from anomalyd.teaching import Teaching
 
@@ -90,7 +91,9 @@ class Session:
 
     async def _enter(self, stack: AsyncExitStack) -> None:
         self.plan = await assembly.look(self.config, stack)
-        self.staging, table = assembly.source(self.config, self.plan, self.plan.staging)
+        plan, labels = self.plan, self.config.identity.service
+        bounds = await boundaries(plan.signals, plan.production, labels)
+        self.staging, table = assembly.source(self.config, plan, plan.staging, bounds)
         self._detection = Detection(self.config.runs, self.plan.staging.api)
         self.pipeline = assembly.pipeline(self.config, self.plan, table)
         self.learner = Learner(self.config, self._sides, self._clock)

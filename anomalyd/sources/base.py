@@ -98,7 +98,7 @@ class Wanted:
     """What to look for in an environment: metrics of these names; `limits` bound what is read.
 
     state_dir: where receivers keep what they have seen. step: seconds from tick to tick. otlp: what
-    may be sent by it at once.
+    may be sent by it at once. bounds: of latencies of spans, the buckets that production has.
     """
 
     metrics: Callable[[str], bool]
@@ -106,6 +106,7 @@ class Wanted:
     state_dir: Path
     step: float = 5.0
     otlp: Otlp = field(default_factory=Otlp)
+    bounds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

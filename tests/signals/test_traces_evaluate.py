@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -25,7 +25,9 @@ READ = START + 60.0 + 15.0
 """When calls of the first minute are judged, requests of the minute ten seconds later."""
 
 
-def judge(*signals: Signal, bounds: Sequence[float] = (), **limits: object) -> SpanEvaluator:
+def judge(
+    *signals: Signal, bounds: Mapping[str, Sequence[float]] | None = None, **limits: object
+) -> SpanEvaluator:
     table = SignalTable(signals, 1000)
     names = Canonical(("service_name",), run_label="run")
     kept = replace(LIMITS, **limits)
@@ -264,7 +266,8 @@ def test_a_quantile_over_given_bounds_is_that_of_a_histogram_with_them() -> None
     durations = [1_000_000, 5_000_000, 5_000_001, 100_000_000, 240_000_000, 990_000_000]
     spans = [request(n + 1, 30.0, duration=d) for n, d in enumerate(durations)]
     spans = [replace(one, start=30 * SECOND - one.duration) for one in spans]
-    judged = judge(signal(SpanMeasure.DURATION, quantile=0.5), bounds=bounds)
+    asked = signal(SpanMeasure.DURATION, quantile=0.5)
+    judged = judge(asked, bounds={asked.name: bounds})
     judged.take(columns(spans), START + 60.0)
     events = [Event(0, duration, False, 1.0) for duration in durations]
     (found,) = values(judged, START + 65.0).values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +43,11 @@ class _Sums:
 class _Asked:
     """One signal, its groups, and their rows in the table."""
 
-    def __init__(self, index: int, signal: Signal, metric: SpanMetric, groups: Groups) -> None:
-        self.metric, self.groups = metric, groups
-        self.scale = 1000.0 if signal.unit == "ms" else 1.0
+    def __init__(
+        self, index: int, signal: Signal, metric: SpanMetric, groups: Groups, bounds: Floats
+    ) -> None:
+        self.metric, self.groups, self.bounds = metric, groups, bounds
+        self.scale = _scale(signal)
         self._index = index
         self._rows: list[int] = []
 
@@ -60,10 +62,10 @@ class SpanEvaluator:
     """Takes spans, yields a Batch per tick: all signals of `table` that are measured of spans,
     or those of them that are among `answers`.
 
-    Parameters: `window`: seconds, a multiple of `step`. `bounds`: upper bounds in seconds of the
-    histograms that the reference's latencies come from; quantiles are then read off these, as
-    `histogram_quantile` would. Requests are those that ended in (time - lag - window, time - lag];
-    calls and own time, which wait for their traces, those that ended `hold` before.
+    Parameters: `window`: seconds, a multiple of `step`. `bounds`: by signal, the upper bounds in
+    its unit of the histogram that the reference's latency comes from; the quantile is then read off
+    these, as `histogram_quantile` would. Requests are those that ended in (time - lag - window,
+    time - lag]; calls and own time, which wait for their traces, those that ended `hold` before.
     """
 
     def __init__(
@@ -74,12 +76,13 @@ class SpanEvaluator:
         step: float,
         *,
         limits: Limits | None = None,
-        bounds: Iterable[float] = (),
+        bounds: Mapping[str, Sequence[float]] | None = None,
         answers: frozenset[str] | None = None,
     ) -> None:
         self.table, self.window = table, window
-        self._bounds = np.array(sorted({*bounds, np.inf}))
-        self.store = SpanStore(canonical, Buckets(self._bounds), step, limits or Limits())
+        own = {s.name: _seconds(s, bounds or {}) for s in table.signals}
+        exact = {bound for found in own.values() for bound in found.tolist()}
+        self.store = SpanStore(canonical, Buckets(exact), step, limits or Limits())
         able = frozenset(s.name for s in table.signals if s.measure is not None)
         self.answered = able if answers is None else able & answers
         self.unsupported = tuple(s.name for s in table.signals if s.measure is None)
@@ -88,7 +91,13 @@ class SpanEvaluator:
         self._run_label = (canonical.run_label,) if canonical.run_label else ()
         self._groups: dict[object, Groups] = {}
         self._asked = [
-            _Asked(index, signal, signal.definition, self._group(signal.by, signal.definition))
+            _Asked(
+                index,
+                signal,
+                signal.definition,
+                self._group(signal.by, signal.definition),
+                own[signal.name],
+            )
             for index, signal in enumerate(table.signals)
             if isinstance(signal.definition, SpanMetric) and signal.name in self.answered
         ]
@@ -147,7 +156,7 @@ class SpanEvaluator:
                 case SpanMeasure.FAILED:
                     return rows, cells[:, FAILED] / calls, sample
                 case SpanMeasure.DURATION | SpanMeasure.OWN_TIME:
-                    return rows, asked.scale * self._quantile(cells, metric.quantile), sample
+                    return rows, asked.scale * self._quantile(cells, asked), sample
                 case SpanMeasure.PER_REQUEST:
                     requests = groups.requests(sums.asked)
                     return rows, calls / requests, requests
@@ -157,13 +166,13 @@ class SpanEvaluator:
                     known = groups.any(sums.heard)
                     return rows, np.where(known, rate, np.nan), np.full(len(rows), np.nan)
 
-    def _quantile(self, cells: Floats, wanted: float) -> Floats:
-        buckets = cells[:, BUCKETS:]
-        if len(self._bounds) == 1:
+    def _quantile(self, cells: Floats, asked: _Asked) -> Floats:
+        buckets, wanted = cells[:, BUCKETS:], asked.metric.quantile
+        if not len(asked.bounds):
             return self.store.buckets.quantile(buckets, wanted)
-        cumulative = self.store.buckets.at(buckets, self._bounds)
+        cumulative = self.store.buckets.at(buckets, asked.bounds)
         n, size = cumulative.shape
-        starts, bounds = np.arange(n + 1) * size, np.tile(self._bounds, n)
+        starts, bounds = np.arange(n + 1) * size, np.tile(asked.bounds, n)
         return quantile(starts, bounds, cumulative.ravel(), np.full(n, wanted))
 
     def _group(self, by: tuple[str, ...], metric: SpanMetric) -> Groups:
@@ -173,3 +182,14 @@ class SpanEvaluator:
             of = self.store.edges if metric.edges else self.store.operations
             self._groups[key] = Groups(of, (*by, *self._run_label), metric.service)
         return self._groups[key]
+
+
+def _scale(signal: Signal) -> float:
+    """Seconds in the signal's unit."""
+    return 1000.0 if signal.unit == "ms" else 1.0
+
+
+def _seconds(signal: Signal, bounds: Mapping[str, Sequence[float]]) -> Floats:
+    """The bounds of a signal's histogram, in seconds, the last infinite; none where it has none."""
+    own = bounds.get(signal.name, ())
+    return np.array([*sorted(bound / _scale(signal) for bound in own), np.inf] if own else [])

@@ -133,7 +133,10 @@ def build(make: Make) -> Source:
     settings = make.side.config.otlp
     if settings is None:
         raise ValueError("the environment is sent no spans")
-    evaluator = SpanEvaluator(make.table, make.canonical, make.window, make.wanted.step)
+    wanted = make.wanted
+    evaluator = SpanEvaluator(
+        make.table, make.canonical, make.window, wanted.step, bounds=wanted.bounds
+    )
     shapes = evaluator.store.shapes
     return SpanSource(make.side, evaluator, settings, make.wanted.otlp, shapes)
 
