@@ -24,6 +24,21 @@ _MAX_CELLS = 2**25
 _EMPTY = np.iinfo(np.int64).min
 
 
+class Once:
+    """Whether rows are each there once, at a cost of those asked and not of all that there are."""
+
+    def __init__(self) -> None:
+        self._mark = np.empty(0, dtype=np.intp)
+
+    def each(self, rows: Rows) -> bool:
+        most = int(rows.max(initial=-1)) + 1
+        if most > len(self._mark):
+            self._mark = np.empty(2 * most, dtype=np.intp)
+        nth = np.arange(len(rows))
+        self._mark[rows] = nth
+        return bool((self._mark[rows] == nth).all())
+
+
 class Ring:
     """A ring of samples per row: `timestamps` int64[slots, rows] in ms, `values` float64[same].
 
@@ -44,6 +59,7 @@ class Ring:
         self._values: Floats = np.empty((slots, 0))
         self._oldest: Rows = np.empty(0, dtype=np.intp)
         self._last: Milliseconds = np.empty(0, dtype=np.int64)
+        self._once = Once()
 
     def resize(self, rows: int) -> None:
         """Make room for `rows` rows; the new ones are empty."""
@@ -65,7 +81,7 @@ class Ring:
 
     def push(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> None:
         """Append samples, any number per row in any order; all arrays [n]."""
-        if np.bincount(rows).max(initial=0) <= 1:
+        if self._once.each(rows):
             self._push_unique(rows, timestamps, values)
             return
         order = np.lexsort((timestamps, rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomalyd.model import Floats, Labels, Rows
-from anomalyd.signals.window import Mask
+from anomalyd.signals.window import Mask, Once
 
 ALIKE = 0.2
 """Two gaps that differ by less, relatively, are one interval."""
@@ -27,11 +27,12 @@ class Arrivals:
         self._gap = np.full(1024, np.nan)
         self._interval = np.full(1024, np.nan)
         self._ended = np.zeros(1024, dtype=bool)
+        self._once = Once()
 
     def take(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
         """Any number per row, in any order; stale: which are markers of the end."""
         self._resize(int(rows.max(initial=-1)) + 1)
-        if np.bincount(rows, minlength=1).max() <= 1:
+        if self._once.each(rows):
             self._take_unique(rows, timestamps, stale)
             return
         order = np.lexsort((timestamps, rows))

@@ -53,6 +53,7 @@ class Identity:
         self._young: set[int] = set()
         self._old: set[int] = set()
         self._invalid: set[int] = set()
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
 
     @property
     def ignored(self) -> int:
@@ -61,8 +62,14 @@ class Identity:
     def codes(self, keys: list[bytes]) -> Rows:
         """intp[n]; `_NEW` where the key is not known, and may be no labels alone."""
         codes = np.fromiter(map(self.known.get, keys, repeat(_NEW)), np.intp, len(keys))
-        for place in np.flatnonzero(codes == _NEW).tolist():
-            codes[place] = self._unneeded(hash(keys[place]))
+        unknown = np.flatnonzero(codes == _NEW)
+        if not len(unknown):
+            return codes
+        hashes = [hash(keys[place]) for place in unknown.tolist()]
+        young = np.fromiter(map(self._young.__contains__, hashes), np.bool_, len(hashes))
+        codes[unknown[young]] = IGNORED
+        for nth in np.flatnonzero(~young).tolist():
+            codes[unknown[nth]] = self._unneeded(hashes[nth])
         return codes
 
     def learn(self, key: bytes, pairs: list[tuple[str, str]]) -> int:
@@ -71,7 +78,7 @@ class Identity:
         if code == _NEW:
             code = self._unneeded(hash(key))
         if code == _NEW:
-            code = self._decide(Labels.of(dict(pairs))) if _valid(pairs) else INVALID
+            code = self._decide(self._labels(pairs)) if _valid(pairs) else INVALID
             self._keep(key, code)
         return code
 
@@ -79,6 +86,13 @@ class Identity:
         """Series whose codes mean others from now on."""
         gone = frozenset(codes)
         self.known = {key: code for key, code in self.known.items() if code not in gone}
+
+    def _labels(self, pairs: list[tuple[str, str]]) -> Labels:
+        """`Labels.of`, of pairs that many series share: a series then costs a pointer for each."""
+        if len(self._pairs) > self._limit:
+            self._pairs.clear()
+        shared = self._pairs.setdefault
+        return Labels(sorted(shared(pair, pair) for pair in pairs if pair[1]))
 
     def _unneeded(self, known_by: int) -> int:
         if known_by in self._young:
@@ -109,10 +123,10 @@ def decode(body: bytes, identity: Identity) -> Columns:
     odd = list(slices.odd)
     for place in np.flatnonzero(codes == _NEW).tolist():
         key = slices.keys[place]
-        series = WRITE_1["TimeSeries"].FromString(key)
-        pairs = _pairs(series.labels)
-        if canonical_bytes(pairs) == key:
-            codes[place] = identity.learn(key, pairs)
+        series = WRITE_1["Named"].FromString(key)
+        series.DiscardUnknownFields()
+        if series.SerializeToString() == key:
+            codes[place] = identity.learn(key, _pairs(series.labels))
         else:
             odd.append(_whole(key, int(slices.times[place]), float(slices.values[place])))
     named = codes != _NEW

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from time import thread_time
 
 import numpy as np
 
@@ -24,6 +25,10 @@ SAVE_SECONDS = 5.0
 SETTLE_SECONDS = 4.0
 """So long nothing new must come before signals are settled anew: a sender's first bodies hold the
 series of one target after another."""
+LOOK_SHARE = 20.0
+"""Of its time a tick that waits looks whether all has come for a part of 1 in so many."""
+MOST_UNSEEN_SECONDS = 0.5
+"""The longest that it does not look although something came."""
 LAG_SECONDS = 30.0
 """Samples are kept so much longer than a window and what a tick waits for."""
 IDLE_SECONDS = 600.0
@@ -92,9 +97,15 @@ class PushedSource:
     async def arrived(self, time: float) -> None:
         """A sender that sends still has what was taken just before: wait until every series that
         comes as usual has come up to `time`."""
-        while not self._arrivals.complete(time):
+        while True:
+            begun = thread_time()
+            if self._arrivals.complete(time):
+                return
+            took = thread_time() - begun
             self._came.clear()
             await self._came.wait()
+            # Looking through a million series with every body would cost more than the bodies.
+            await asyncio.sleep(min(LOOK_SHARE * took, MOST_UNSEEN_SECONDS))
 
     async def collect(self, time: float) -> Batch:
         self._now = max(self._now, time)
@@ -119,10 +130,11 @@ class PushedSource:
     def row(self, labels: Labels) -> int:
         """The row of a series, made if new; -1 if a rule drops it, no signal may need it or a limit
         is reached."""
-        relabelled = relabel(labels, self._rules)
-        if relabelled is None:
-            return -1
-        labels = relabelled
+        if self._rules:
+            relabelled = relabel(labels, self._rules)
+            if relabelled is None:
+                return -1
+            labels = relabelled
         name = labels.get("__name__")
         if not self._wanted(name) or not self._evaluator.selects(labels):
             return -1

@@ -58,9 +58,10 @@ _WRITE_1 = {
     ),
     "WriteRequest": ("1 *TimeSeries timeseries",),
     "Slices": ("1 *bytes timeseries",),
+    "Named": ("1 *Label labels",),
 }
 """Per message its fields: number, type (`*` before it: repeated), name. `Slices` is a WriteRequest
-whose series are left as they came."""
+whose series are left as they came, `Named` a TimeSeries of which only labels are known."""
 
 _WRITE_2 = {
     "Sample": ("1 double value", "2 int64 timestamp"),

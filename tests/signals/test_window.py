@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyd.signals.counters import increase
-from anomalyd.signals.window import Ring, average, is_stale
+from anomalyd.signals.window import Once, Ring, average, is_stale
 from tests.signals import naive
 
 WINDOW = 30_000
@@ -106,6 +106,12 @@ def test_samples_not_newer_than_the_last_are_refused_and_counted():
     seen = [float(values[0]) for _, _, values in ring.samples(0, 100)]
     assert seen == [1.0, 9.0]
     assert ring.out_of_order == 2
+
+
+def test_rows_that_are_there_twice_are_seen_whatever_was_asked_before():
+    once = Once()
+    for rows, expected in (([3, 1], True), ([1, 3, 1], False), ([], True), ([3], True)):
+        assert once.each(np.array(rows, dtype=np.intp)) is expected
 
 
 def test_the_last_sample_once_more_is_no_fault():
