@@ -27,7 +27,7 @@ OVER_SECONDS = 300.0
 
 
 class Learner:
-    """`start` once, then `run` as a task; `take` every batch of staging.
+    """`start` once, then `run` as a task; `take` every batch.
 
     An environment that does not answer, or has no such metric, adds nothing; nothing else fails.
     """
@@ -50,7 +50,7 @@ class Learner:
             await asyncio.sleep(EVERY_SECONDS)
             await self._look(OVER_SECONDS)
 
-    def take(self, table: SignalTable, batch: Batch) -> None:
+    def take(self, environment: Environment, table: SignalTable, batch: Batch) -> None:
         """The edges whose traffic is a signal, whatever source it came from."""
         if not self._learns:
             return
@@ -63,7 +63,7 @@ class Learner:
             Call(table.labels[row].get(client), table.labels[row].get(server), rate)
             for row, rate in zip(batch.rows[own], batch.values[own].tolist(), strict=True)
         ]
-        self.edges.see(Environment.STAGING.value, calls, batch.time)
+        self.edges.see(environment.value, calls, batch.time)
 
     def graph(self) -> Graph:
         return self.edges.graph(self._clock())

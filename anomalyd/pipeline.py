@@ -131,7 +131,7 @@ class Pipeline:
         return self.incidents.get(touched)
 
     def use_graph(self, graph: Graph) -> None:
-        """Group and explain by `graph`. Between runs only: a run keeps the one it began with."""
+        """Group and explain by `graph` from the next window on; not while a run is being judged."""
         self.graph = self.incidents.graph = graph
 
     def use_baseline(

@@ -191,7 +191,8 @@ class Recorder:
                 self._write_reference(found, judged_by, frame)
             found.reference = found.told.index(frame.meta) if known else len(found.told) - 1
             found.judged_by = judged_by
-        return Conditions(run, tuple(self._pipeline.silences), found.reference)
+        graph = self._pipeline.graph.callees
+        return Conditions(run, tuple(self._pipeline.silences), found.reference, graph)
 
     def _write_reference(self, found: _Tape, judged_by: JudgedBy, frame: Frame) -> None:
         baseline, transfer = references.names(len(found.told))

@@ -169,6 +169,7 @@ class Session:
     async def _keep(self, side: Side, stack: AsyncExitStack) -> None:
         """A production that is scraped has no history but what is kept of it from here on."""
         self.production, table = assembly.source(self.config, self.plan, side)
+        self._production_table = table
         await self._begin(self.production, stack)
         self._shaping.follow(self.production)
         stored = [(one.value, one.count) for one in requests(self.config, self.plan, side)]
@@ -202,8 +203,10 @@ class Session:
         if asked.production is not None and self._writer is not None:
             self._disk.write("history", self._writer.append, asked.production)
         self.runs.detect(asked.under_way, batch.time)
-        self.learner.take(self.pipeline.table, batch)
-        if not self.runs.unfinished and not self.runs.judging:
+        self.learner.take(Environment.STAGING, self.pipeline.table, batch)
+        if asked.production is not None:
+            self.learner.take(Environment.PRODUCTION, self._production_table, asked.production)
+        if not self.runs.judging:
             self.pipeline.use_graph(self.learner.graph())
         await self.runs.move(batch.time)
         self.runs.judge(batch)

@@ -151,7 +151,8 @@ def _changed(
 
     def conditions(one: Conditions, time: float) -> Conditions:
         kept = one.silences if silences is None else silences
-        return replace(one, run=warmed(one.run, warmup, time), silences=kept)
+        graph = _graph(one.graph, recorded, config)
+        return replace(one, run=warmed(one.run, warmup, time), silences=kept, graph=graph)
 
     def stretch(one: Stretch) -> Stretch:
         windows = tuple(
@@ -162,7 +163,7 @@ def _changed(
             one,
             settings=_settings(one.settings, config),
             signals=tuple(signals.get(s.name, s) for s in one.signals),
-            graph=_graph(one, recorded, config),
+            graph=_graph(one.graph, recorded, config),
             declared=frozenset(Graph(config.graph).services),
             begun=conditions(one.begun, one.begun.run.started_at),
             windows=windows,
@@ -178,18 +179,20 @@ def _changed(
     )
 
 
-def _graph(stretch: Stretch, recorded: RecordedRun, config: Config) -> Mapping[str, Sequence[str]]:
+def _graph(
+    known: Mapping[str, Sequence[str]], recorded: RecordedRun, config: Config
+) -> Mapping[str, Sequence[str]]:
     """The configuration's, with what was learned besides the one that was recorded."""
     if recorded.config is None:
         return config.graph
     said: Mapping[str, Sequence[str]] = recorded.config.get("graph", {})
     calls = {caller: list(callees) for caller, callees in config.graph.items()}
-    for caller, callees in stretch.graph.items():
+    for caller, callees in known.items():
         learned = [one for one in callees if one not in said.get(caller, ())]
         more = [one for one in learned if one not in calls.get(caller, ())]
         if more:
             calls.setdefault(caller, []).extend(more)
-    return calls
+    return Graph(calls).callees
 
 
 def _settings(recorded: Settings, config: Config) -> Settings:

@@ -104,6 +104,9 @@ class Player:
     def _set(self, now: Conditions, *, running: bool) -> None:
         pipeline = self.pipeline
         pipeline.silences = now.silences
+        if now.graph != pipeline.graph.callees:
+            declared = self._stretch.declared if self._stretch is not None else None
+            pipeline.use_graph(Graph(now.graph, declared))
         if now.reference != self._reference:
             self._reference = now.reference
             by = self._recorded.references[now.reference]

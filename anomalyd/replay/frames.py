@@ -62,7 +62,6 @@ class Teller:
             "version": stretch.version,
             "settings": codec.to_dict(stretch.settings),
             "signals": [codec.to_dict(signal) for signal in stretch.signals],
-            "graph": {caller: list(callees) for caller, callees in stretch.graph.items()},
             "declared": None if stretch.declared is None else sorted(stretch.declared),
             "keys": list(stretch.keys[: stretch.known]),
             "resumed": resumed,
@@ -114,6 +113,8 @@ def _conditions(now: Conditions, before: Conditions | None) -> Meta:
         changed["silences"] = [codec.to_dict(one) for one in now.silences]
     if before is None or now.reference != before.reference:
         changed["reference"] = now.reference
+    if before is None or now.graph != before.graph:
+        changed["graph"] = {caller: list(callees) for caller, callees in now.graph.items()}
     return changed
 
 
@@ -170,7 +171,7 @@ class _Reading:
                 version=str(meta["version"]),
                 settings=codec.from_dict(Settings, meta["settings"]),
                 signals=signals,
-                graph={str(k): tuple(map(str, v)) for k, v in meta["graph"].items()},
+                graph=self.now.graph,
                 keys=(),
                 known=len(self.keys),
                 begun=self.now,
@@ -210,7 +211,8 @@ class _Reading:
         )
         if not 0 <= reference < self.references:
             raise ValueError(f"there is no reference {reference}")
-        return Conditions(run, silences, reference)
+        graph = _graph(meta) if before is None or "graph" in meta else before.graph
+        return Conditions(run, silences, reference, graph)
 
     def _close(self) -> None:
         if self.stretches:
@@ -219,6 +221,10 @@ class _Reading:
         elif self.windows:
             raise ValueError("a window comes before its session")
         self.windows, self.keys = [], []
+
+
+def _graph(meta: Meta) -> dict[str, tuple[str, ...]]:
+    return {str(caller): tuple(map(str, callees)) for caller, callees in meta["graph"].items()}
 
 
 def _resumed(meta: Meta) -> Resumed:

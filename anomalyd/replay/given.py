@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from anomalyd import __version__
@@ -37,7 +38,7 @@ def of_csv(
     smear = reference.smear or judge.smear_of([recording], reference.columns, reference.width)
     started = judge.start(reference, windows, smear, edges, false_fail)
     pipeline, known = started.pipeline, len(started.pipeline.table)
-    begun = Conditions(started.run, (), 0)
+    begun = Conditions(started.run, (), 0, pipeline.graph.callees)
     stretch = Stretch(
         version=__version__,
         settings=pipeline.settings,
@@ -48,5 +49,5 @@ def of_csv(
         begun=begun,
         windows=tuple(Window(b, known, begun) for b in batches(windows, reference.columns)),
     )
-    ended = Conditions(judge.ended(started.run, float(windows.ends[-1])), (), 0)
+    ended = replace(begun, run=judge.ended(started.run, float(windows.ends[-1])))
     return RecordedRun((stretch,), (pipeline.judged_by,), ended)

@@ -13,12 +13,13 @@ from anomalyd.pipeline import JudgedBy, Settings
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What holds while a window is judged: the run as it then stands, the silences, and which of
-    `RecordedRun.references` judges."""
+    """What holds while a window is judged: the run as it then stands, the silences, which of
+    `RecordedRun.references` judges, and who calls whom (caller to callees) as far as is known."""
 
     run: Run
     silences: tuple[Silence, ...]
     reference: int
+    graph: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)

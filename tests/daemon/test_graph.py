@@ -48,7 +48,7 @@ async def test_what_production_shows_explains_what_fails_in_staging(shop, stagin
     [stretch] = replays(shop, run.id).stretches
     assert (stretch.graph, stretch.declared) == (document_edges(document), frozenset())
     [other] = with_settings(recorded(shop, run.id), ["graph={web: [gateway]}"]).stretches
-    assert other.graph == {"cart": ["pricing"], "gateway": ["cart"], "web": ["gateway"]}
+    assert other.graph == {"cart": ("pricing",), "gateway": ("cart",), "web": ("gateway",)}
     assert other.declared == {"web", "gateway"}
 
 
@@ -56,17 +56,33 @@ def document_edges(document) -> dict[str, tuple[str, ...]]:
     return {caller: tuple(callees) for caller, callees in document["edges"].items()}
 
 
-async def test_what_is_learned_in_the_middle_of_a_run_is_for_the_next(shop, staging, production):
+async def test_what_is_learned_in_the_middle_of_a_run_explains_what_comes_after(
+    shop, staging, production
+):
     async with shop.at_work(without_graph(shop, staging, production)) as session:
         await shop.passes(60)
         run = shop.start()
-        tells(staging, ("gateway", "cart", 4.0))
-        await session.learner._look(300)
-        await shop.passes(150)
+        await shop.passes(120)
         assert session.pipeline.graph.callees == {}
+        tells(staging, ("gateway", "cart", 4.0), ("cart", "pricing", 4.0))
+        await session.learner._look(300)
+        staging.slower |= {"pricing": 3.0, "cart": 2.0, "gateway": 2.0}
+        await shop.passes(240)
+        [incident] = session.runs.open_incidents()
+        assert incident.suspects[0].service == "pricing"
         await shop.verdict(run)
-        await shop.passes(10)
-        assert session.pipeline.graph.callees == {"gateway": ("cart",)}
+    [stretch] = replays(shop, run.id).stretches
+    assert stretch.graph == {}
+    graphs = [window.conditions.graph for window in stretch.windows]
+    assert graphs[0] == {}
+    assert graphs[-1] == {"gateway": ("cart",), "cart": ("pricing",)}
+    [other] = with_settings(recorded(shop, run.id), ["graph={web: [gateway]}"]).stretches
+    assert other.windows[0].conditions.graph == {"web": ("gateway",)}
+    assert other.windows[-1].conditions.graph == {
+        "web": ("gateway",),
+        "gateway": ("cart",),
+        "cart": ("pricing",),
+    }
 
 
 async def test_an_edge_that_is_a_signal_is_learned_from_its_values(shop, staging, production):
