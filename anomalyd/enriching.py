@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from anomalyd import telemetry
 from anomalyd.config import Enrich
 from anomalyd.enrich.gather import Gatherer, connect
+from anomalyd.enrich.received import Kept
 from anomalyd.enrich.sought import Sought, sought
 from anomalyd.model import Enrichment, Incident, Run
 
@@ -50,23 +51,27 @@ class Enricher:
     """`start`, then `run` as a task; `put` every incident that opened or changed, at any time.
 
     One incident is fetched at a time, `enrich.delay` after it was put, at most `enrich.incidents`
-    of a run; only if there is something else to look for than the last time.
+    of a run; only if there is something else to look for than the last time. kept: spans that were
+    sent to us; where they alone are asked, nothing is waited for.
     """
 
-    def __init__(self, settings: Enrich, clock: Callable[[], float]) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(
+        self, settings: Enrich, clock: Callable[[], float], kept: Kept | None = None
+    ) -> None:
+        self._settings, self._clock, self._kept = settings, clock, kept
+        self._delay = settings.delay if settings.anything else 0.0
         self._gatherer: Gatherer | None = None
         self._known: dict[str, _OfRun] = {}
         self._waiting: dict[str, _Waiting] = {}
         self._current: str | None = None
         self._wake, self._step = asyncio.Event(), asyncio.Event()
-        self._ended = not settings.anything
+        self._ended = not settings.incidents or not (settings.anything or kept is not None)
         self._troubles: tuple[str, ...] = ()
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Raises QueryError for a secret or certificate that cannot be read."""
-        if self._settings.anything:
-            self._gatherer = await connect(self._settings, stack)
+        if not self._ended:
+            self._gatherer = await connect(self._settings, stack, self._kept)
 
     def put(self, run: Run, incident: Incident) -> None:
         if self._ended:
@@ -76,7 +81,7 @@ class Enricher:
         if known is None or known.last == look or (incident.open and known.looks >= FETCHES):
             return
         known.last, known.looks = look, known.looks + 1
-        due = asyncio.get_running_loop().time() + self._settings.delay
+        due = asyncio.get_running_loop().time() + self._delay
         self._waiting.pop(incident.id, None)
         self._waiting[incident.id] = _Waiting(due, run, incident)
         self._wake.set()
@@ -102,7 +107,7 @@ class Enricher:
     async def settled(self, run_id: str) -> None:
         """Returns once nothing of the run waits or is fetched, or it takes too long."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.delay + 2 * self._settings.deadline):
+            async with asyncio.timeout(self._delay + 2 * self._settings.deadline):
                 while run_id == self._current or run_id in self._runs():
                     await self._step.wait()
 

@@ -35,6 +35,7 @@ from anomalyd.sources import receivers
 from anomalyd.sources.base import Side, Source
 from anomalyd.sources.boundaries import boundaries
 from anomalyd.sources.combined import Combined, arrived
+from anomalyd.sources.otlp.source import kept_of
 from anomalyd.teaching import Teaching
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Session:
         self.learner = Learner(self.config, self._sides, self._clock)
         await self.learner.start()
         self.pipeline.use_graph(self.learner.graph())
-        self.enricher = Enricher(self.config.enrich, self._clock)
+        self.enricher = Enricher(self.config.enrich, self._clock, kept_of(self.staging))
         await self.enricher.start(stack)
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
         state = self.config.state_dir

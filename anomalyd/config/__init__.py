@@ -23,7 +23,7 @@ from anomalyd.config.endpoints import (
     Secretive,
     Tls,
 )
-from anomalyd.config.enriching import Enrich, Jaeger, Loki, Tempo
+from anomalyd.config.enriching import Enrich, Jaeger, Loki, Received, Tempo
 from anomalyd.config.judging import (
     BaselineConfig,
     Detect,
@@ -104,6 +104,7 @@ __all__ = [
     "ParityFiles",
     "ParityIgnore",
     "RatioConfig",
+    "Received",
     "Receiver",
     "Regex",
     "Relabel",

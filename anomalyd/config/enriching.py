@@ -45,6 +45,15 @@ class Tempo(Endpoint):
     _check_link = field_validator("link")(_link)
 
 
+class Received(Section):
+    """Where the spans that are sent to us are shown, by the system that they go to as well."""
+
+    grafana: GrafanaExplore | None = None
+    link: Url | None = None
+
+    _check_link = field_validator("link")(_link)
+
+
 class Jaeger(Endpoint):
     """`service`: how Jaeger calls the service; `link`: its own page where not set."""
 
@@ -71,6 +80,7 @@ class Enrich(Section):
 
     tempo: Tempo | None = None
     jaeger: Jaeger | None = None
+    received: Received = Received()
     loki: Loki | None = None
     delay: Duration = Field(15.0, ge=0, le=600)
     deadline: Duration = Field(30.0, gt=0, le=300)

@@ -14,6 +14,7 @@ from anomalyd.config import Endpoint, Enrich
 from anomalyd.enrich.asking import Asker
 from anomalyd.enrich.jaeger import JaegerTraces
 from anomalyd.enrich.loki import LokiLines
+from anomalyd.enrich.received import Kept, ReceivedTraces
 from anomalyd.enrich.sought import Period, Sought, period, sought
 from anomalyd.enrich.tempo import TempoTraces
 from anomalyd.model import Enrichment, Exemplar, Incident, LogTemplate, Run
@@ -106,9 +107,15 @@ class Gatherer:
             found.logs += await asyncio.to_thread(telling, one.service, during, before, most)
 
 
-async def connect(settings: Enrich, stack: AsyncExitStack) -> Gatherer:
-    """Sessions go on the stack. Raises QueryError where a secret or certificate is unreadable."""
-    return Gatherer(settings, await _traces(settings, stack), await _lines(settings, stack))
+async def connect(settings: Enrich, stack: AsyncExitStack, kept: Kept | None = None) -> Gatherer:
+    """Sessions go on the stack. Raises QueryError where a secret or certificate is unreadable.
+
+    kept: spans that were sent to us, for where neither Tempo nor Jaeger is named.
+    """
+    traces = await _traces(settings, stack)
+    if traces is None and kept is not None:
+        traces = ReceivedTraces(settings.received, kept, settings.traces)
+    return Gatherer(settings, traces, await _lines(settings, stack))
 
 
 async def reached(settings: Enrich) -> list[tuple[str, str, bool]]:

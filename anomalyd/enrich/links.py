@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from anomalyd.config import Jaeger, Tempo
+from anomalyd.config import Jaeger, Received, Tempo
 from anomalyd.config.enriching import TRACE
 
 MARGIN_SECONDS = 300.0
 """Around a trace's beginning, in which Grafana looks for it."""
 
 
-def of_tempo(settings: Tempo, trace_id: str, started_at: float) -> str:
+def of_grafana(settings: Tempo | Received, trace_id: str, started_at: float) -> str:
     """By `link`, else Grafana's explore page, else nowhere: Tempo has no page of its own."""
     if settings.link is not None:
         return filled(settings.link, trace_id)

@@ -100,7 +100,7 @@ class TempoTraces:
             started_at=started_at,
             duration=_number(span.duration) / 1e9,
             why=why,
-            link=links.of_tempo(self._settings, trace.trace_id, started_at),
+            link=links.of_grafana(self._settings, trace.trace_id, started_at),
         )
 
 

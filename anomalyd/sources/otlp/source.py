@@ -14,6 +14,7 @@ from anomalyd.model import Batch, Environment, Signal
 from anomalyd.push import Receiver
 from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.traces.evaluate import SpanEvaluator
+from anomalyd.signals.traces.reservoir import Reservoir
 from anomalyd.signals.traces.shapes import Shapes
 from anomalyd.sources.base import Make, Side, Source, Wanted
 from anomalyd.sources.combined import Combined
@@ -34,6 +35,7 @@ class SpanSource:
 
     What comes waits in a queue of `otlp.queue` spans at most, and is evaluated between the bodies,
     so that a burst neither fills memory nor holds up its senders. A tick sees all that came before.
+    kept: a few of staging's, for its incidents.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class SpanSource:
         settings: OtlpSpans,
         limits: config.Otlp,
         shapes: Shapes | None = None,
+        kept: Reservoir | None = None,
     ) -> None:
+        self.kept = kept
         self.name = side.name.value
         self.side, self.limits, self._evaluator = side, limits, evaluator
         self.shapes = shapes
@@ -115,6 +119,8 @@ class SpanSource:
         if not self._waiting:
             self._came.clear()
         self._evaluator.take(spans, now)
+        if self.kept is not None:
+            self.kept.take(spans, now)
 
 
 def evaluates(signal: Signal) -> bool:
@@ -138,13 +144,20 @@ def build(make: Make) -> Source:
         make.table, make.canonical, make.window, wanted.step, bounds=wanted.bounds
     )
     shapes = evaluator.store.shapes
-    return SpanSource(make.side, evaluator, settings, make.wanted.otlp, shapes)
+    kept = Reservoir(make.canonical) if make.side.name is Environment.STAGING else None
+    return SpanSource(make.side, evaluator, settings, make.wanted.otlp, shapes, kept)
 
 
 def shapes_of(source: Combined | None) -> Shapes | None:
     """Where the traces of an environment are looked at; None where it is sent none."""
     parts = source.parts.values() if source is not None else ()
     return next((part.shapes for part in parts if isinstance(part, SpanSource)), None)
+
+
+def kept_of(source: Combined) -> Reservoir | None:
+    """A few of the spans that an environment is sent, if it is sent any."""
+    parts = source.parts.values()
+    return next((part.kept for part in parts if isinstance(part, SpanSource)), None)
 
 
 def receiver(sources: Mapping[Environment, Source]) -> Receiver:
