@@ -17,6 +17,7 @@ from anomalyd.model import Outcome
 from anomalyd.push import Post
 from anomalyd.refresh import Fitter
 from tests.daemon.bench import STEP, Bench, bench
+from tests.daemon.test_enrich import enriching
 
 CHAIN = ("cart", "pricing")
 OWN = {"cart": 0.010, "pricing": 0.020}
@@ -105,14 +106,25 @@ async def test_spans_of_the_sdk_are_judged_with_no_metric_at_all(tmp_path):
         async with Fitter(config) as fitter:
             _, series = await fitter.fit(lambda *_: None, lambda *_: None)
         assert series > 8
-        async with made.at_work():
+        async with made.at_work() as session, enriching(session):
             await served(made, shop, 60, 4, "staging")
             run = made.start()
             await served(made, shop, 450, 4, "staging")
             shop.slower["pricing"] = 4.0
             await served(made, shop, 210, 4, "staging")
             verdict = await made.verdict(run)
+            await session.enricher.settled(run.id)
+            graph = session.pipeline.graph.callees
+        found = made.store.enrichment(run.id, verdict.incidents[0].id)
     assert verdict.outcome is Outcome.FAIL, verdict.reasons
     incident = verdict.incidents[0]
     assert {one.signal for one in incident.anomalies} >= {"operation_own_time_p95"}
     assert incident.suspects[0].service == "pricing"
+    assert graph == {"cart": ("pricing",)}
+    assert found is not None
+    slow = [trace for trace in found.traces if trace.why == "slow"]
+    assert {(trace.service, trace.operation) for trace in slow} == {
+        ("pricing", "GET /pricing/{id}")
+    }
+    assert min(trace.duration for trace in slow) > 0.05
+    assert any(not trace.why for trace in found.traces)
