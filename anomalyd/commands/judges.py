@@ -141,7 +141,7 @@ class There:
 
 
 class Here:
-    """Judged in this process by the ordinary daemon, which listens nowhere."""
+    """Judged in this process by the ordinary daemon, which listens only for what is pushed."""
 
     def __init__(self, daemon: Daemon, say: Say, wait: float) -> None:
         self._daemon, self._say, self._wait = daemon, say, wait

@@ -70,7 +70,7 @@ async def test_what_a_real_prometheus_sends_gives_its_own_answers(shop, received
     source, table, url, statuses = received
     config = CONFIG.format(target=address, receiver=url)
     with prometheus(tmp_path, config) as server:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await target.enough.wait()
             now = time.time()
             while source._arrivals.last.max() < now:  # noqa: ASYNC110
