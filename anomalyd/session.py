@@ -108,9 +108,7 @@ class Session:
         recorder = Recorder(
             self.pipeline, self.config, self.baseline, self._disk, self.store.accepted
         )
-        self._shaping = Shaping(
-            self.staging, state / "shape.json", self._disk, self.config.runs.label
-        )
+        self._shaping = Shaping(self.staging, state, self._disk, self.config.runs.label)
         self.runs = Running(
             self.config,
             self.pipeline,
@@ -140,6 +138,7 @@ class Session:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer is not None:
             self._disk.write("history", self._writer.flush)
+        self._shaping.keep()
         if kind is None or not issubclass(kind, Exception):
             self._memory.snapshot()
         await self._stack.aclose()

@@ -71,17 +71,20 @@ class Shaping:
         return tuple(changes(self._staging.shape(tally, of_run), self._of_production()))
 
     def keep_if_due(self, now: float) -> None:
-        """Write production's shape; the older part of it fades."""
+        """Write production's shape every so often; the older part of it fades."""
+        self._kept_at = now if self._kept_at is None else self._kept_at
+        if now - self._kept_at >= KEEP_SECONDS:
+            self._known = self._known.faded(0.5 ** ((now - self._kept_at) / HALF_LIFE_SECONDS))
+            self._kept_at = now
+            self.keep()
+
+    def keep(self) -> None:
+        """Write production's shape as it is."""
         if self._production is None or self._tally is None:
             return
-        self._kept_at = now if self._kept_at is None else self._kept_at
-        since = now - self._kept_at
-        if since < KEEP_SECONDS:
-            return
-        faded = self._known.faded(0.5 ** (since / HALF_LIFE_SECONDS))
-        self._known = faded.plus(self._production.shape(self._tally))
+        self._known = self._of_production()
         self._production.close(self._tally)
-        self._tally, self._kept_at = self._production.open(), now
+        self._tally = self._production.open()
         self._disk.write("shape of production's traces", write, self._path, self._known)
 
     def _of_production(self) -> Shape:

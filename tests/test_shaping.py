@@ -12,7 +12,7 @@ from anomalyd import config
 from anomalyd.config import EnvironmentConfig, OtlpSpans
 from anomalyd.keeping import Disk
 from anomalyd.model import Environment, Labels, Reshaped, Run, RunState
-from anomalyd.shaping import KEEP_SECONDS, Shaping, read
+from anomalyd.shaping import HALF_LIFE_SECONDS, KEEP_SECONDS, Shaping, read
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.table import SignalTable
 from anomalyd.signals.traces.evaluate import SpanEvaluator
@@ -93,8 +93,7 @@ def test_what_staging_did_before_a_run_is_none_of_it(environments: Environments)
 
 def test_production_s_shape_outlives_the_daemon(environments: Environments) -> None:
     send(environments.production, lambda n: call(2, "cart"))
-    environments.shaping.keep_if_due(START)
-    environments.shaping.keep_if_due(START + KEEP_SECONDS)
+    environments.shaping.keep()
     environments.begin_anew()
     environments.shaping.begin(RUN)
     send(environments.staging, lambda n: call(4, "pricing"), run="7")
@@ -102,6 +101,18 @@ def test_production_s_shape_outlives_the_daemon(environments: Environments) -> N
         (Reshaped.MISSING_EDGE, "gateway", "cart"),
         (Reshaped.NEW_EDGE, "gateway", "pricing"),
     ]
+
+
+def test_what_production_did_days_ago_counts_little(environments: Environments) -> None:
+    send(environments.production, lambda n: call(2, "cart"))
+    environments.shaping.keep_if_due(START)
+    environments.shaping.keep_if_due(START + KEEP_SECONDS)
+    environments.shaping.keep_if_due(START + KEEP_SECONDS + 10 * HALF_LIFE_SECONDS)
+    environments.begin_anew()
+    environments.shaping.begin(RUN)
+    send(environments.production, lambda n: call(4, "pricing"))
+    send(environments.staging, lambda n: call(4, "pricing"), run="7")
+    assert environments.told(RUN) == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, set_span_in_context
 
 from anomalyd.config import parse
-from anomalyd.model import Outcome
+from anomalyd.model import Outcome, Reshaped
 from anomalyd.push import Post
 from anomalyd.refresh import Fitter
 from tests.daemon.bench import STEP, Bench, bench
@@ -31,6 +31,7 @@ class Traced:
         self.memory = InMemorySpanExporter()
         self.random = random.Random(7)  # noqa: S311
         self.slower: dict[str, float] = {}
+        self.calls = 1
         self.tracers = {}
         for service in CHAIN:
             provider = TracerProvider(resource=Resource({"service.name": service}))
@@ -57,7 +58,7 @@ class Traced:
         now = begin + OWN[service] * self.slower.get(service, 1.0) * self.random.lognormvariate(
             0, 0.2
         )
-        if service != CHAIN[-1]:
+        for _ in range(self.calls if service != CHAIN[-1] else 0):
             call = tracer.start_span(
                 "GET", set_span_in_context(served), SpanKind.CLIENT, start_time=round(now * 1e9)
             )
@@ -128,3 +129,21 @@ async def test_spans_of_the_sdk_are_judged_with_no_metric_at_all(tmp_path):
     }
     assert min(trace.duration for trace in slow) > 0.05
     assert any(not trace.why for trace in found.traces)
+
+
+async def test_a_verdict_says_how_the_traces_of_its_run_are_shaped_otherwise(tmp_path):
+    config = parse(tree(tmp_path))
+    shop = Traced()
+    async with bench(config) as made:
+        made.now = time.time() // WINDOW * WINDOW - 4 * 3600
+        async with made.at_work():
+            await served(made, shop, 60, 4, "production")
+        async with made.at_work():
+            run = made.start()
+            shop.calls = 3
+            await served(made, shop, 60, 4, "staging")
+            verdict = await made.verdict(run)
+    assert [(one.kind, one.client, one.server) for one in verdict.shape] == [
+        (Reshaped.MORE_CALLS, "cart", "pricing")
+    ]
+    assert (verdict.shape[0].staging.value, verdict.shape[0].production.value) == (3.0, 1.0)
