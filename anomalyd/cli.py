@@ -202,6 +202,7 @@ def watch(path: Path, overrides: tuple[str, ...], **options: Any) -> None:
 
 main.add_command(offline.record)
 main.add_command(offline.replay)
+main.add_command(offline.explain)
 main.add_command(known_good.calibrate)
 main.add_command(known_good.mutate)
 main.add_command(mirrored.parity)

@@ -94,6 +94,31 @@ def _replay_csv(false_fail: str, as_json: bool, paths: dict[str, Any]) -> None:
 
 
 @click.command()
+@click.argument("recording", type=_FILE)
+@click.option("--since", required=True, metavar="TIME", help="When the incident began.")
+@click.option("--until", metavar="TIME", help="When it ended; the recording's end by default.")
+@click.option("--normal", type=_FILE, multiple=True, help="More of ordinary times; repeat.")
+@click.option("--edges", type=_FILE, help="Who calls whom: as of replay.")
+@click.option(
+    "--signal", "signals", multiple=True, metavar="NAME:KEY=VALUE,…", help="As of replay."
+)
+@shell.json_option
+def explain(as_json: bool, **options: Any) -> None:
+    """Name the service where an incident began, from a RECORDING alone.
+
+    RECORDING is a wide CSV with the incident in it and ordinary times before it:
+    anomalyd explain run.csv --since 2026-03-02T12:30:00Z --edges edges.csv
+    """
+    from anomalyd.commands import explaining
+
+    try:
+        found = explaining.answer(explaining.Inputs(**options))
+    except explaining.ERRORS as error:
+        shell.fail(error)
+    shell.answer(found, explaining.render(found), as_json)
+
+
+@click.command()
 @click.argument("run")
 @click.option("-o", "--output", type=_FILE, required=True, help="The folder to be made.")
 @shell.config_options

@@ -17,6 +17,9 @@ from anomalyd.model import Kind
 UNSEEN = 0.1
 """Weight of a deviation that adds next to nothing to what callers wait for or fail of."""
 
+EXPLAINED = 0.5
+"""Of a delay: quantiles do not add up, but own times far below it are not why."""
+
 LIGHTEST = 1e-3
 """Weight of an own sign, however little it adds."""
 
@@ -34,6 +37,7 @@ class Accounts:
             kind: max((_known(s) for s in signs if s.kind is kind and not s.own), default=0.0)
             for kind in ADDITIVE
         }
+        self._sizes = _sizes(signs)
         self._most_own = {kind: max(own.values(), default=0.0) for kind, own in self.own.items()}
 
     def weight(self, sign: Sign) -> float:
@@ -59,11 +63,19 @@ class Accounts:
         total = sum(ends.values())
         return {end: part / total for end, part in ends.items()} if total else {sign.peer: 1.0}
 
-    def bearers(self, service: str, kind: Kind) -> Mapping[str, float]:
-        """Of whom what `service` feels is, in parts that sum to 1: it, and what it calls. Empty
-        where no excess of that kind is known."""
-        own = self.own.get(kind, {})
-        found = {name: own[name] for name in self._graph.below(service) if own.get(name, 0) > 0}
+    def bearers(self, felt: Sign) -> Mapping[str, float]:
+        """Of whom what is felt is, in parts that sum to 1: of the service, and what it calls.
+
+        Empty where neither excess nor own time is known of them, or where their own time explains
+        less than half of it.
+        """
+        own = self.own.get(felt.kind, {})
+        within = self._graph.below(felt.service)
+        found = {name: own[name] for name in within if own.get(name, 0.0) > 0.0}
+        if not found and felt.kind is Kind.LATENCY:
+            sizes = {name: self._sizes[name] for name in within if name in self._sizes}
+            enough = sum(sizes.values()) >= EXPLAINED * felt.size
+            found = sizes if enough else {}
         total = sum(found.values())
         return {name: part / total for name, part in found.items()}
 
@@ -97,6 +109,17 @@ class Accounts:
             else:
                 todo += self._graph.callees.get(callee, ())
         return found
+
+
+def _sizes(signs: Sequence[Sign]) -> dict[str, float]:
+    """By service, how much longer its own time takes, where no excess of it is known."""
+    sizes: dict[str, float] = {}
+    for sign in signs:
+        if sign.own and sign.kind is Kind.LATENCY and not sign.peer and math.isnan(sign.excess):
+            longer = sign.size if math.isfinite(sign.size) else 0.0
+            if longer > 0.0 and sign.effect > 0.0:
+                sizes[sign.service] = max(sizes.get(sign.service, 0.0), longer)
+    return sizes
 
 
 def _known(sign: Sign) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from anomalyd.model import Anomaly, Kind
@@ -13,6 +14,9 @@ ABSENCE = "absence"
 STRONGEST = 30.0
 """Nats at which evidence is capped, so that one enormous series does not outweigh three plain
 ones."""
+
+OWN_TIME = re.compile(r"(?:^|_)own_time(?:_|$)")
+"""In the name of a signal: what a service waits for is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Sign:
         return self.service, self.peer, self.signal, self.series
 
 
+def is_own(signal: str) -> bool:
+    """Whether a signal is of a service alone, by its name."""
+    return OWN_TIME.search(signal) is not None
+
+
 def of_anomaly(anomaly: Anomaly) -> Sign:
     """What stopped reporting is as strong as can be."""
     gone = anomaly.detector == ABSENCE
@@ -56,6 +65,7 @@ def of_anomaly(anomaly: Anomaly) -> Sign:
         strength=STRONGEST if gone else min(max(anomaly.evidence, 1.0), STRONGEST),
         effect=anomaly.effect,
         size=abs(anomaly.observed - anomaly.expected),
+        own=not gone and is_own(anomaly.signal),
         gone=gone,
         series=anomaly.series,
     )

@@ -127,7 +127,7 @@ class _Case:
         if sign.own:
             return self._accounts.holders(sign)
         mode = self._trail.mode(sign)
-        bearers = self._accounts.bearers(sign.service, sign.kind) if mode is Mode.FELT else {}
+        bearers = self._accounts.bearers(sign) if mode is Mode.FELT else {}
         return bearers or _evenly(self._trail.rests(sign.service, mode))
 
 

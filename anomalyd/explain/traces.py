@@ -25,6 +25,9 @@ WAIT = "wait"
 ENDS = "ends"
 FAILED = "own_errors"
 
+COVERED = 0.25
+"""Of the usual number of requests: with fewer, the spans do not cover these seconds."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -133,10 +136,11 @@ def _last(spans: Spans, parent: Rows) -> Rows:
     return last
 
 
-def series(spans: Spans, services: Sequence[str], step: float, least: int = 20) -> list[Series]:
-    """Signal series of every `step` seconds in which at least `least` requests came in.
+def series(spans: Spans, services: Sequence[str], step: float) -> list[Series]:
+    """Signal series of every `step` seconds that the spans cover.
 
-    services: the name of each of `spans.resources`. Values are of spans by their end.
+    services: the name of each of `spans.resources`. Values are of spans by their end. Where far
+    fewer requests came in than usual the recording began or ended, or a long request did.
     """
     if not len(spans):
         return []
@@ -145,7 +149,7 @@ def series(spans: Spans, services: Sequence[str], step: float, least: int = 20) 
     bins = np.floor(ends / step).astype(np.int64)
     shown, column = np.unique(bins, return_inverse=True)
     roots = np.bincount(column[grown.parent < 0], minlength=len(shown))
-    used = np.flatnonzero(roots >= least)
+    used = np.flatnonzero(roots >= COVERED * np.median(roots))
     times = np.asarray((shown[used] + 1.0) * step, dtype=np.float64)
     grid = _Grid(times, step, column, len(shown), used)
     return [

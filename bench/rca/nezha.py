@@ -7,7 +7,9 @@ where there is one, `trace_faultfree/*_trace.csv`. What lies outside all faults 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +42,9 @@ METRICS: Mapping[str, tuple[str, Kind, Worse, float]] = {
 """Column to signal, kind, which way is worse, and the factor to the base unit."""
 
 
+_POD = re.compile(r"(.+?)-(?:[a-z0-9]{6,10}-[a-z0-9]{5}|\d+)")
+
+
 def folders(data: Path) -> list[Path]:
     return sorted({path.parent for path in data.rglob("*fault_list.json")})
 
@@ -54,15 +59,16 @@ def cases(folder: Path) -> Iterator[Case]:
 
 
 def service_of(pod: str) -> str:
-    """`cart` of the pod `cart-579f59597d-wc2lz`."""
-    parts = pod.rsplit("-", 2)
-    return parts[0] if len(parts) == 3 else pod
+    """`cart` of the pods `cart-579f59597d-wc2lz` and `cart-0`."""
+    found = _POD.fullmatch(pod)
+    return found[1] if found else pod
 
 
 def _faults(folder: Path) -> list[tuple[float, str, str]]:
     found = []
     for path in sorted(folder.glob("*fault_list.json")):
-        for hour in json.loads(path.read_text("utf-8")).values():
+        listed = json.loads(path.read_text("utf-8"))
+        for hour in listed.values() if isinstance(listed, dict) else [listed]:
             for fault in hour:
                 began = datetime.strptime(fault["inject_time"], "%Y-%m-%d %H:%M:%S")
                 found.append(
@@ -119,7 +125,14 @@ def _metrics(path: Path) -> list[Series]:
 
 
 def _column(rows: list[dict[str, str]], column: str) -> Floats:
-    return np.array([float(row[column]) if row[column] else np.nan for row in rows])
+    return np.array([_number(row[column]) for row in rows])
+
+
+def _number(cell: str | None) -> float:
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        return float("nan")
 
 
 def read_spans(paths: Iterable[Path]) -> tuple[Spans, list[str]]:
@@ -169,4 +182,8 @@ _HALF = 2**64 - 1
 
 
 def _id(text: str) -> int:
-    return int(text, 16) if text else 0
+    """An id in hex; of one of another form, a digest of it."""
+    try:
+        return int(text, 16) if text else 0
+    except ValueError:
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest())

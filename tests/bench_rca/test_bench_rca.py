@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.rca import configuration, load, peers, table
+from bench.rca import configuration, load, nezha, peers, table
 from bench.rca.__main__ import anomalyd, document, ranked
 from bench.rca.archive import unpacked
 from bench.rca.cases import DataError
@@ -139,3 +139,23 @@ def test_the_settings_that_rank_are_those_committed():
 def test_the_accuracy_page_is_of_these_settings():
     page = (ROOT / "docs" / "accuracy.md").read_text("utf-8")
     assert configuration.committed()["hash"][:16] in page
+
+
+@pytest.mark.parametrize(
+    ("pod", "service"),
+    [
+        ("cart-579f59597d-wc2lz", "cart"),
+        ("ts-order-service-6cfdd55578-gfj6q", "ts-order-service"),
+        ("ts-order-mysql-0", "ts-order-mysql"),
+        ("cart", "cart"),
+        ("front-end", "front-end"),
+    ],
+)
+def test_a_pod_is_its_services(pod, service):
+    assert nezha.service_of(pod) == service
+
+
+def test_ids_of_any_form_are_told_apart():
+    ids = [nezha._id(text) for text in ("0a", "A", "a.57.1661", "a.57.1662")]
+    assert ids[0] == ids[1] == 10
+    assert len(set(ids)) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from anomalyd.explain.accounts import Accounts
 from anomalyd.explain.graph import Graph, merged
 from anomalyd.explain.signs import Sign
-from anomalyd.explain.suspects import explain
+from anomalyd.explain.suspects import explain, suspects
 from anomalyd.model import Kind
+from tests.explain.anomalies import anomaly
 
 SHOP = Graph({"gateway": ["cart", "ads"], "cart": ["pricing"], "pricing": ["db"]})
 
@@ -27,13 +30,13 @@ def names(signs, graph=SHOP):
 def test_what_a_caller_shows_beyond_its_callees_is_its_own():
     accounts = Accounts([sign("gateway", 10.0), sign("cart", 9.0), sign("pricing", 3.0)], SHOP)
     assert accounts.own[Kind.LATENCY] == {"gateway": 1.0, "cart": 6.0, "pricing": 3.0}
-    assert accounts.bearers("gateway", Kind.LATENCY) == {
+    assert accounts.bearers(sign("gateway")) == {
         "cart": 0.6,
         "gateway": 0.1,
         "pricing": pytest.approx(0.3),
     }
-    assert accounts.bearers("pricing", Kind.LATENCY) == {"pricing": 1.0}
-    assert accounts.bearers("gateway", Kind.ERRORS) == {}
+    assert accounts.bearers(sign("pricing")) == {"pricing": 1.0}
+    assert accounts.bearers(sign("gateway", kind=Kind.ERRORS)) == {}
 
 
 def test_a_service_without_figures_is_seen_through():
@@ -59,6 +62,17 @@ def test_measured_own_time_beats_the_difference():
         sign("cart", 0.5, own=True, signal="own_time"),
     ]
     assert names(signs)[0] == "gateway"
+
+
+def test_own_time_in_a_run_says_who_of_a_chain_it_is():
+    slow = [replace(anomaly(s), observed=0.5, expected=0.1) for s in ("gateway", "cart", "pricing")]
+    own = replace(anomaly("cart"), signal="operation_own_time_p95", observed=0.4, expected=0.1)
+    assert [s.service for s in suspects(slow, SHOP)] == ["pricing"]
+    found = suspects([*slow, own], SHOP)
+    assert found[0].service == "cart"
+    assert found[0].reason.endswith("gateway only waits for it")
+    little = replace(own, observed=0.11)
+    assert suspects([*slow, little], SHOP)[0].service == "pricing"
 
 
 @pytest.mark.parametrize(

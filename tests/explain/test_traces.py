@@ -23,7 +23,7 @@ SHOP = (
 
 
 def of(made, step=60.0):
-    return {(s.signal, s.service, s.peer): s for s in series(*made, step, least=1)}
+    return {(s.signal, s.service, s.peer): s for s in series(*made, step)}
 
 
 def test_own_time_is_what_no_child_covers():
@@ -131,4 +131,4 @@ def test_own_time_is_that_of_a_slow_count_in_any_order(drawn, random):
     random.shuffle(rows)
     grown = tree(*spans(*rows))
     assert {row[0]: int(own) // MS for row, own in zip(rows, grown.own, strict=True)} == expected
-    assert all(np.isfinite(one.times).all() for one in series(*spans(*rows), 0.1, least=1))
+    assert all(np.isfinite(one.times).all() for one in series(*spans(*rows), 0.1))
