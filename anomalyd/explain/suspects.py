@@ -21,6 +21,9 @@ ONSET_DECAY = 0.5
 LATEST = 2
 """Ranks beyond that count no less: much may happen at once."""
 
+FAILING_FIRST = (Kind.ERRORS, Kind.LATENCY)
+"""Whoever fails calls on less; whoever waits does so only if nothing fails."""
+
 THIN = 4.0
 """Nats of one sign at least, in a recording; what fired in a run is beyond doubt."""
 
@@ -127,8 +130,33 @@ class _Case:
         if sign.own:
             return self._accounts.holders(sign)
         mode = self._trail.mode(sign)
+        if mode is Mode.LESS and (known := self._missed(sign)):
+            return known
         bearers = self._accounts.bearers(sign) if mode is Mode.FELT else {}
         return bearers or _evenly(self._trail.rests(sign.service, mode))
+
+    def _missed(self, sign: Sign) -> Mapping[str, float]:
+        """Of whom it is that a service is called less, where its callers' trouble is accounted
+        for; empty otherwise."""
+        ends, troubled = self._trail.feeders(sign.service)
+        felt = [
+            next((found for kind in FAILING_FIRST if (found := self._borne(caller, kind))), {})
+            for caller in troubled
+        ]
+        if not any(felt):
+            return {}
+        rests: dict[str, float] = defaultdict(float)
+        parts = [{name: 1.0} for name in ends] + [
+            dict(found) or {caller: 1.0} for caller, found in zip(troubled, felt, strict=True)
+        ]
+        for part in parts:
+            for name, share in part.items():
+                rests[name] += share / len(parts)
+        return rests
+
+    def _borne(self, caller: str, kind: Kind) -> Mapping[str, float]:
+        felt = Sign(caller, kind, "", 0.0, 0.0, 0.0, size=0.0)
+        return self._accounts.bearers(felt)
 
 
 def _evenly(services: Iterable[str]) -> dict[str, float]:

@@ -249,7 +249,7 @@ def _ends(spans: Spans, grown: Tree, grid: _Grid) -> list[Series]:
             after = spans.operations[step] if step >= 0 else "nothing"
             found.append(
                 Series(
-                    f"{ENDS}: {what} after {after}", name, Kind.ERRORS, Worse.UP, grid.times, value,
+                    f"{what} {ENDS} after {after}", name, Kind.ERRORS, Worse.UP, grid.times, value,
                     done / grid.step, peer, own=True,
                 )
             )  # fmt: skip

@@ -72,6 +72,22 @@ class Trail:
             reached.update(onward)
         return sorted(ends or {name for name, _ in reached})
 
+    def feeders(self, service: str) -> tuple[list[str], list[str]]:
+        """Of what is called less: the services at which that ends, and the callers that are in
+        trouble instead, up the calls."""
+        ends, troubled = set(), set()
+        reached, todo = {service}, [service]
+        while todo:
+            name = todo.pop()
+            onward = self._onward(name, Mode.LESS)
+            if not onward:
+                ends.add(name)
+            troubled |= {caller for caller, mode in onward if mode is Mode.FELT}
+            new = {caller for caller, mode in onward if mode is Mode.LESS} - reached
+            reached |= new
+            todo += sorted(new)
+        return sorted(ends - troubled), sorted(troubled)
+
     def _retried(self, service: str, called_more_since: float) -> bool:
         """Whether it was failing by the time it was called more: its callers try again."""
         return self._failing.get(service, math.inf) <= called_more_since

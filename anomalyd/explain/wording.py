@@ -126,6 +126,8 @@ class Evidence:
 
 
 MOST_NAMED = 3
+MANIFOLD = 9.0
+"""An effect from which on it is told as a multiple."""
 
 
 def because(evidence: Evidence) -> str:
@@ -141,20 +143,30 @@ def because(evidence: Evidence) -> str:
 
 
 def _strongest(signs: Sequence[Sign]) -> list[Sign]:
-    """The strongest sign of each signal, the strongest signals first."""
+    """The strongest sign of each signal, the strongest signals first; of equals what harms more."""
     best: dict[tuple[str, str], Sign] = {}
-    for sign in sorted(signs, key=lambda s: (-s.strength, s.key)):
+    for sign in sorted(signs, key=lambda s: (-s.strength, -_harm(s), s.key)):
         best.setdefault((sign.signal, sign.peer), sign)
     return list(best.values())[:MOST_NAMED]
 
 
 def _sign(sign: Sign, service: str) -> str:
-    absolute = sign.kind is Kind.ERRORS
-    effect = format_effect(sign.effect, absolute)
-    name = sign.signal.replace("_", " ") if sign.own else sign.signal
+    effect = _effect(sign)
+    name = sign.signal if " " in sign.signal or not sign.own else sign.signal.replace("_", " ")
     if sign.peer == service:
         return f"{name} of calls from {sign.service} {effect}"
     return f"{name} of calls to {sign.peer} {effect}" if sign.peer else f"{name} {effect}"
+
+
+def _harm(sign: Sign) -> float:
+    return 0.0 if math.isnan(sign.excess) else sign.excess
+
+
+def _effect(sign: Sign) -> str:
+    """`+140%`, `+5 pp` of failures, `12 times` from tenfold on."""
+    if sign.kind is not Kind.ERRORS and MANIFOLD <= sign.effect < math.inf:
+        return f"{sign.effect + 1:.3g} times"
+    return format_effect(sign.effect, sign.kind is Kind.ERRORS)
 
 
 def _lead(evidence: Evidence) -> str:

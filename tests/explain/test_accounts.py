@@ -89,8 +89,18 @@ def test_a_wait_is_of_the_end_whose_other_calls_wait_too(waits, expected):
 
 
 def test_a_request_that_ends_with_a_call_is_the_callees():
-    ends = sign("gateway", 5.0, Kind.ERRORS, own=True, signal="ends: page after add", peer="cart")
+    ends = sign("gateway", 5.0, Kind.ERRORS, own=True, signal="page ends after add", peer="cart")
     assert names([ends, sign("pricing", kind=Kind.TRAFFIC, effect=-0.5, strength=6.0)])[0] == "cart"
+
+
+def test_who_is_called_less_puts_it_down_to_what_fails_its_caller():
+    ends = sign("gateway", 5.0, Kind.ERRORS, own=True, signal="page ends after add", peer="cart")
+    odd = sign("ads", 0.5, Kind.ERRORS, own=True, signal="list ends after nothing")
+    less = sign("db", kind=Kind.TRAFFIC, effect=-0.5, strength=6.0)
+    graph = Graph({"gateway": ["cart", "ads", "db"]})
+    found = {s.service: s.score for s in explain([ends, odd, less], graph).suspects}
+    assert found["cart"] > 0.8
+    assert "db" not in found
 
 
 def test_edges_that_signs_name_belong_to_the_graph():

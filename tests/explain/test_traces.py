@@ -45,7 +45,7 @@ def test_edges_are_who_calls_whom():
 
 def test_an_operation_ends_with_its_last_step():
     found = of(spans(*SHOP))
-    assert found["ends: page after get ads", "web", "ads"].values.tolist() == [1.0]
+    assert found["page ends after get ads", "web", "ads"].values.tolist() == [1.0]
     cut = (
         *SHOP,
         (11, 0, "web", "page", 200, 230),
@@ -54,10 +54,10 @@ def test_an_operation_ends_with_its_last_step():
         (21, 0, "web", "page", 300, 310),
     )
     found = of(spans(*cut))
-    assert found["ends: page after get cart", "web", "cart"].values.tolist() == [
+    assert found["page ends after get cart", "web", "cart"].values.tolist() == [
         pytest.approx(1 / 3)
     ]
-    assert found["ends: page after nothing", "web", ""].values.tolist() == [pytest.approx(1 / 3)]
+    assert found["page ends after nothing", "web", ""].values.tolist() == [pytest.approx(1 / 3)]
 
 
 def test_a_call_that_never_arrived_waits_for_whom_the_same_operation_calls_elsewhere():
