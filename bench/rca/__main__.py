@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,8 @@ def main() -> None:
         print(json.dumps({name: [asdict(one) for one in a] for name, a in answers.items()}))
         return
     quick = os.environ.get("QUICK", "") not in ("", "0")
-    printed = [with_seed(seed) for seed in SEEDS[: 1 if quick else None]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        printed = list(pool.map(with_seed, SEEDS[: 1 if quick else None]))
     answers = {
         name: [Answered(**{**one, "ranking": tuple(one["ranking"])}) for one in found]
         for name, found in json.loads(printed[0]).items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ async def test_a_fault_is_told_while_it_lasts_and_fails_the_run(
     assert incident["suspects"][0]["service"] == SLOW
     fired = {f["series"] for f in report["findings"] if f["state"] == "fired"}
     assert f'latency_p95{{service="{SLOW}"}}' in fired
-    assert f"{SLOW} (" in watching.output
+    assert re.search(rf"%  {SLOW}: .*latency_p95 [+\d]", watching.output)
 
 
 async def test_the_same_run_without_a_fault_passes_and_nobody_is_told(good: Good) -> None:
