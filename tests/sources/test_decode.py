@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,10 +23,12 @@ from anomalyd.sources.decode import (
     decode_2,
     decode_fully,
 )
+from anomalyd.sources.remote_write import inflated
 from anomalyd.sources.slices import _cut_at_once, cut
 from tests.fakes import sender
 
 NOW = 1_800_000_000_123
+RECORDED = Path(__file__).with_name("bodies")
 
 
 class Names:
@@ -124,6 +127,21 @@ def test_fast_and_slow_read_the_same_of_a_damaged_body(many, data):
         body[place] = data.draw(st.integers(0, 255))
     cut_off = data.draw(st.integers(0, len(body)))
     both(sender.request(*many), bytes(body), bytes(body[:cut_off]))
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "exemplars"),
+    [("samples", 5, 0), ("exemplars", 51, 4), ("stale", 51, 0), ("metadata", 0, 0)],
+)
+def test_fast_and_slow_read_the_same_of_what_a_real_prometheus_sent(name, samples, exemplars):
+    """Of a shop whose names are not ASCII, with exemplars, and then away; Prometheus 2.42."""
+    body = inflated((RECORDED / f"{name}.snappy").read_bytes(), 2**20)
+    both(body, body)
+    assert len(cut(body).keys) == samples, "all of them go the fast path"
+    found = decode(body, Identity(Names()))
+    assert len(found.exemplars) == exemplars
+    is_stale = found.values.view(np.uint64) == 0x7FF0000000000002
+    assert bool(is_stale.any()) == (name == "stale")
 
 
 def test_usual_series_are_cut_at_once():
