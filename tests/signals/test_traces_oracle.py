@@ -131,7 +131,7 @@ def traces(draw: st.DrawFn) -> list[Span]:
     return spans
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(traces(), st.randoms(use_true_random=False), st.data())
 def test_rows_are_those_of_a_look_at_all_spans_in_whatever_order_they_came(
     spans: list[Span], order: random.Random, data: st.DataObject
