@@ -28,6 +28,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from anomalyd.demo import tracing
 from anomalyd.demo.topology import WORK, FaultKind, Work
 
 BUCKETS = tuple(round(0.002 * 1.2**i, 6) for i in range(44))
@@ -110,7 +111,9 @@ class Service:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
-        status = await self._answer()
+        with tracing.serving(request.headers, f"/{self.name}") as span:
+            status = await self._answer()
+            tracing.ended(span, status)
         self.metrics.server.labels("GET", f"/{self.name}", str(status)).observe(
             time.perf_counter() - started
         )
@@ -150,12 +153,15 @@ class Service:
         if self._client is None:
             raise RuntimeError("the service was not started")
         started = time.perf_counter()
-        try:
-            async with self._client.get(f"{self.downstream[callee]}/{callee}") as response:
-                await response.read()
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError):
-            status = 0
+        url = f"{self.downstream[callee]}/{callee}"
+        with tracing.calling(callee) as span:
+            try:
+                async with self._client.get(url, headers=tracing.headers()) as response:
+                    await response.read()
+                    status = response.status
+            except (aiohttp.ClientError, TimeoutError):
+                status = 0
+            tracing.ended(span, status)
         self.metrics.client.labels("GET", callee, str(status or "")).observe(
             time.perf_counter() - started
         )
@@ -219,6 +225,7 @@ def main() -> None:
     parser.add_argument("--name", required=True, choices=tuple(WORK))
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--downstream", action="append", default=[], metavar="NAME=URL")
+    parser.add_argument("--otlp", metavar="URL", help="send spans there, by OTLP/HTTP")
     parser.add_argument("--seed", default="0", help="of service times and errors")
     arguments = parser.parse_args()
     disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -228,7 +235,10 @@ def main() -> None:
         arguments.seed,
         WORK[arguments.name],
     )
+    end = tracing.start(arguments.name, arguments.otlp) if arguments.otlp else None
     asyncio.run(serve(service, arguments.port))
+    if end is not None:
+        end()
 
 
 if __name__ == "__main__":

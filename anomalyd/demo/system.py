@@ -28,16 +28,23 @@ class Target:
 class System:
     """Four running services of one environment; use as `async with System(...) as system`.
 
-    `seed` fixes service times and errors. The processes end with the context, or by themselves
-    when this process dies. Entering raises DemoError when a service does not come up.
+    `seed` fixes service times and errors. otlp: where their spans go, by OTLP/HTTP, if anywhere.
+    The processes end with the context, or by themselves when this process dies. Entering raises
+    DemoError when a service does not come up.
     """
 
     edges = EDGES
 
-    def __init__(self, environment: Environment, seed: int, start_timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        seed: int,
+        start_timeout: float = 30.0,
+        otlp: str | None = None,
+    ) -> None:
         self.environment = environment
         self.pids: dict[str, int] = {}
-        self._seed = seed
+        self._seed, self._otlp = seed, otlp
         self._timeout = start_timeout
         self._base: dict[str, str] = {}
         self._exit = AsyncExitStack()
@@ -101,6 +108,8 @@ class System:
     async def _spawn(self, name: str) -> asyncio.subprocess.Process:
         arguments = [f"--name={name}", f"--seed={self.environment}/{name}/{self._seed}"]
         arguments += [f"--downstream={callee}={self._base[callee]}" for callee in EDGES[name]]
+        if self._otlp:
+            arguments.append(f"--otlp={self._otlp}")
         return await spawn("anomalyd.demo.service", *arguments)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -11,12 +12,14 @@ from itertools import pairwise
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from anomalyd.demo.process import DemoError
 from anomalyd.demo.system import System
 from anomalyd.demo.topology import EDGES, Fault, FaultKind
 from anomalyd.model import Environment
+from anomalyd.sources.otlp.traces import Decoder
 
 SERVER = "http_server_request_duration_seconds"
 CLIENT = "http_client_request_duration_seconds"
@@ -25,9 +28,38 @@ CLIENT = "http_client_request_duration_seconds"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+class Collector:
+    """Takes spans, and keeps them by id: (service, operation, parent's id)."""
+
+    def __init__(self) -> None:
+        self.spans: dict[int, tuple[str, str, int]] = {}
+        self.came = asyncio.Event()
+
+    async def take(self, request: web.Request) -> web.Response:
+        spans = Decoder().protobuf(await request.read(), time.time()).spans
+        for i, number in enumerate(spans.span.tolist()):
+            service = spans.resources[spans.resource[i]].get("service_name")
+            operation = spans.operations[spans.operation[i]]
+            self.spans[number] = (service, operation, int(spans.parent[i]))
+        self.came.set()
+        return web.Response(content_type="application/x-protobuf")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[System]:
-    async with System(Environment.STAGING, seed=5) as running:
+async def collector() -> AsyncIterator[tuple[Collector, str]]:
+    """With its endpoint."""
+    made, app = Collector(), web.Application()
+    app.add_routes([web.post("/v1/traces", made.take)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield made, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(collector: tuple[Collector, str]) -> AsyncIterator[System]:
+    async with System(Environment.STAGING, seed=5, otlp=collector[1]) as running:
         yield running
 
 
@@ -101,6 +133,25 @@ async def test_a_request_to_the_gateway_goes_through_every_service(system, sessi
     )
     for name, numbers in seen.items():
         assert numbers[f"{CLIENT}_count"] == 8 * len(EDGES[name])
+
+
+async def test_the_spans_of_a_request_lead_from_the_gateway_to_every_service(
+    system, session, collector
+) -> None:
+    traced, _ = collector
+    traced.spans.clear()
+    await send(session, system, 3)
+    calls = [(caller, callee) for caller, callees in EDGES.items() for callee in callees]
+    async with asyncio.timeout(20):
+        while len(traced.spans) < 3 * (len(EDGES) + len(calls)):
+            traced.came.clear()
+            await traced.came.wait()
+    served = {one: found for one, found in traced.spans.items() if found[1] != "GET"}
+    assert sorted(name for _, name, _ in served.values()) == sorted(
+        3 * [f"GET /{service}" for service in EDGES]
+    )
+    found = [(traced.spans[parent][0], service) for service, _, parent in served.values() if parent]
+    assert sorted(found) == sorted(3 * calls)
 
 
 async def test_metrics_carry_semantic_convention_labels_and_process_numbers(
