@@ -22,6 +22,7 @@ BENCHES = (
     "evaluate",
     "whole",
     "push",
+    "spans",
     "history",
     "promql",
     "startup",
