@@ -11,15 +11,13 @@ from typing import Protocol
 class Post:
     """One body as it came. environment: what the path says, '' where it says nothing.
 
-    headers: names in lower case. received_at: unix seconds. signal: `traces` or `metrics`, of a
-    protocol that has several.
+    headers: names in lower case. received_at: unix seconds.
     """
 
     environment: str
     headers: Mapping[str, str]
     body: bytes
     received_at: float
-    signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

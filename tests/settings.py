@@ -86,6 +86,7 @@ INSTEAD = {
     "scrape": "url",
     "remote_write": "url",
     "otlp": "url",
+    "otlp_metrics": "url",
     "histogram": "gauge",
     "quantile": "gauge",
     "ratio": "gauge",

@@ -19,7 +19,7 @@ FULL = DIRECTORY / "full.yaml"
 MINIMAL = DIRECTORY / "minimal.yaml"
 
 ENDPOINT = re.compile(
-    r"^(environments|sinks|enrich)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write|otlp)\b)"
+    r"^(environments|sinks|enrich)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write|otlp|otlp_metrics)\b)"
 )
 """Where settings begin that several sections share: the example shows each of them once."""
 

@@ -180,5 +180,11 @@ def test_the_readme_says_what_is_missing_only_while_it_is() -> None:
     assert "accepted runs" not in missing
     assert "It does not record" not in text
     assert "backtest" not in main.commands
-    assert "No metrics by OTLP" in missing
-    assert {kind.section for kind in SOURCES} == {"otlp", "url", "scrape", "remote_write"}
+    assert "nobody asks Tempo or Jaeger" in missing
+    assert {kind.section for kind in SOURCES} == {
+        "otlp",
+        "otlp_metrics",
+        "remote_write",
+        "scrape",
+        "url",
+    }

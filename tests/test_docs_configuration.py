@@ -53,6 +53,11 @@ def documented() -> list[Row]:
 def written(path: str) -> str:
     """A path as the page writes it: what sections share is written once."""
     path = re.sub(r"^environments\.(staging|production)\.", "environments.<environment>.", path)
+    path = re.sub(
+        r"^(environments\.<environment>)\.(remote_write|otlp_metrics)\.(?=body_limit|late|relabel)",
+        r"\1.<receiver>.",
+        path,
+    )
     return ENDPOINT.sub("<endpoint>.", path)
 
 

@@ -1,4 +1,5 @@
-"""Where OpenTelemetry SDKs and Collectors send to by HTTP: `/v1/traces`, on a port of its own."""
+"""Where OpenTelemetry SDKs and Collectors send to by HTTP: `/v1/traces` and
+`/v1/metrics`, on a port of its own."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from anomalyd.api.errors import Refusal, answer, refusals_by
 from anomalyd.api.keys import ACCESS, CONTROL
 from anomalyd.api.server import serve
 
-SECTION = "otlp"
+SECTIONS = {"traces": "otlp", "metrics": "otlp_metrics"}
+"""Which setting of an environment asks for a signal."""
 
-ROUTES = (
-    web.post("/v1/{signal:traces}", push.into(SECTION)),
-    web.post("/{environment:staging|production}/v1/{signal:traces}", push.into(SECTION)),
+ROUTES = tuple(
+    web.post(f"{prefix}/v1/{signal}", push.into(section))
+    for signal, section in SECTIONS.items()
+    for prefix in ("", "/{environment:staging|production}")
 )
 
 

@@ -17,11 +17,14 @@ from anomalyd.api import rpc
 from anomalyd.api.access import Access, check_token
 from anomalyd.api.control import Control
 from anomalyd.api.errors import DOMAIN, Refusal, from_domain
-from anomalyd.api.otlp import SECTION
+from anomalyd.api.otlp import SECTIONS
 from anomalyd.api.server import ApiError, checked
 from anomalyd.push import Post
 
-SERVICES = {"traces": "opentelemetry.proto.collector.trace.v1.TraceService"}
+SERVICES = {
+    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
+    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
+}
 """By signal; each has one method, Export."""
 
 _PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -90,12 +93,13 @@ def _count(signal: str, status: str) -> None:
 
 
 def _receive(signal: str, control: Control, body: bytes) -> bytes:
-    receiver = control.receiver(SECTION)
+    section = SECTIONS[signal]
+    receiver = control.receiver(section)
     if receiver is None:
         raise Refusal(
-            404, "not_received", f"nothing is received here; set environments.staging.{SECTION}"
+            404, "not_received", f"nothing is received here; set environments.staging.{section}"
         )
-    return receiver.receive(Post("", _PROTOBUF, body, control.now(), signal)).body
+    return receiver.receive(Post("", _PROTOBUF, body, control.now())).body
 
 
 def _check(context: grpc.aio.ServicerContext, access: Access) -> None:

@@ -35,8 +35,7 @@ def into(section: str) -> Handler:
             body = await _read(request, receiver.body_limit, section)
         headers = {name.lower(): value for name, value in request.headers.items()}
         environment = request.match_info.get("environment", "")
-        signal = request.match_info.get("signal", "")
-        reply = receiver.receive(Post(environment, headers, body, control.now(), signal))
+        reply = receiver.receive(Post(environment, headers, body, control.now()))
         return web.Response(
             status=reply.status,
             headers=reply.headers,

@@ -171,6 +171,12 @@ class OtlpSpans(Section):
     sampling: Share = Field(1.0, gt=0, le=1)
 
 
+class OtlpMetrics(Receiver):
+    """Metrics that are pushed to us by OTLP; `environment` as of spans."""
+
+    environment: tuple[str, ...] = ()
+
+
 class EnvironmentConfig(Endpoint):
     """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), and what is pushed."""
 
@@ -178,13 +184,19 @@ class EnvironmentConfig(Endpoint):
     scrape: Scrape | None = None
     remote_write: RemoteWrite | None = None
     otlp: OtlpSpans | None = None
+    otlp_metrics: OtlpMetrics | None = None
     matchers: Matchers = ()
     capacity: Capacity = 1.0
 
     @property
     def pushed(self) -> bool:
         """Whether anything is sent to us."""
-        return self.remote_write is not None or self.otlp is not None
+        return self.remote_write is not None or self.otlp_pushed
+
+    @property
+    def otlp_pushed(self) -> bool:
+        """Whether spans or metrics are sent to us by OTLP."""
+        return self.otlp is not None or self.otlp_metrics is not None
 
     @whole(mode="after")
     def _check(self) -> Self:
@@ -192,8 +204,8 @@ class EnvironmentConfig(Endpoint):
             raise ValueError("set url (a Prometheus) or scrape (targets), one of them")
         if self.url is None and self.scrape is None and not self.pushed:
             raise ValueError(
-                "set url (a Prometheus), scrape (targets), remote_write (samples pushed to us) or "
-                "otlp (spans pushed to us)"
+                "set url (a Prometheus), scrape (targets), remote_write or otlp_metrics (samples "
+                "pushed to us) or otlp (spans pushed to us)"
             )
         return self
 
@@ -209,9 +221,8 @@ class Environments(Section):
 
     @property
     def otlp(self) -> bool:
-        """Whether spans are sent to us."""
-        sides = (self.staging, self.production)
-        return any(one is not None and one.otlp is not None for one in sides)
+        """Whether anything is sent to us by OTLP."""
+        return any(one is not None and one.otlp_pushed for one in (self.staging, self.production))
 
     @field_validator("staging", "production")
     @classmethod

@@ -51,10 +51,10 @@ async def test_a_bad_run_names_the_root_service_by_traces_alone(tmp_path: Path) 
             await api.ready()
             run = await api.start("bad")
             async with asyncio.TaskGroup() as tasks:
-                load = Load(staging.entry, Steady(40, 75), seed=2)
+                load = Load(staging.entry, Steady(40, 100), seed=2)
                 tasks.create_task(load.run(), name="load")
                 await asyncio.sleep(35)
-                await staging.fault(Fault("inventory", FaultKind.LATENCY, 1.5))
+                await staging.fault(Fault("inventory", FaultKind.LATENCY, 3))
             await api.stop(run)
             verdict = await api.verdict(run)
     assert verdict["outcome"] == "fail", verdict["reasons"]

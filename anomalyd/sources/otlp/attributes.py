@@ -93,6 +93,12 @@ def resource_labels(raw: bytes) -> Labels:
     return labels((p.key.decode(errors="replace"), scalar(p.value)) for p in found.attributes)
 
 
+def pair(raw: bytes) -> tuple[str, str]:
+    """(key, value as a label has it) of a serialised KeyValue. Raises DecodeError."""
+    found = KeyValue.FromString(raw)
+    return found.key.decode(errors="replace"), scalar(found.value)
+
+
 def labels(pairs: Any) -> Labels:
     """Attributes as labels: what no label name may hold becomes an underscore."""
     named = {

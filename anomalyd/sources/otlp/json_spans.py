@@ -83,6 +83,7 @@ _TRACES = msgspec.json.Decoder(_Traces[Span], strict=False)
 _RAW_TRACES = msgspec.json.Decoder(_Traces[Raw], strict=False)
 _SPAN = msgspec.json.Decoder(Span, strict=False)
 _VALUE = msgspec.json.Decoder(_Value, strict=False)
+_PAIR = msgspec.json.Decoder(_Pair)
 _RESOURCE = msgspec.json.Decoder(_Resource | None)
 
 
@@ -180,3 +181,9 @@ def resource_labels(raw: bytes) -> Labels:
     found = _RESOURCE.decode(raw)
     pairs = found.attributes if found is not None else None
     return labels((pair.key, _scalar(bytes(pair.value))) for pair in pairs or ())
+
+
+def json_pair(raw: bytes) -> tuple[str, str]:
+    """(key, value as a label has it) of a KeyValue. Raises what msgspec does where it is none."""
+    found = _PAIR.decode(raw)
+    return found.key, _scalar(bytes(found.value))

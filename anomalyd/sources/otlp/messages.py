@@ -41,5 +41,69 @@ _TRACES = message_classes(
     },
 )
 
+_POINT: dict[str, tuple[int, str]] = {
+    "start_time_unix_nano": (2, "fixed64"),
+    "time_unix_nano": (3, "fixed64"),
+}
+_METRICS = message_classes(
+    "anomalyd.otlp.metrics",
+    {
+        "Metrics": {"resource_metrics": (1, "ResourceMetrics*")},
+        "ResourceMetrics": {"resource": (1, "bytes"), "scope_metrics": (2, "ScopeMetrics*")},
+        "ScopeMetrics": {"metrics": (2, "Metric*")},
+        "Metric": {
+            "name": (1, "bytes"),
+            "unit": (3, "bytes"),
+            "gauge": (5, "Gauge"),
+            "sum": (7, "Sum"),
+            "histogram": (9, "Histogram"),
+            "exponential_histogram": (10, "ExponentialHistogram"),
+        },
+        "Gauge": {"data_points": (1, "Number*")},
+        "Sum": {
+            "data_points": (1, "Number*"),
+            "aggregation_temporality": (2, "int32"),
+            "is_monotonic": (3, "bool"),
+        },
+        "Histogram": {
+            "data_points": (1, "Buckets*"),
+            "aggregation_temporality": (2, "int32"),
+        },
+        "ExponentialHistogram": {
+            "data_points": (1, "Exponential*"),
+            "aggregation_temporality": (2, "int32"),
+        },
+        "Number": {
+            **_POINT,
+            "as_double": (4, "?double"),
+            "as_int": (6, "?sfixed64"),
+            "attributes": (7, "bytes*"),
+            "flags": (8, "uint32"),
+        },
+        "Buckets": {
+            **_POINT,
+            "count": (4, "fixed64"),
+            "sum": (5, "?double"),
+            "bucket_counts": (6, "fixed64*"),
+            "explicit_bounds": (7, "double*"),
+            "attributes": (9, "bytes*"),
+            "flags": (10, "uint32"),
+        },
+        "Exponential": {
+            **_POINT,
+            "attributes": (1, "bytes*"),
+            "count": (4, "fixed64"),
+            "sum": (5, "?double"),
+            "scale": (6, "sint32"),
+            "zero_count": (7, "fixed64"),
+            "positive": (8, "Counts"),
+            "negative": (9, "Counts"),
+            "flags": (10, "uint32"),
+        },
+        "Counts": {"offset": (1, "sint32"), "bucket_counts": (2, "uint64*")},
+    },
+)
+
 Traces, Span = _TRACES["Traces"], _TRACES["Span"]
 KeyValue, Resource = _TRACES["KeyValue"], _TRACES["Resource"]
+Metrics = _METRICS["Metrics"]
