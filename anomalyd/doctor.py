@@ -15,6 +15,7 @@ from anomalyd.doctor_sinks import examine_sinks, readable
 from anomalyd.enrich.gather import reached
 from anomalyd.model import LOAD_SIGNAL, Environment, Signal
 from anomalyd.query import QueryError
+from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
 from anomalyd.sources import PUSHED
 from anomalyd.sources.base import Side, SourceError
@@ -152,8 +153,11 @@ def _pushed(side: Side) -> Check:
         if part.section in PUSHED and part.away:
             mend = "point the sender at the daemon, and let the daemon run"
             return Check(subject, Status.WARN, part.trouble, mend)
-    detail = f"{len(side.metrics)} metrics that signals need were seen"
-    return Check(subject, Status.OK, detail)
+    metrics = side.metrics.keys() - {SPANS}
+    told = [f"{len(metrics)} metrics that signals need were seen"] if metrics else []
+    if SPANS in side.metrics:
+        told.append("spans are measured as they come")
+    return Check(subject, Status.OK, "; ".join(told))
 
 
 def _found(config: Config, source: Combined, table: SignalTable) -> Found:

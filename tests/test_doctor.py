@@ -262,3 +262,10 @@ async def test_what_keeps_traces_and_log_lines_is_reached_or_named() -> None:
         world.settings = {"enrich": {"jaeger": {"url": jaeger.url}}}
         checks = await world.examine()
         assert of(checks, "enrich.jaeger").detail == f"Jaeger at {jaeger.url}, by its /api"
+
+
+async def test_an_environment_that_is_sent_spans_has_nothing_to_be_reached(tmp_path) -> None:
+    tree = {"environments": {"staging": {"otlp": {}}}, "state_dir": str(tmp_path)}
+    checks = await doctor.examine(config.parse(tree))
+    (found,) = [check for check in checks if check.subject == "staging pushed"]
+    assert (found.status, found.detail) == (Status.OK, "spans are measured as they come")
