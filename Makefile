@@ -23,7 +23,7 @@ test: lint tools ## lint, type-check and run every test
 	@# Hundreds of processes are started: what one has compiled the next need not.
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
-e2e: venv-dev tools ## judge real runs beside real servers, end to end (nine minutes)
+e2e: venv-dev tools ## judge real runs beside real servers, end to end (thirteen minutes)
 	$(BIN)/python -m pytest -q -m e2e tests/e2e tests/demo $(ARGS)
 
 e2e-parity: venv-dev tools ## find seeded differences between real servers and files (SEEDS=n DRIFT=facts.yaml)
