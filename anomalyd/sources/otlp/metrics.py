@@ -132,9 +132,11 @@ class _Taking:
     def __init__(self, inlets: Sequence[PushedSource], post: Post) -> None:
         self.counted: Counter[str] = Counter()
         self._inlets, self._post = inlets, post
+        self._newest = 0.0
         self._found: list[list[tuple[Rows, int, Floats]]] = [[] for _ in inlets]
 
     def add(self, point: Point, stream: _Stream | None) -> None:
+        self._newest = max(self._newest, point.time / 1e9)
         if stream is None:
             self.counted["ignored"] += len(point.values)
             return
@@ -160,7 +162,8 @@ class _Taking:
                 [np.zeros(0), *(np.full(len(one[0]), one[1] / 1e9) for one in found)]
             )
             values = np.concatenate([np.zeros(0), *(one[2] for one in found)])
-            taken = inlet.take(Samples(rows, times, values), self._post.received_at)
+            samples = Samples(rows, times, values)
+            taken = inlet.take(samples, self._post.received_at, self._newest)
             self.counted["repeated"] += taken.repeated
             self.counted["taken"] += len(rows) - taken.repeated - taken.out_of_order
         for result, number in self.counted.items():

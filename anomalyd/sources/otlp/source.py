@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Protocol
 
 from anomalyd import config
@@ -77,7 +78,8 @@ class SpanSource:
             self._next()
         self._now = max(self._now, time)
         self._heard_at = self._heard_at or self._now
-        return self._evaluator.evaluate(time)
+        batch = self._evaluator.evaluate(time)
+        return replace(batch, answered=frozenset()) if self._silent else batch
 
     async def stop(self) -> None:
         """Nothing is held open; the listener is the daemon's."""
@@ -101,12 +103,16 @@ class SpanSource:
     async def returned(self) -> bool:
         return False
 
+    @property
+    def _silent(self) -> bool:
+        """Then what is not there says nothing of the system."""
+        return self._now - self._heard_at > SILENT_SECONDS
+
     def troubles(self) -> list[str]:
         """That nothing comes."""
-        silent = self._now - self._heard_at
-        if silent <= SILENT_SECONDS:
+        if not self._silent:
             return []
-        since = format_duration(round(silent))
+        since = format_duration(round(self._now - self._heard_at))
         began = "the last came" if self._heard else "we began to listen"
         return [
             f"{self.name}: no spans are pushed; {began} {since} ago; look after the exporters and "
