@@ -180,7 +180,7 @@ def test_the_readme_says_what_is_missing_only_while_it_is() -> None:
     assert "accepted runs" not in missing
     assert "It does not record" not in text
     assert "backtest" not in main.commands
-    assert "nobody asks Tempo or Jaeger" in missing
+    assert "asked for exemplars, not for signals" in missing
     assert {kind.section for kind in SOURCES} == {
         "otlp",
         "otlp_metrics",
