@@ -41,7 +41,9 @@ class Lines:
         self._level = np.maximum(level, 0.0).astype(np.float32)
         self._slope = slope.astype(np.float32)
 
-    def further(self, rows: Rows, beyond: Sequence[GoesOn], edge: float, load: float) -> Floats:
+    def further(
+        self, rows: Rows, beyond: Sequence[GoesOn] | Rows, edge: float, load: float
+    ) -> Floats:
         """By how much the log rises from load `edge` to `load`: float64[len(rows)], NaN where
         `beyond` says that no line is meant, and of rows that are not logarithmic."""
         how = np.asarray(beyond, dtype=np.intp)

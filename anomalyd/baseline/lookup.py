@@ -104,7 +104,7 @@ class Lookup:
         load: float,
         rows: Rows,
         time: float = math.nan,
-        beyond: Sequence[GoesOn] | None = None,
+        beyond: Sequence[GoesOn] | Rows | None = None,
     ) -> Expected:
         """What production does at `load` (1/s per unit of capacity; NaN: not known) and at `time`
         (unix seconds; NaN: at any hour); rows >= 0. beyond: how each of them goes on beyond the
