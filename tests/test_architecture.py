@@ -241,7 +241,7 @@ def test_a_heavy_library_is_imported_where_it_is_used(library: str) -> None:
 
 @pytest.mark.parametrize("started", ["anomalyd.cli", "anomalyd.daemon"])
 def test_starting_is_light(started: str) -> None:
-    heavy = ("pandas", "statsmodels", "matplotlib", "river", "scipy", "jinja2", "grpc")
+    heavy = ("drain3", "pandas", "statsmodels", "matplotlib", "river", "scipy", "jinja2", "grpc")
     code = f"import sys, {started}; print(sorted(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
