@@ -225,7 +225,7 @@ def test_a_library_stays_in_its_place(library: str) -> None:
     assert told(against) == []
 
 
-@pytest.mark.parametrize("library", ["river", "statsmodels", "grpc", "opentelemetry.sdk"])
+@pytest.mark.parametrize("library", ["drain3", "river", "statsmodels", "grpc", "opentelemetry.sdk"])
 def test_a_heavy_library_is_imported_where_it_is_used(library: str) -> None:
     against = [
         found
