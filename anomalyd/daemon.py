@@ -218,6 +218,7 @@ class Daemon:
                     tasks.create_task(session.teaching.run(session.runs), name="accepted runs"),
                     tasks.create_task(session.learner.run(), name="service graph"),
                     tasks.create_task(session.enricher.run(session.runs.enriched), name="enrich"),
+                    tasks.create_task(session.mirror.run(session.runs.busy), name="parity"),
                 ]
                 self.session = session
                 self._say_at_work(session)

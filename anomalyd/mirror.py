@@ -41,8 +41,22 @@ class Wanted:
 
 async def parity(wanted: Wanted, now: Callable[[], float] = clock.time) -> Parity:
     """Compare. Raises MirrorError, QueryError, SourceError, FilesError, GivenError."""
-    mask = Mask()
     staging, production = await _servers(wanted.config) if wanted.config else ([], [])
+    return await asyncio.to_thread(_compared, wanted, staging, production, now())
+
+
+def comparable(config: Config) -> bool:
+    """Whether the configuration names two of anything."""
+    sides = (config.environments.staging, config.environments.production)
+    asked = all(side is not None and side.url is not None for side in sides)
+    return asked or config.parity.files is not None
+
+
+def _compared(
+    wanted: Wanted, staging: list[Collected], production: list[Collected], now: float
+) -> Parity:
+    """With what files say; apart from the event loop, since there may be many."""
+    mask = Mask()
     directories = wanted.directories or _directories(wanted.config)
     if directories is not None:
         staging.append(_files(wanted, Environment.STAGING, directories.staging, mask))
@@ -58,7 +72,7 @@ async def parity(wanted: Wanted, now: Callable[[], float] = clock.time) -> Parit
         )
     for one in (*staging, *production):
         _mask(one, mask)
-    found = compare(staging, production, rules(wanted.config), now())
+    found = compare(staging, production, rules(wanted.config), now)
     return replace(found, notes=(*found.notes, *_not_asked(wanted.config)))
 
 

@@ -22,6 +22,7 @@ from anomalyd.baseline.profile import Baseline
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.explain.suspects import Graph
+from anomalyd.facts import Fact
 from anomalyd.judgement import tell
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.band import Band
@@ -74,6 +75,7 @@ class Pipeline:
     def __init__(self, table: SignalTable, settings: Settings, graph: Graph) -> None:
         self.table, self.settings = table, settings
         self.silences: Sequence[Silence] = ()
+        self.facts: Sequence[Fact] = ()
         self.board = Board(table, settings.run_label)
         self.reference = Reference(table, None, settings.run_label, settings.totals)
         self.bank = Bank()
@@ -214,9 +216,8 @@ class Pipeline:
         course = self.courses[run.id]
         course.close(run, self.settings.window)
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
-        judge = Judge(
-            self.table, self.reference, self.settings, self.silences, self.graph, self._drifts
-        )
+        told = (self.silences, self.graph, self._drifts, self.facts)
+        judge = Judge(self.table, self.reference, self.settings, *told)
         return judge.verdict(course, self.anomalies, self.incidents.of_run(run.id)), closed
 
     def forget_run(self, run_id: str) -> None:

@@ -191,8 +191,9 @@ class Recorder:
                 self._write_reference(found, judged_by, frame)
             found.reference = found.told.index(frame.meta) if known else len(found.told) - 1
             found.judged_by = judged_by
-        graph = self._pipeline.graph.callees
-        return Conditions(run, tuple(self._pipeline.silences), found.reference, graph)
+        pipeline = self._pipeline
+        silences, facts = tuple(pipeline.silences), tuple(pipeline.facts)
+        return Conditions(run, silences, found.reference, pipeline.graph.callees, facts)
 
     def _write_reference(self, found: _Tape, judged_by: JudgedBy, frame: Frame) -> None:
         baseline, transfer = references.names(len(found.told))

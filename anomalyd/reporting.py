@@ -19,9 +19,18 @@ PLOTS = 24
 """Series drawn at most: those that decided, then those that came nearest to it."""
 
 
-def build(run: Run, verdict: Verdict, pipeline: Pipeline, config: Config) -> Document:
-    """The report's document of a run whose record the pipeline still holds."""
-    return _document(run, verdict, plots(run, verdict, pipeline), config, pipeline)
+def build(
+    run: Run,
+    verdict: Verdict,
+    pipeline: Pipeline,
+    config: Config,
+    parity: Document | None = None,
+) -> Document:
+    """The report's document of a run whose record the pipeline still holds. parity: what differs
+    between the environments, None where they were not compared."""
+    return _document(run, verdict, plots(run, verdict, pipeline), config, pipeline) | {
+        "parity": parity
+    }
 
 
 def rebuild(run: Run, verdict: Verdict, config: Config) -> Document:

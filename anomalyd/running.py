@@ -38,7 +38,8 @@ class Finished:
 class Running:
     """Every change of a run or an incident goes to the store first, then to sinks and listeners.
 
-    finished: called with each run that ended; it must not wait.
+    finished: called with each run that ended; it must not wait. parity: what differs between the
+    environments, for the report.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class Running:
         recorder: Recorder,
         enricher: Enricher,
         shaping: Shaping,
+        parity: Callable[[], Document | None] = lambda: None,
     ) -> None:
         self._enricher = enricher
         self._config, self._pipeline, self._store = config, pipeline, store
-        self._recorder, self._shaping = recorder, shaping
+        self._recorder, self._shaping, self._parity = recorder, shaping, parity
         self._hub, self._delivery, self._finished, self._clock = hub, delivery, finished, clock
         judgement, runs = config.judgement, config.runs
         rules = Rules(judgement.warmup, judgement.settle, runs.max_duration, runs.label)
@@ -70,6 +72,10 @@ class Running:
     def unfinished(self) -> list[Run]:
         """Oldest first."""
         return self._lifecycle.runs
+
+    def busy(self) -> bool:
+        """Whether a run is under way or being judged."""
+        return bool(self.unfinished) or self.judging
 
     @property
     def may_begin_anew(self) -> bool:
@@ -192,7 +198,8 @@ class Running:
         at = run.stopped_at or run.started_at
         judged, closed = self._pipeline.finish_run(run, at)
         verdict = replace(judged, shape=shape)
-        return verdict, closed, reporting.build(run, verdict, self._pipeline, self._config)
+        made = reporting.build(run, verdict, self._pipeline, self._config, self._parity())
+        return verdict, closed, made
 
     def _tell(self, incident: Incident) -> None:
         self._store.save_incident(incident)

@@ -23,6 +23,7 @@ from anomalyd.judgement.silences import Silence
 from anomalyd.keeping import BaselineFile, Disk, Memory
 from anomalyd.learning import Learner
 from anomalyd.metering import measure
+from anomalyd.mirroring import Mirroring
 from anomalyd.model import Batch, Environment
 from anomalyd.push import Receiver
 from anomalyd.recorder import Recorder
@@ -105,6 +106,7 @@ class Session:
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
         state = self.config.state_dir
         self.teaching = Teaching(self.pipeline, self.store, state, self._disk)
+        self.mirror = Mirroring(self.config, self.pipeline, self.store, self.delivery, self._clock)
         recorder = Recorder(
             self.pipeline, self.config, self.baseline, self._disk, self.store.accepted
         )
@@ -120,6 +122,7 @@ class Session:
             recorder,
             self.enricher,
             self._shaping,
+            self.mirror.section,
         )
         self.read_silences()
         self.read_baseline()
@@ -250,6 +253,7 @@ class Session:
             *self._skew,
             *self.teaching.troubles(),
             *self.enricher.troubles(),
+            *self.mirror.troubles(),
             *([full] if table.refused else []),
         ]
         return list(dict.fromkeys([*told, *self._disk.troubles()]))

@@ -119,6 +119,13 @@ store_write_failures = meter.create_counter(
 store_writes_dropped = meter.create_counter(
     "anomalyd_store_writes_dropped", description="Rows lost because the disk refused for too long."
 )
+parity_differences = meter.create_gauge(
+    "anomalyd_parity_differences",
+    description="Differences between staging and production, by severity and state.",
+)
+parity_equal_facts = meter.create_gauge(
+    "anomalyd_parity_equal_facts", description="Facts that are the same in both environments."
+)
 api_requests = meter.create_counter(
     "anomalyd_api_requests", description="Requests to the API, by route, method and status."
 )

@@ -25,6 +25,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--staging", type=_FILE, help="The run to be judged: wide CSV.")
 @click.option("--accepted", type=_FILE, multiple=True, help="A run known to be good; repeat.")
 @click.option("--edges", type=_FILE, help="Who calls whom: CSV with columns caller,callee.")
+@click.option("--drift", type=_FILE, help="Facts of both environments, as of `anomalyd parity`.")
 @click.option(
     "--signal",
     "signals",

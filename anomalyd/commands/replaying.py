@@ -10,6 +10,10 @@ from typing import Any
 
 from anomalyd.baseline import file
 from anomalyd.baseline.profile import Baseline
+from anomalyd.facts import Fact
+from anomalyd.parity import given as parity_given
+from anomalyd.parity.given import GivenError
+from anomalyd.parity.secrets import Mask
 from anomalyd.replay import judge
 from anomalyd.replay.edges import read_edges
 from anomalyd.replay.infer import Columns, Overrides, columns
@@ -20,7 +24,7 @@ from anomalyd.report.parts import Document
 from anomalyd.report.replayed import document
 from anomalyd.units import format_duration
 
-ERRORS = (RecordingError, file.BaselineError, ValueError)
+ERRORS = (RecordingError, file.BaselineError, GivenError, ValueError)
 """What a user can cause."""
 
 LONGEST_RUN = 7 * 86400.0
@@ -35,7 +39,7 @@ OVERRIDABLE = ("kind", "worse", "unit", "tolerate")
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Paths of a replay: production's history or a baseline fitted to it, the run, runs that were
-    accepted, the graph. signals: overrides as `name:key=value,…`."""
+    accepted, the graph, facts of both environments. signals: overrides as `name:key=value,…`."""
 
     production: Path | None
     baseline: Path | None
@@ -43,6 +47,7 @@ class Inputs:
     accepted: Sequence[Path]
     edges: Path | None
     signals: Sequence[str] = ()
+    drift: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +61,21 @@ class Known:
 
 
 def replay(inputs: Inputs, false_fail: float) -> Document:
-    """Judge a recorded run. Raises RecordingError, BaselineError."""
+    """Judge a recorded run. Raises RecordingError, BaselineError, GivenError."""
+    facts = _facts(inputs.drift) if inputs.drift is not None else ()
     runs = [(path, read_run(path)) for path in (inputs.staging, *inputs.accepted)]
     edges = read_edges(inputs.edges) if inputs.edges is not None else {}
     known = understand(inputs.production, inputs.baseline, runs, edges, inputs.signals)
     staging, *accepted = (run for _, run in runs)
     reference = judge.learn(known.columns, known.baseline, known.width, accepted, edges)
-    judged = judge.judge(reference, staging, edges, false_fail)
+    judged = judge.judge(reference, staging, edges, false_fail, facts)
     windows = len(judged.course.record.times)
     return document(judged.verdict, capacity=judged.capacity, windows=windows)
+
+
+def _facts(path: Path) -> tuple[Fact, ...]:
+    """What is so in both environments, as somebody listed it."""
+    return tuple(fact for side in parity_given.collect(path, Mask()) for fact in side.facts)
 
 
 def understand(

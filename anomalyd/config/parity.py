@@ -48,5 +48,7 @@ class ParityConfig(Section):
     files: ParityFiles | None = None
     expect: tuple[ParityExpect, ...] = ()
     ignore: tuple[ParityIgnore, ...] = ()
+    with_runs: bool = True
+    refresh: Duration = Field(600.0, ge=10, le=7 * 86400)
     span: Duration = Field(3600.0, ge=60, le=7 * 86400)
     queries: int = Field(1000, ge=10, le=100_000)

@@ -14,7 +14,7 @@ from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
-from anomalyd.judgement.seen import MOSTLY, Seen, asked_of, effect_of, of_anomaly, state_of
+from anomalyd.judgement.seen import MOSTLY, Numbers, Seen, asked_of, effect_of, of_anomaly, state_of
 from anomalyd.judgement.silences import Silence, silenced
 from anomalyd.model import LOAD_SIGNAL, Coverage, Finding, Floats, Rows
 from anomalyd.signals.table import SignalTable
@@ -27,6 +27,8 @@ POWER_WINDOWS = 240
 
 IN_PART = 0.5
 """Of what was seen whole: more than that cannot be made up for by what was seen in part."""
+
+FIRED = ("fired", "explained")
 
 NOT_JUDGED = "no window of the run was judged"
 SENT_NOTHING = "production has it, staging sent nothing"
@@ -62,6 +64,7 @@ class Findings:
     ) -> None:
         self._table, self._reference, self._window = table, reference, window
         self._silences = silences
+        self._stretches: dict[str, Numbers] = {}
 
     def of(self, course: Course, anomalies: Anomalies) -> list[Finding]:
         table, reference = self._table, self._reference
@@ -83,6 +86,21 @@ class Findings:
         ]
         unmatched = rows[reference.partner[rows] < 0]
         return found + [self._plain(int(r), "unmatched") for r in unmatched]
+
+    def over_its_stretch(self, finding: Finding) -> Finding:
+        """With the numbers of its worst quarter of the run, where it has those of one window."""
+        numbers = self._stretches.get(finding.series)
+        if numbers is None:
+            return finding
+        effect = (numbers.observed - numbers.expected) / numbers.expected
+        return replace(
+            finding,
+            observed=numbers.observed,
+            expected=numbers.expected,
+            low=numbers.low,
+            high=numbers.high,
+            effect=effect,
+        )
 
     def _judged(self, course: Course, anomalies: Anomalies, rows: Rows) -> list[Finding]:
         windows = [t for t, judged in enumerate(course.record.judged) if judged]
@@ -143,6 +161,9 @@ class Findings:
         numbers = of_anomaly(anomaly) if anomaly is not None else seen.typical(i)
         if numbers is None:
             return self._without_values(course, base, mde)
+        worst = seen.worst_stretch(i) if anomaly is not None else None
+        if worst is not None:
+            self._stretches[base.series] = worst
         effect = effect_of(signal, numbers.observed, numbers.expected)
         state, note = "fired", ""
         if anomaly is None:
@@ -227,8 +248,8 @@ def coverage_of(findings: Sequence[Finding]) -> Coverage:
         return tuple(sorted(f.series for f in findings if f.state == state))
 
     of_production = [f for f in findings if f.state not in ("unmatched", "silenced", "sparse")]
-    judged = [f for f in of_production if f.windows > 0 or f.state == "fired"]
-    powered = sum(f.state in ("ok", "fired") for f in judged)
+    judged = [f for f in of_production if f.windows > 0 or f.state in FIRED]
+    powered = sum(f.state in ("ok", *FIRED) for f in judged)
     in_part = sum(min(1.0, f.detect / f.mde) for f in judged if _shows_more(f))
     return Coverage(
         production_series=len(of_production),

@@ -11,13 +11,16 @@ import numpy as np
 
 from anomalyd.detectors.base import Mask
 from anomalyd.judgement.band import Band
-from anomalyd.model import Anomaly, Floats, Signal
+from anomalyd.model import Anomaly, Floats, Rows, Signal
 from anomalyd.units import format_effect
 
 ROUNDING = 1e-9
 
 MOSTLY = 0.5
 """Of the windows: in more of them is what counts for the whole run."""
+
+STRETCHES, FEWEST = 4, 3
+"""Of a run, and the windows that each must have."""
 
 TOO_FEW = "too few requests for the size of its values to mean anything"
 MAY_BE_OFFSET = "staging's own difference may explain it: too little to fail on, too much to pass"
@@ -63,12 +66,23 @@ class Seen:
 
     def typical(self, i: int) -> Numbers | None:
         """Medians over the windows in which the row had a value, None if it had none."""
-        there = np.isfinite(self.values[:, i])
-        if not there.any():
+        return self._medians(i, np.flatnonzero(np.isfinite(self.values[:, i])))
+
+    def worst_stretch(self, i: int) -> Numbers | None:
+        """Medians over the quarter of the run in which the row was highest above what was expected,
+        over all of a short run: what began in the midst of it shows there."""
+        there = np.flatnonzero(np.isfinite(self.values[:, i]))
+        parts = STRETCHES if len(there) >= STRETCHES * FEWEST else 1
+        found = (self._medians(i, part) for part in np.array_split(there, parts))
+        known = [one for one in found if one is not None and one.expected > 0]
+        return max(known, key=lambda one: one.observed / one.expected, default=None)
+
+    def _medians(self, i: int, windows: Rows) -> Numbers | None:
+        if not len(windows):
             return None
-        bands = [band for band, known in zip(self.bands, there, strict=True) if known]
+        bands = [self.bands[at] for at in windows]
         return Numbers(
-            float(np.median(self.values[there, i])),
+            float(np.median(self.values[windows, i])),
             float(np.median([band.expected[i] for band in bands])),
             float(np.median([band.low[i] for band in bands])),
             float(np.median([band.high[i] for band in bands])),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from anomalyd.detectors.absence import PATIENCE
-from anomalyd.explain import wording
+from anomalyd.explain import drift, wording
 from anomalyd.explain.suspects import Graph
+from anomalyd.facts import Fact
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
@@ -22,6 +24,9 @@ from anomalyd.signals.table import SignalTable
 from anomalyd.units import format_duration
 
 REASONS = 8
+
+EXPLAINED = "explained"
+"""State of a series that fired and that drift accounts for."""
 
 LEAST_SEEN = 0.5
 """Of the judged windows, in which a kind of signal of a service must have been seen."""
@@ -65,8 +70,11 @@ class Judge:
         silences: Sequence[Silence],
         graph: Graph,
         drifts: Mapping[str, str],
+        facts: Sequence[Fact] = (),
     ) -> None:
-        """drifts: what to say of series of production whose level changed, by key."""
+        """drifts: what to say of series of production whose level changed, by key. facts: of both
+        environments; a difference between them may explain a slowdown."""
+        self._facts = facts
         self._reference, self._settings, self._graph = reference, settings, graph
         self._drifts = drifts
         self._findings = Findings(table, reference, settings.window, silences)
@@ -75,6 +83,7 @@ class Judge:
         self, course: Course, anomalies: Anomalies, incidents: Sequence[Incident]
     ) -> Verdict:
         findings = [self._told(one) for one in self._findings.of(course, anomalies)]
+        findings = self._excused(course, findings)
         coverage = coverage_of(findings)
         outcome, reasons = self._decide(course, findings, coverage)
         record = course.record
@@ -105,6 +114,20 @@ class Judge:
         plain = finding.state in ("fired", "ok") and not finding.note
         return replace(finding, note=said) if said and plain else finding
 
+    def _excused(self, course: Course, findings: Sequence[Finding]) -> list[Finding]:
+        """What a difference between the environments accounts for does not fail the run."""
+        if not self._facts:
+            return list(findings)
+        record = course.record
+        loads = [load for load, there in zip(record.loads, record.judged, strict=True) if there]
+        steady = [self._findings.over_its_stretch(finding) for finding in findings]
+        load = statistics.median(loads) if loads else math.nan
+        why = drift.explained(steady, self._facts, self._graph, load)
+        return [
+            replace(one, state=EXPLAINED, note=why[one.series]) if one.series in why else one
+            for one in findings
+        ]
+
     def _named_reference(self) -> str:
         if not self._reference.known:
             return "none"
@@ -115,10 +138,14 @@ class Judge:
     ) -> tuple[Outcome, list[str]]:
         """Precedence: a fail decided before the test broke > invalid > inconclusive > pass."""
         fired = sorted((f for f in findings if f.state == "fired"), key=lambda f: -f.evidence)
+        excused = [f"{f.series}: {f.note}" for f in findings if f.state == EXPLAINED]
         broke = self._breakdown(course)
-        first = min((a.fired_at for a in course.anomalies.values()), default=math.inf)
+        deciding = {f.series for f in fired}
+        fires = (a.fired_at for a in course.anomalies.values() if a.series in deciding)
+        first = min(fires, default=math.inf)
         if fired and (broke is None or first <= broke.start):
-            return Outcome.FAIL, [wording.reason(finding) for finding in fired[:REASONS]]
+            told = [wording.reason(finding) for finding in fired[:REASONS]]
+            return Outcome.FAIL, [*told, *excused[:REASONS]]
         broken = [e for e in course.integrity.entries() if e.breaks_run]
         if broke is not None:
             return Outcome.INVALID, [broke.detail]
@@ -126,10 +153,12 @@ class Judge:
             return Outcome.INVALID, [f"telemetry was broken: {entry.detail}" for entry in broken]
         doubts = self._doubts(course, findings, coverage)
         if doubts:
-            return Outcome.INCONCLUSIVE, doubts
+            return Outcome.INCONCLUSIVE, [*doubts, *excused[:REASONS]]
+        worse = "none" if not excused else f"but for {len(excused)} that drift explains, none"
         return Outcome.PASS, [
             f"{coverage.judged} signal series of {coverage.production_series} in production were "
-            f"judged over {sum(course.record.judged)} windows; none was worse than tolerated"
+            f"judged over {sum(course.record.judged)} windows; {worse} was worse than tolerated",
+            *excused[:REASONS],
         ]
 
     def _breakdown(self, course: Course) -> Integrity | None:
@@ -233,5 +262,5 @@ def _blind_services(findings: Sequence[Finding]) -> list[str]:
         for f in findings
         if f.service and f.state not in ("unmatched", "silenced", "sparse")
     }
-    shown = {f.service for f in findings if f.state in ("ok", "fired")}
+    shown = {f.service for f in findings if f.state in ("ok", "fired", EXPLAINED)}
     return sorted(known - shown)

@@ -9,6 +9,7 @@ from anomalyd.model import Environment
 from anomalyd.parity.kinds import Kind
 
 OPEN = "drift"
+SEVERITIES = ("high", "medium", "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,31 @@ class Difference:
     @property
     def service(self) -> str:
         return next((fact.service for fact in (self.staging, self.production) if fact), "")
+
+    @property
+    def sentence(self) -> str:
+        """`cpu-limit of pricing/app: 0.5 cores in staging, 2 cores in production`."""
+        said = [
+            f"{fact.value if fact is not None else 'none'} in {side}"
+            for fact, side in (
+                (self.staging, Environment.STAGING),
+                (self.production, Environment.PRODUCTION),
+            )
+        ]
+        return f"{self.kind.name} of {self.place}: {', '.join(said)}"
+
+    def told(self) -> dict[str, str]:
+        """As a report has it: texts alone, none empty for what one environment has not."""
+        return {
+            "severity": self.severity,
+            "kind": self.kind.name,
+            "place": self.place,
+            "staging": self.staging.value if self.staging is not None else "none",
+            "production": self.production.value if self.production is not None else "none",
+            "state": self.state,
+            "reason": self.reason,
+            "mend": self.kind.mend,
+        }
 
     @property
     def only_in(self) -> Environment | None:

@@ -40,12 +40,13 @@ class Rule:
 class Parity:
     """differences: all rows, worst first. equal: facts that are the same in both. notes: what could
     not be compared because only one environment has it, one sentence each. expired: rules that
-    count no longer."""
+    count no longer. facts: all that was compared, of both environments."""
 
     differences: tuple[Difference, ...]
     equal: int
     notes: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
     @property
     def drift(self) -> tuple[Difference, ...]:
@@ -75,6 +76,7 @@ def compare(
         differences=tuple(sorted(told, key=lambda row: (-row.rank, row.kind.name, row.place))),
         equal=equal,
         notes=tuple(sorted(alone)),
+        facts=tuple(fact for side in (*staging, *production) for fact in side.facts),
         expired=tuple(f"{rule.kind} at {rule.place}: {rule.reason}" for rule in expired),
     )
 

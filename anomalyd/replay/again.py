@@ -103,7 +103,7 @@ class Player:
 
     def _set(self, now: Conditions, *, running: bool) -> None:
         pipeline = self.pipeline
-        pipeline.silences = now.silences
+        pipeline.silences, pipeline.facts = now.silences, now.facts
         if now.graph != pipeline.graph.callees:
             declared = self._stretch.declared if self._stretch is not None else None
             pipeline.use_graph(Graph(now.graph, declared))

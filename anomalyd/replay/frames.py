@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd import codec
+from anomalyd.facts import Fact
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import Batch, Floats, Incident, Run, Signal, Verdict
 from anomalyd.pipeline import JudgedBy, Settings
@@ -115,6 +116,8 @@ def _conditions(now: Conditions, before: Conditions | None) -> Meta:
         changed["reference"] = now.reference
     if before is None or now.graph != before.graph:
         changed["graph"] = {caller: list(callees) for caller, callees in now.graph.items()}
+    if now.facts != (before.facts if before is not None else ()):
+        changed["facts"] = [codec.to_dict(one) for one in now.facts]
     return changed
 
 
@@ -212,7 +215,10 @@ class _Reading:
         if not 0 <= reference < self.references:
             raise ValueError(f"there is no reference {reference}")
         graph = _graph(meta) if before is None or "graph" in meta else before.graph
-        return Conditions(run, silences, reference, graph)
+        known = before.facts if before is not None else ()
+        if "facts" in meta:
+            known = tuple(codec.from_dict(Fact, one) for one in meta["facts"])
+        return Conditions(run, silences, reference, graph, known)
 
     def _close(self) -> None:
         if self.stretches:

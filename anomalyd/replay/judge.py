@@ -11,6 +11,7 @@ from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.explain.suspects import Graph
+from anomalyd.facts import Fact
 from anomalyd.judgement import accepted
 from anomalyd.judgement.course import Course
 from anomalyd.judgement.fixed import is_total
@@ -86,12 +87,20 @@ def learn(
 
 
 def judge(
-    reference: Reference, recording: Recording, edges: Edges, false_fail: float = 0.01
+    reference: Reference,
+    recording: Recording,
+    edges: Edges,
+    false_fail: float = 0.01,
+    facts: Sequence[Fact] = (),
 ) -> Judged:
-    """The verdict on a recorded run, causal: what fired, fired by what came before."""
+    """The verdict on a recorded run, causal: what fired, fired by what came before.
+
+    facts: of both environments; what differs between them may explain a slowdown.
+    """
     windows = gather(recording, reference.columns, reference.width)
     smear = reference.smear or smear_of([recording], reference.columns, reference.width)
     started = start(reference, windows, smear, edges, false_fail)
+    started.pipeline.facts = tuple(facts)
     _play(started, batches(windows, reference.columns))
     return finish(started, float(windows.ends[-1]))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from anomalyd.facts import Fact
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import Batch, Incident, Run, Signal, Verdict
 from anomalyd.pipeline import JudgedBy, Settings
@@ -14,12 +15,14 @@ from anomalyd.pipeline import JudgedBy, Settings
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What holds while a window is judged: the run as it then stands, the silences, which of
-    `RecordedRun.references` judges, and who calls whom (caller to callees) as far as is known."""
+    `RecordedRun.references` judges, who calls whom (caller to callees) as far as is known, and what
+    is so in the environments."""
 
     run: Run
     silences: tuple[Silence, ...]
     reference: int
     graph: Mapping[str, Sequence[str]]
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

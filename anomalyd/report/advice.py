@@ -15,7 +15,9 @@ def headline(document: Document) -> str:
     if outcome == "fail":
         return _failed(document)
     if outcome == "pass":
-        return "Nothing is worse than production at the same load."
+        explained = any(f["state"] == "explained" for f in document["findings"])
+        rest = ", but for what drift explains" if explained else ""
+        return f"Nothing is worse than production at the same load{rest}."
     if outcome == "inconclusive" and length.too_short(document):
         return "The run was too short to show anything."
     if outcome == "inconclusive":

@@ -29,7 +29,7 @@ SCHEMA = "anomalyd.report/1"
 
 Document = parts.Document
 
-STATES = ("fired", "missing", "weak", "unmatched", "silenced", "ok")
+STATES = ("fired", "explained", "missing", "weak", "unmatched", "silenced", "ok")
 """Of a finding, in the order of reading."""
 
 
@@ -66,11 +66,13 @@ def document(
     warmup_seconds: float | None = None,
     window_seconds: float | None = None,
     times_longer: Mapping[str, float] | None = None,
+    parity: Document | None = None,
 ) -> Document:
     """The report of `run`. None: not known.
 
     edges: the service graph, caller to callees. times_longer: of a series that showed too little,
     how many times as long a run takes to show enough; infinite where that cannot be told.
+    parity: what differs between the environments, in the schema's form.
     """
     longer = times_longer or {}
     return {
@@ -95,6 +97,7 @@ def document(
         "shape": [parts.reshaped(change) for change in verdict.shape],
         "phases": [parts.phase(phase, instant) for phase in verdict.phases],
         "series": [_series(trace) for trace in traces],
+        "parity": parity,
         "edges": {text(caller): texts(edges[caller]) for caller in sorted(edges)},
     }
 

@@ -21,6 +21,7 @@ _SKIPPED = {
     "weak": "too little evidence to show a change that matters",
     "unmatched": "no partner in production",
     "silenced": "silenced in the configuration",
+    "explained": "worse, and explained by a difference between the environments",
 }
 
 

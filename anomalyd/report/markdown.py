@@ -172,6 +172,7 @@ def _details(document: Document) -> str:
         _fold("Missing in staging", _listed(coverage["missing"])),
         _fold("Without a partner in production", _listed(coverage["unmatched"])),
         _fold("Silenced", _listed(coverage["silenced"])),
+        _fold("Staging differs from production", _drift(document)),
         _fold("Close to failing", _nearly(document)),
         _fold("Shape of the traces", _shape(document)),
         _fold("Telemetry faults", _integrity(document)),
@@ -183,6 +184,12 @@ def _details(document: Document) -> str:
 def _nearly(document: Document) -> str:
     found = views.nearly(document)
     return _findings(found) if found else ""
+
+
+def _drift(document: Document) -> str:
+    found = views.drift(document)
+    more = len(found) - _LISTED
+    return _bullets([*map(prose, found[:_LISTED]), *([f"and {more} more"] if more > 0 else [])])
 
 
 def _integrity(document: Document) -> str:

@@ -30,6 +30,7 @@ def terminal(document: Document, color: bool, paths: Sequence[Path] = ()) -> str
         _suspects(document, ink),
         _section(views.NOTES, [_safe(note) for note in document["run"]["notes"]], ink),
         _coverage(document),
+        _drift(document, ink),
         _section("Next", [_safe(step) for step in advice.next_steps(document)], ink),
         _section("Reports", [str(path) for path in paths], ink),
     ]
@@ -112,6 +113,13 @@ def _coverage(document: Document) -> str:
     if len(missing) > _LISTED:
         lines.append(f"    and {len(missing) - _LISTED} more")
     return "\n".join(lines)
+
+
+def _drift(document: Document, ink: _Ink) -> str:
+    found = views.drift(document)
+    more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    lines = [*map(_safe, found[:_LISTED]), *more]
+    return _section("Staging differs from production", lines, ink)
 
 
 def _section(title: str, lines: Iterable[str], ink: _Ink) -> str:

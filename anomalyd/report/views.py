@@ -25,6 +25,17 @@ def deciding(document: Document) -> list[Document]:
     return [finding for finding in document["findings"] if finding["state"] == "fired"]
 
 
+def drift(document: Document) -> list[str]:
+    """What differs between the environments and was not meant to, worst first, in sentences."""
+    found = document.get("parity") or {"differences": []}
+    return [
+        f"{one['severity']}: {one['kind']} of {one['place']}: {one['staging']} in staging, "
+        f"{one['production']} in production; {one['mend']}"
+        for one in found["differences"]
+        if one["state"] == "drift"
+    ]
+
+
 def nearly(document: Document) -> list[Document]:
     """Findings that came closest to firing without it, closest first."""
     found = [

@@ -28,6 +28,7 @@ from anomalyd.sinks import answers
 from anomalyd.sinks.base import (
     OK,
     Context,
+    DriftChanged,
     IncidentChanged,
     Notice,
     Result,
@@ -46,6 +47,8 @@ from anomalyd.units import rfc3339
 
 log = logging.getLogger(__name__)
 
+DRIFT = "drift"
+"""Under which the alert of drift is remembered; no incident has that id."""
 ALERTS = "/api/v2/alerts"
 BATCH = 64
 _INVALID_ALERT = frozenset({400, 422})
@@ -78,6 +81,8 @@ class Alertmanager:
                 return await self._resolve_run(run)
             case IncidentChanged(run, incident):
                 return await self._change(run, incident, notice.found)
+            case DriftChanged():
+                return await self._drift(notice)
 
     async def refresh(self, now: float) -> Result:
         """Send all that fires or was lately resolved; forget what was resolved longer ago."""
@@ -106,6 +111,26 @@ class Alertmanager:
             note["labels"].append({**note["labels"][0], "severity": incident.severity})
         note["annotations"] = self._annotations(incident, found)
         return await self._settle(incident.id, note, incident.ended_at)
+
+    async def _drift(self, notice: DriftChanged) -> Result:
+        """One alert for as long as staging differs from production."""
+        note = self._notes.get(DRIFT)
+        if note is None or (notice.many and note["ended_at"] is not None):
+            if not notice.many:
+                return OK
+            labels = {
+                "alertname": "AnomalydDrift",
+                **self._settings.labels,
+                "severity": "warning",
+            }
+            note = _note("", labels, notice.changed_at, self._settings.generator_url)
+        if notice.many:
+            description = "\n".join(notice.differences)
+            note["annotations"] = {
+                "summary": _utf8(notice.summary),
+                "description": _utf8(description),
+            }
+        return await self._settle(DRIFT, note, None if notice.many else notice.changed_at)
 
     async def _resolve_run(self, run: Run) -> Result:
         """Resolve what a finished run left open: its closing was dropped from a full queue."""
@@ -139,13 +164,7 @@ class Alertmanager:
             "run_id": run.id,
         }
         link = self._settings.generator_url or self._context.run_url(run.id)
-        return {
-            "run_id": run.id,
-            "labels": [clean_labels(labels)],
-            "starts_at": incident.started_at,
-            "resolved_at": None,
-            "generator_url": link if link and is_uri(link) else None,
-        }
+        return _note(run.id, labels, incident.started_at, link)
 
     def _annotations(self, incident: Incident, found: Enrichment | None) -> dict[str, str]:
         annotations = {
@@ -217,6 +236,18 @@ class Alertmanager:
         for url in self._away - failed.keys():
             log.warning("sink alertmanager: %s accepts again", url)
         self._away = set(failed)
+
+
+def _note(run_id: str, labels: Mapping[str, str], starts_at: float, link: str | None) -> Note:
+    """Of an alert that was never sent."""
+    return {
+        "run_id": run_id,
+        "labels": [clean_labels(labels)],
+        "starts_at": starts_at,
+        "ended_at": None,
+        "resolved_at": None,
+        "generator_url": link if link and is_uri(link) else None,
+    }
 
 
 def clean_labels(labels: Mapping[str, str]) -> dict[str, str]:

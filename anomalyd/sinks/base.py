@@ -35,7 +35,25 @@ class IncidentChanged:
     found: Enrichment | None = None
 
 
-Notice = RunStarted | RunFinished | IncidentChanged
+@dataclass(frozen=True, slots=True)
+class DriftChanged:
+    """Staging, which was as production is, differs from it, or is as production again.
+
+    differences: the worst, one sentence each. many: how many there are; 0: clean again.
+    """
+
+    differences: tuple[str, ...]
+    many: int
+    changed_at: float
+
+    @property
+    def summary(self) -> str:
+        if not self.many:
+            return "staging is as production again"
+        return f"staging differs from production in {self.many} facts: {self.differences[0]}"
+
+
+Notice = RunStarted | RunFinished | IncidentChanged | DriftChanged
 
 
 def describe(notice: Notice) -> str:
@@ -45,6 +63,8 @@ def describe(notice: Notice) -> str:
             return f"start of run {run.id}"
         case RunFinished(run, verdict):
             return f"verdict {verdict.outcome} of run {run.id}"
+        case DriftChanged():
+            return notice.summary
         case IncidentChanged(_, incident):
             return f"incident {incident.id} ({'open' if incident.open else 'closed'})"
 

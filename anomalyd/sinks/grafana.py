@@ -20,6 +20,7 @@ from anomalyd.sinks.answers import Answer
 from anomalyd.sinks.base import (
     OK,
     Context,
+    DriftChanged,
     IncidentChanged,
     Notice,
     Result,
@@ -66,6 +67,8 @@ class Grafana:
     async def deliver(self, notice: Notice) -> Result:
         try:
             match notice:
+                case DriftChanged():
+                    return OK
                 case RunStarted(run):
                     await self._put(f"run:{run.id}", self._run_region(run))
                 case RunFinished():

@@ -10,6 +10,7 @@ from anomalyd.model import Incident, Outcome, Run, Verdict
 from anomalyd.sinks.base import (
     OK,
     Context,
+    DriftChanged,
     IncidentChanged,
     Notice,
     Result,
@@ -46,6 +47,10 @@ class Log:
                 level = logging.INFO if verdict.outcome is Outcome.PASS else self._level
                 facts = {**_run(run), **_verdict(verdict)}
                 self._tell(f"run:{run.id}", level, "run finished", facts)
+            case DriftChanged():
+                event = "drift appeared" if notice.many else "drift is gone"
+                facts = {"differences": notice.many, "summary": notice.summary}
+                self._tell("drift", self._level, event, facts)
             case IncidentChanged(_, incident):
                 event = "incident opened" if incident.open else "incident closed"
                 self._tell(f"incident:{incident.id}", self._level, event, _incident(incident))

@@ -17,6 +17,7 @@ import numpy as np
 
 from anomalyd.model import Anomaly, Coverage, Finding, Incident, Labels, Verdict
 from anomalyd.sinks.base import (
+    DriftChanged,
     IncidentChanged,
     Notice,
     RunFinished,
@@ -32,13 +33,16 @@ _TIMES = frozenset({"start", "end"})
 
 
 def payload(notice: Notice) -> dict[str, Any]:
-    """`{version, type, run, incident|verdict}`, the same for the same notice."""
+    """`{version, type, run, incident|verdict}` or `{version, type, drift}`."""
     match notice:
         case RunStarted(run):
             return {"version": VERSION, "type": "run.started", "run": plain(run)}
         case RunFinished(run, verdict):
             body = {"version": VERSION, "type": "run.finished", "run": plain(run)}
             return {**body, "verdict": _bounded(verdict)}
+        case DriftChanged():
+            kind = "drift.appeared" if notice.many else "drift.gone"
+            return {"version": VERSION, "type": kind, "drift": plain(notice)}
         case IncidentChanged(run, incident):
             kind = "incident.changed" if incident.open else "incident.closed"
     body = {"version": VERSION, "type": kind, "run": plain(run), "incident": plain(incident)}

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from anomalyd import codec
 from anomalyd.baseline.transfer import Transfer
-from anomalyd.model import Outcome
+from anomalyd.facts import Fact
+from anomalyd.model import Environment, Outcome
 from anomalyd.replay import bundle, compare, judge, references, tape
 from anomalyd.replay.again import play
 from anomalyd.replay.frames import Frame, told
@@ -256,3 +257,24 @@ def test_differences_are_told_by_what_they_change(recorded, reference):
     assert compare.differences(verdict, nearly) == [
         "the outcome is the same, evidence differs by up to 0"
     ]
+
+
+FACTS = (
+    Fact("cpu-limit", "pricing/app", Environment.PRODUCTION, "2 cores", "a query", "pricing", 2.0),
+    Fact("version", "pricing", Environment.STAGING, "v2", "a query", "pricing"),
+)
+
+
+def test_facts_are_part_of_a_recording_from_when_they_were_known(recorded, tmp_path):
+    first, *rest = recorded.stretches[0].windows
+    later = tuple(replace(w, conditions=replace(w.conditions, facts=FACTS)) for w in rest)
+    stretch = replace(recorded.stretches[0], windows=(first, *later))
+    knowing = replace(recorded, stretches=(stretch,), ended=replace(recorded.ended, facts=FACTS))
+    bundle.write(knowing, tmp_path / "knowing")
+    read = bundle.read(tmp_path / "knowing")
+    assert codec.dumps(read.ended.facts[0]) == codec.dumps(FACTS[0])
+    assert read.ended.facts[1].value == "v2"
+    assert read.stretches[0].windows[0].conditions.facts == ()
+    assert len(read.stretches[0].windows[-1].conditions.facts) == 2
+    frames = [frame.meta for frame in told(knowing)]
+    assert sum("facts" in meta for meta in frames) == 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anomalyd.sinks.base import (
+    DriftChanged,
     IncidentChanged,
     RunFinished,
     RunStarted,
@@ -196,3 +197,30 @@ async def test_without_any_alertmanager_it_is_worth_another_try(heard: Receiver)
         result = await sink.deliver(changed())
     assert (result.ok, result.retryable) == (False, True)
     assert result.detail.startswith(f"{gone.url} cannot be reached")
+
+
+DRIFT = DriftChanged(("cpu-limit of cart: 1 in staging, 2 in production",), 3, NOW - 5)
+
+
+async def test_drift_is_one_alert_until_it_is_gone(heard: Receiver) -> None:
+    async with a_sink(heard.url, labels={"team": "shop"}) as sink:
+        await sink.deliver(DRIFT)
+        await sink.deliver(DriftChanged((), 0, NOW))
+    fired, resolved = alerts(heard)
+    assert fired["labels"] == {
+        "alertname": "AnomalydDrift",
+        "team": "shop",
+        "severity": "warning",
+    }
+    assert resolved["labels"] == fired["labels"]
+    assert fired["annotations"]["summary"].startswith("staging differs from production in 3 facts")
+    assert seconds(fired["endsAt"]) == NOW + LIFETIME
+    assert seconds(resolved["endsAt"]) == NOW
+
+
+async def test_a_staging_that_was_never_told_to_drift_is_not_told_to_be_clean(
+    heard: Receiver,
+) -> None:
+    async with a_sink(heard.url) as sink:
+        assert (await sink.deliver(DriftChanged((), 0, NOW))).ok
+    assert heard.received == []

@@ -19,6 +19,7 @@ from anomalyd.runs.memory import SinkMemory
 from anomalyd.sinks import SINKS, build
 from anomalyd.sinks.base import (
     Context,
+    DriftChanged,
     IncidentChanged,
     Notice,
     RunFinished,
@@ -51,6 +52,8 @@ STORY: list[Notice] = [
     IncidentChanged(RUN, replace(grown(INCIDENT), ended_at=NOW)),
     IncidentChanged(RUN, an_incident("i2")),
     RunFinished(finished(RUN), a_verdict()),
+    DriftChanged(("cpu-limit of cart: 1 in staging, 2 in production",), 1, NOW),
+    DriftChanged((), 0, NOW + 60),
 ]
 
 
@@ -219,7 +222,7 @@ async def test_the_database_of_the_daemon_is_memory_enough(
                 kept = replace(context(), memory=partial(SinkMemory, database))
                 async with a_sink(name, place.section, within=kept) as sink:
                     assert (await sink.deliver(notice)).ok
-        assert len(place.arrived()) == {"grafana": 3, "alertmanager": 2}.get(name, 6)
+        assert len(place.arrived()) == {"grafana": 3, "alertmanager": 3}.get(name, 8)
 
 
 async def test_all_sinks_together_get_the_whole_story(caplog: pytest.LogCaptureFixture) -> None:
@@ -241,7 +244,7 @@ async def test_all_sinks_together_get_the_whole_story(caplog: pytest.LogCaptureF
             assert set((await delivery.drain()).values()) == {0}
         await delivery.stop()
         told = {name: len(place.arrived()) for name, place in sections.items()}
-        assert told == {"grafana": 3, "alertmanager": 2, "webhook": 6, "log": 6}
+        assert told == {"grafana": 3, "alertmanager": 3, "webhook": 8, "log": 8}
 
 
 async def test_a_sink_closes_its_connections(caplog: pytest.LogCaptureFixture) -> None:
