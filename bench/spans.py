@@ -1,8 +1,8 @@
 """Spans from the socket to RED rows, by HTTP and gRPC, and what they hold of memory.
 
 The sender is a process of its own, `python -m bench.spans send <protocol> <address> <folder>`, so
-that CPU time is the receiver's alone. `python -m bench.spans memory <minutes>` prints the MB by
-which a process grew that took a million spans a minute.
+that CPU time is the receiver's alone. `python -m bench.spans memory <minutes> <folder>` prints the
+MB by which a process grew that took a million spans a minute.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def run(quick: bool) -> Iterator[Figure]:
         for protocol in PROTOCOLS:
             for packed in (False, True):
                 yield figure(protocol, packed, written, traces * PER_TRACE, repeats)
-    yield memory(quick)
+        yield memory(quick, written)
 
 
 def figure(protocol: str, packed: bool, folder: Path, of_each: int, repeats: int) -> Figure:
@@ -199,15 +199,15 @@ def send_grpc(address: str, given: list[bytes], packed: bool) -> None:
                 raise RuntimeError("not every span was taken")
 
 
-def memory(quick: bool) -> Figure:
+def memory(quick: bool, folder: Path) -> Figure:
     minutes = 1 if quick else 10
-    ours, theirs = (grown(what, str(minutes)) for what in ("memory", "kept"))
+    ours, theirs = (grown(what, str(minutes), str(folder)) for what in ("memory", "kept"))
     return Figure(
         "memory.spans",
         f"growth of the resident set at 1M spans a minute, after {minutes} minutes of them",
         "MB",
         Spread.of([ours]),
-        "the same spans kept as opentelemetry-proto objects, scaled from 100,000",
+        "the same spans kept as opentelemetry-proto objects, scaled",
         Spread.of([theirs]),
     )
 
@@ -217,10 +217,11 @@ def grown(*what: str) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def taken_for(minutes: int) -> float:
+def taken_for(minutes: int, folder: Path) -> float:
     """MB by which this process grows: bodies come again under other ids and later times."""
     decoder, fed = Decoder(), source()
-    decoded = [decoder.protobuf(body, LATEST).spans for body in bodies(8, 1024)]
+    given = (path.read_bytes() for path in files(folder, "protobuf", False)[:8])
+    decoded = [decoder.protobuf(body, LATEST).spans for body in given]
     decoded = [replace(spans, weight=np.ones(len(spans))) for spans in decoded]
     now, number, rows = LATEST, 0, 0
     before = resident_mb(os.getpid())
@@ -239,24 +240,30 @@ def taken_for(minutes: int) -> float:
     return resident_mb(os.getpid()) - before
 
 
-def kept_for(minutes: int) -> float:
+def kept_for(minutes: int, folder: Path) -> float:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    made = bodies(13, 1024)
+    made = [path.read_bytes() for path in files(folder, "protobuf", False)]
     before = resident_mb(os.getpid())
     kept = [ExportTraceServiceRequest.FromString(body) for body in made]
     grew = resident_mb(os.getpid()) - before
-    return grew * minutes * 1e6 / (len(kept) * 1024 * PER_TRACE)
+    spans = sum(
+        len(scope.spans)
+        for request in kept
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+    )
+    return grew * minutes * 1e6 / spans
 
 
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["send", protocol, address, folder, *packed]:
             send(protocol, address, Path(folder), bool(packed))
-        case ["memory", minutes]:
-            print(taken_for(int(minutes)))
-        case ["kept", minutes]:
-            print(kept_for(int(minutes)))
+        case ["memory", minutes, folder]:
+            print(taken_for(int(minutes), Path(folder)))
+        case ["kept", minutes, folder]:
+            print(kept_for(int(minutes), Path(folder)))
 
 
 if __name__ == "__main__":
