@@ -45,7 +45,7 @@ STRETCH = 5.0
 SURE = 24.0
 """Windows that the scale of production's noise counts for in staging."""
 
-WANDER = 0.25
+WANDER = 0.4
 """Sd of the slow part of a good run's noise, as a share of the noise's, before it is known."""
 
 ERROR_FACTOR, ERROR_SLACK = 1.75, 0.002
