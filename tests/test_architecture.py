@@ -96,10 +96,6 @@ PURE_BUT_FOR = {
     },
 }
 
-LONG_BY_NATURE = {
-    "model.py": "the words are one vocabulary",
-}
-
 
 @dataclass(frozen=True)
 class Import:
@@ -252,7 +248,7 @@ def test_starting_is_light(started: str) -> None:
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_a_module_is_read_in_one_sitting(path: Path) -> None:
     lines = len(path.read_text("utf-8").splitlines())
-    assert lines <= 300 or path.relative_to(PACKAGE).as_posix() in LONG_BY_NATURE
+    assert lines <= 300
 
 
 def test_an_import_against_the_direction_would_be_seen() -> None:

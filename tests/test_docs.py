@@ -85,7 +85,7 @@ def test_the_architecture_names_every_folder_and_no_other() -> None:
 
 def test_the_architecture_leads_through_every_part_that_decides_or_delivers() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for name in ("pipeline", "session", "daemon", "assembly", "running", "model", "snapshots"):
+    for name in ("pipeline", "session", "daemon", "assembly", "running", "snapshots"):
         assert f"`anomalyd/{name}.py`" in text
 
 
