@@ -125,6 +125,7 @@ class Pipeline:
         self.evidence = scores.log_evidence
         quiet = self.board.quiet(self.silences, batch.time)
         changed = self.anomalies.step(context, scores, self._thresholds(scores), judged, quiet)
+        self.still.learn(changed.calm)
         touched = [i for c in self._under_way() for i in self._tell(c, context, scores)]
         touched += self.incidents.close_due(batch.time)
         calm = ~self.anomalies.firing

@@ -24,10 +24,11 @@ _ARRAYS = ("state", "since", "fired_at", "calm_since", "seen_at", "peak", "level
 
 @dataclass(frozen=True, slots=True)
 class Transitions:
-    """Rows that changed at this window."""
+    """Rows that changed at this window; calm: bool[n], those whose values are ordinary."""
 
     fired: Rows
     resolved: Rows
+    calm: Mask
 
 
 class Anomalies:
@@ -115,12 +116,11 @@ class Anomalies:
         self.seen_at[np.isfinite(context.value) & ~context.ceased] = context.time
 
         self._follow(context, judged & ~firing & ~rising)
-        calm &= firing
         self.calm_since[firing & ~calm] = np.nan
-        self.calm_since[calm & np.isnan(self.calm_since)] = start
-        done = calm & (context.time - self.calm_since >= self._keep)
+        self.calm_since[firing & calm & np.isnan(self.calm_since)] = start
+        done = firing & calm & (context.time - self.calm_since >= self._keep)
         self.state[done] = State.RESOLVED
-        return Transitions(np.flatnonzero(crossed), np.flatnonzero(done))
+        return Transitions(np.flatnonzero(crossed), np.flatnonzero(done), calm)
 
     def _follow(self, context: Context, ordinary: Mask) -> None:
         rows = np.flatnonzero(ordinary & np.isfinite(context.residual))
