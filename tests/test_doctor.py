@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.fakes.loki import FakeLoki
 from tests.fakes.prometheus import FakePrometheus, error, refuse, serve, vector
 from tests.fakes.receiver import serving
 from tests.fakes.tempo import FakeTempo
+from tests.servers import free_port
 
 REQUESTS = "http_requests_total"
 SERVICES = {
@@ -171,9 +171,7 @@ async def test_no_production_no_load_and_no_signals_are_said() -> None:
 
 
 def closed_port() -> str:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 async def test_a_scraped_environment_is_told_target_by_target() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from anomalyd.config import Sinks
 from anomalyd.doctor_sinks import examine_sinks
 from tests.fakes.grafana import TOKEN, FakeGrafana
 from tests.fakes.receiver import serving
+from tests.servers import free_port
 
 
 async def examine(settings: dict[str, Any]) -> list[Check]:
@@ -26,9 +26,7 @@ def of(checks: list[Check], subject: str) -> Check:
 
 
 def closed_port() -> str:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 async def test_sinks_that_nobody_answers_for_fail_with_the_setting_to_check() -> None:

@@ -15,6 +15,7 @@ from anomalyd.api.hub import Hub
 from anomalyd.api.server import serve
 from anomalyd.model import Outcome, RunState
 from tests.api.daemon import served, until
+from tests.servers import free_port
 
 
 def client(url: str, token: str | None = None, patience: float = 0.2) -> ServerClient:
@@ -106,11 +107,7 @@ async def test_a_server_that_is_away_is_one_sentence(unused_port):
 
 @pytest.fixture
 async def unused_port():
-    listener = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    listener.close()
-    await listener.wait_closed()
-    return port
+    return free_port()
 
 
 @pytest.mark.parametrize("url", ["localhost:8642", "ftp://x", "http://", ""])
