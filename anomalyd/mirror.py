@@ -9,15 +9,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anomalyd import assembly, http
+from anomalyd import assembly
 from anomalyd.config import Config, EnvironmentConfig
 from anomalyd.model import Environment
 from anomalyd.parity import COLLECTORS, files, given
 from anomalyd.parity.asking import Collected, Look
 from anomalyd.parity.differences import Parity, Rule, compare
 from anomalyd.parity.secrets import Mask
-from anomalyd.sources.base import SourceError
-from anomalyd.sources.promapi import PromApi
+from anomalyd.sources.discovery import connect
 
 
 class MirrorError(Exception):
@@ -142,17 +141,7 @@ async def _servers(config: Config) -> tuple[list[Collected], list[Collected]]:
 async def _look(
     config: Config, name: Environment, side: EnvironmentConfig, stack: AsyncExitStack
 ) -> Look:
-    try:
-        session = http.session(side)
-    except OSError as error:
-        raise SourceError(
-            f"{name}: a secret or certificate cannot be read: {error}; mend auth or tls"
-        ) from error
-    await stack.enter_async_context(session)
-    limits = config.limits
-    api = PromApi(
-        side, session, name=name, query_series=limits.query_series, body_bytes=limits.body_bytes
-    )
+    api = await connect(name, side, config.limits, stack)
     canonical = assembly.canonical(config, name)
     settings = config.parity
     return Look(name, api, side.matchers, canonical, settings.queries, settings.span)

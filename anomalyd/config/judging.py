@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import (
     Field,
 )
-from pydantic import model_validator as whole
 
-from anomalyd.config.types import Duration, Matchers, Regex, Section, Share
+from anomalyd.config.types import Duration, Excuse, Matchers, Regex, Section, Share
 
 
 class BaselineConfig(Section):
@@ -43,19 +41,11 @@ class Judgement(Section):
         } | {"shadow": self.shadow}
 
 
-class Silence(Section):
+class Silence(Excuse):
     """Series that may not decide, with the reason and until when; `match` selects by labels."""
 
     signal: Regex = ".*"
     match: Matchers = ()
-    reason: str = Field(min_length=3)
-    until: datetime
-
-    @whole(mode="after")
-    def _check(self) -> Self:
-        if self.until.tzinfo is None:
-            raise ValueError("until needs a time zone, like 2027-01-31T00:00:00Z")
-        return self
 
 
 class Detect(Section):

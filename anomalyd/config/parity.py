@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import Self
 
 from pydantic import Field
-from pydantic import model_validator as whole
 
-from anomalyd.config.types import Duration, Regex, Section
+from anomalyd.config.types import Duration, Excuse, Regex, Section
 
 
 class ParityFiles(Section):
@@ -19,19 +16,11 @@ class ParityFiles(Section):
     production: Path
 
 
-class ParityIgnore(Section):
+class ParityIgnore(Excuse):
     """Differences that do not count, with the reason and until when."""
 
     kind: Regex = ".*"
     place: Regex = ".*"
-    reason: str = Field(min_length=3)
-    until: datetime
-
-    @whole(mode="after")
-    def _check(self) -> Self:
-        if self.until.tzinfo is None:
-            raise ValueError("until needs a time zone, like 2027-01-31T00:00:00Z")
-        return self
 
 
 class ParityExpect(Section):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -15,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
 )
+from pydantic import model_validator as whole
 
 from anomalyd import model, units
 from anomalyd.signals.regex import checked_regex
@@ -90,3 +92,16 @@ Url = Annotated[str, _text(_url)]
 Capacity = Annotated[float | str, BeforeValidator(_capacity)]
 Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")]
 """`host:port` or `[address]:port`."""
+
+
+class Excuse(Section):
+    """What is not to count, why, and for how long."""
+
+    reason: str = Field(min_length=3)
+    until: datetime
+
+    @whole(mode="after")
+    def _check(self) -> Self:
+        if self.until.tzinfo is None:
+            raise ValueError("until needs a time zone, like 2027-01-31T00:00:00Z")
+        return self

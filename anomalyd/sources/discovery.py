@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anomalyd import http
-from anomalyd.config import EnvironmentConfig
+from anomalyd.config import EnvironmentConfig, Limits
 from anomalyd.model import Environment, Matcher, Selector
 from anomalyd.query import QueryError, Trouble
 from anomalyd.signals.selector import matches
@@ -54,10 +54,13 @@ class Skew:
         return max(0.0, abs(self.seconds) - self.uncertainty)
 
 
-async def look(
-    name: Environment, environment: EnvironmentConfig, wanted: Wanted, stack: AsyncExitStack
-) -> Side:
-    """What a Prometheus has, and how often it scrapes; see `Kind`."""
+async def connect(
+    name: Environment, environment: EnvironmentConfig, limits: Limits, stack: AsyncExitStack
+) -> PromApi:
+    """A client of the environment's Prometheus; its session goes on the stack, nothing is asked.
+
+    Raises SourceError for a secret or certificate that cannot be read.
+    """
     try:
         session = http.session(environment)
     except OSError as error:
@@ -65,9 +68,15 @@ async def look(
             f"{name}: a secret or certificate cannot be read: {error}; mend auth or tls"
         ) from error
     await stack.enter_async_context(session)
-    limits = wanted.limits
     series, size = limits.query_series, limits.body_bytes
-    api = PromApi(environment, session, name=name, query_series=series, body_bytes=size)
+    return PromApi(environment, session, name=name, query_series=series, body_bytes=size)
+
+
+async def look(
+    name: Environment, environment: EnvironmentConfig, wanted: Wanted, stack: AsyncExitStack
+) -> Side:
+    """What a Prometheus has, and how often it scrapes; see `Kind`."""
+    api = await connect(name, environment, wanted.limits, stack)
     try:
         found = await discover(api, environment.matchers, wanted.metrics)
         every = await scrape_interval(api, environment.matchers)
