@@ -44,6 +44,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "signals.selector",
     },
     "http": {"config"},
+    "clients": {"config", "http", "query"},  # of what keeps traces and lines
     "telemetry": {"config", "telemetry_export"},
     "telemetry_export": {"config"},
     # decides: pure, but for the history reader and the fit, which run in a process of their own
@@ -57,9 +58,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "snapshots": CORE | {"pipeline"},  # a pipeline's state, to go on from
     "replay": CORE | {"pipeline", "snapshots"},  # the same judge over recordings
     # talks to the world
-    "sources": {"address", "config", "http", "protobuf", "push", "query", "signals"},
+    "sources": {"address", "clients", "config", "http", "protobuf", "push", "query", "signals"},
     "sinks": {"config", "http"},
-    "enrich": {"config", "http", "query"},
+    "enrich": {"clients", "config", "http", "query"},
     "parity": {"config", "http", "query", "signals"},
     "runs": set(),
     "report": set(),

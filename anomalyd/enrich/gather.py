@@ -9,16 +9,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from anomalyd import http
-from anomalyd.config import Endpoint, Enrich
-from anomalyd.enrich.asking import Asker
+from anomalyd.clients.asking import connect as asking
+from anomalyd.config import Enrich
 from anomalyd.enrich.jaeger import JaegerTraces
 from anomalyd.enrich.loki import LokiLines
 from anomalyd.enrich.received import Kept, ReceivedTraces
 from anomalyd.enrich.sought import Period, Sought, period, sought
 from anomalyd.enrich.tempo import TempoTraces
 from anomalyd.model import Enrichment, Exemplar, Incident, LogTemplate, Run
-from anomalyd.query import QueryError, Trouble
+from anomalyd.query import QueryError
 
 log = logging.getLogger(__name__)
 
@@ -134,11 +133,12 @@ async def reached(settings: Enrich) -> list[tuple[str, str, bool]]:
 
 
 async def _traces(settings: Enrich, stack: AsyncExitStack) -> Traces | None:
+    limit = settings.body_limit
     if settings.tempo is not None:
-        asker = await _asker("enrich.tempo", settings.tempo, settings.tempo.url, settings, stack)
+        asker = await asking("enrich.tempo", settings.tempo, settings.tempo.url, stack, limit)
         return TempoTraces(settings.tempo, asker, settings.traces)
     if settings.jaeger is not None:
-        asker = await _asker("enrich.jaeger", settings.jaeger, settings.jaeger.url, settings, stack)
+        asker = await asking("enrich.jaeger", settings.jaeger, settings.jaeger.url, stack, limit)
         return JaegerTraces(settings.jaeger, asker, settings.traces)
     return None
 
@@ -146,20 +146,10 @@ async def _traces(settings: Enrich, stack: AsyncExitStack) -> Traces | None:
 async def _lines(settings: Enrich, stack: AsyncExitStack) -> LokiLines | None:
     if settings.loki is None:
         return None
-    asker = await _asker("enrich.loki", settings.loki, settings.loki.url, settings, stack)
+    asker = await asking(
+        "enrich.loki", settings.loki, settings.loki.url, stack, settings.body_limit
+    )
     return LokiLines(settings.loki, asker)
-
-
-async def _asker(
-    name: str, endpoint: Endpoint, url: str, settings: Enrich, stack: AsyncExitStack
-) -> Asker:
-    try:
-        session = http.session(endpoint)
-    except OSError as error:
-        why = f"{name}: a secret or certificate cannot be read: {error}; mend its auth or tls"
-        raise QueryError(Trouble.TLS, why) from error
-    await stack.enter_async_context(session)
-    return Asker(name, endpoint, url, session, settings.body_limit)
 
 
 def _each_once(traces: Iterable[Exemplar]) -> list[Exemplar]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from anomalyd.enrich.asking import Asker
+from anomalyd.clients.asking import Asker
 
 SERVED = frozenset({"server", "consumer", "SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER", 2, 5})
 FAILED = frozenset({2, "STATUS_CODE_ERROR", "ERROR"})

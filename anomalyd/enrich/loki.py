@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from anomalyd.clients.asking import Asker, escaped, nanoseconds
 from anomalyd.config import Loki
 from anomalyd.config.enriching import SERVICE
-from anomalyd.enrich.asking import Asker, escaped, nanoseconds
 from anomalyd.query import Trouble
 
 LINE = 1000

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from anomalyd.clients.asking import Asker, escaped
 from anomalyd.config import Tempo
 from anomalyd.config.enriching import SERVICE
 from anomalyd.enrich import links
-from anomalyd.enrich.asking import Asker, escaped
 from anomalyd.enrich.sought import Period, Sought
 from anomalyd.model import Exemplar
 

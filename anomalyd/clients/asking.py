@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -25,14 +27,15 @@ _KINDS = {
     404: (Trouble.NOT_FOUND, "does not offer this; check url"),
     422: (Trouble.UNPROCESSABLE, "could not execute the query"),
     429: (Trouble.THROTTLED, "asks us to slow down"),
+    501: (Trouble.NOT_FOUND, "does not offer this"),
 }
 
 
 class Asker:
     """Asks one server; `name` is the setting that says where it is, as in `enrich.tempo`.
 
-    body_limit: bytes of one answer; reading stops there. The session is the caller's to close.
-    Raises only QueryError.
+    body_limit: bytes of one answer, as the setting `limited_by` has it; reading stops there. The
+    session is the caller's to close. Raises only QueryError.
     """
 
     def __init__(
@@ -42,9 +45,11 @@ class Asker:
         url: str,
         session: aiohttp.ClientSession,
         body_limit: int,
+        limited_by: str = "enrich.body_limit",
     ) -> None:
         self.name, self.url = name, url
         self._timeout, self._session, self._limit = endpoint.timeout, session, body_limit
+        self._limited_by = limited_by
 
     async def get(self, path: str, params: Sequence[tuple[str, str]]) -> bytes:
         """The body of a 200. A redirect is not followed: it would carry our credentials along."""
@@ -64,8 +69,10 @@ class Asker:
         except msgspec.MsgspecError as error:
             raise self.trouble(Trouble.BROKEN, f"answers what cannot be read ({error})") from error
 
-    def trouble(self, kind: Trouble, what: str, status: int = 0) -> QueryError:
-        return QueryError(kind, f"{self.name} ({self.url}) {what}", status)
+    def trouble(
+        self, kind: Trouble, what: str, status: int = 0, retry_after: float | None = None
+    ) -> QueryError:
+        return QueryError(kind, f"{self.name} ({self.url}) {what}", status, retry_after)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -75,7 +82,7 @@ class Asker:
                 response.close()
                 raise self.trouble(
                     Trouble.TOO_LARGE,
-                    f"answers more than {self._limit} bytes; raise enrich.body_limit",
+                    f"answers more than {self._limit} bytes; raise {self._limited_by}",
                 )
         return bytes(body)
 
@@ -86,11 +93,13 @@ class Asker:
                 Trouble.NOT_FOUND, "redirects elsewhere; set the url that answers itself", status
             )
         kind, what = _KINDS.get(status, (Trouble.REFUSED, "refuses the request"))
-        if status >= 500:
+        if status >= 500 and status not in _KINDS:
             kind, what = Trouble.SERVER, "fails"
         text = (await response.content.read(16 * 1024)).decode(errors="replace")
         said = " ".join(_said(text).split())[:SAID]
-        return self.trouble(kind, f"{what} (HTTP {status})" + (f": {said}" if said else ""), status)
+        wait = http.retry_after(response.headers.get("Retry-After"), clock.time())
+        sentence = f"{what} (HTTP {status})" + (f": {said}" if said else "")
+        return self.trouble(kind, sentence, status, wait)
 
     def _network(self, error: Exception) -> QueryError:
         if isinstance(error, TimeoutError):
@@ -105,6 +114,25 @@ class Asker:
         cause = getattr(error, "os_error", None) or error
         reason = str(getattr(cause, "strerror", None) or cause or type(error).__name__)[:SAID]
         return self.trouble(Trouble.UNREACHABLE, f"cannot be reached ({reason}); check url")
+
+
+async def connect(
+    name: str,
+    endpoint: Endpoint,
+    url: str,
+    stack: AsyncExitStack,
+    body_limit: int,
+    limited_by: str = "enrich.body_limit",
+) -> Asker:
+    """Nothing is asked; the session goes on the stack. Raises QueryError where a secret or
+    certificate cannot be read."""
+    try:
+        session = http.session(endpoint)
+    except OSError as error:
+        why = f"{name}: a secret or certificate cannot be read: {error}; mend its auth or tls"
+        raise QueryError(Trouble.TLS, why) from error
+    await stack.enter_async_context(session)
+    return Asker(name, endpoint, url, session, body_limit, limited_by)
 
 
 class _Failure(msgspec.Struct):

@@ -1,0 +1,1 @@
+"""Clients of the systems that keep traces and lines, as sources and `enrich` ask them."""
