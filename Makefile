@@ -9,7 +9,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo test e2e e2e-traces e2e-push e2e-parity bench bench-nab bench-judgement bench-rca lint format tools lock clean
+.PHONY: help venv venv-dev demo test e2e e2e-push e2e-parity bench bench-nab bench-judgement bench-rca lint format tools lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -23,11 +23,8 @@ test: lint tools ## lint, type-check and run every test
 	@# Hundreds of processes are started: what one has compiled the next need not.
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist worksteal $(ARGS)
 
-e2e: venv-dev tools ## judge real runs beside real servers, end to end (thirteen minutes)
-	$(BIN)/python -m pytest -q -m e2e tests/e2e tests/demo/test_story.py $(ARGS)
-
-e2e-traces: venv-dev tools ## a bad run of the demo is to name its root by traces alone (four minutes)
-	$(BIN)/python -m pytest -q -m e2e tests/demo/test_traces.py $(ARGS)
+e2e: venv-dev tools ## judge real runs beside real servers, end to end (seventeen minutes)
+	$(BIN)/python -m pytest -q -m e2e tests/e2e tests/demo $(ARGS)
 
 e2e-parity: venv-dev tools ## find seeded differences between real servers and files (SEEDS=n DRIFT=facts.yaml)
 	@SEEDS='$(SEEDS)' DRIFT='$(DRIFT)' $(BIN)/python -m pytest -q -s -m e2e tests/e2e_parity $(ARGS)

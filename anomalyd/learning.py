@@ -1,4 +1,4 @@
-"""Learns the service graph while a session lasts: from metrics of both environments."""
+"""Learns the service graph while a session lasts: from metrics and spans of both environments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from anomalyd.model import EDGE, Batch, Environment, Kind
 from anomalyd.query import QueryError
 from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Side
+from anomalyd.sources.combined import Combined
 from anomalyd.sources.edges import EdgeReader
+from anomalyd.sources.otlp.source import calls_of
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,15 @@ class Learner:
             await asyncio.sleep(EVERY_SECONDS)
             await self._look(OVER_SECONDS)
 
-    def take(self, environment: Environment, table: SignalTable, batch: Batch) -> None:
-        """The edges whose traffic is a signal, whatever source it came from."""
+    def take(
+        self, environment: Environment, table: SignalTable, batch: Batch, source: Combined
+    ) -> None:
+        """The edges that `source` sees in its spans, and those whose traffic is a signal, whatever
+        source it came from."""
         if not self._learns:
             return
+        spans = [Call(*call) for call in calls_of(source)]
+        self.edges.see(environment.value, spans, batch.time)
         rates = [i for i, s in enumerate(table.signals) if s.is_edge and s.kind is Kind.TRAFFIC]
         if not rates:
             return

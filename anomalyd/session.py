@@ -206,9 +206,10 @@ class Session:
         if asked.production is not None and self._writer is not None:
             self._disk.write("history", self._writer.append, asked.production)
         self.runs.detect(asked.under_way, batch.time)
-        self.learner.take(Environment.STAGING, self.pipeline.table, batch)
-        if asked.production is not None:
-            self.learner.take(Environment.PRODUCTION, self._production_table, asked.production)
+        self.learner.take(Environment.STAGING, self.pipeline.table, batch, self.staging)
+        if asked.production is not None and (side := self.production) is not None:
+            table = self._production_table
+            self.learner.take(Environment.PRODUCTION, table, asked.production, side)
         if not self.runs.judging:
             self.pipeline.use_graph(self.learner.graph())
         await self.runs.move(batch.time)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 
+import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -147,3 +148,15 @@ async def test_a_verdict_says_how_the_traces_of_its_run_are_shaped_otherwise(tmp
         (Reshaped.MORE_CALLS, "cart", "pricing")
     ]
     assert (verdict.shape[0].staging.value, verdict.shape[0].production.value) == (3.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("learns", "known"), [(True, {"cart": ("pricing",)}), (False, {})], ids=["learns", "does not"]
+)
+async def test_spans_tell_who_calls_whom_where_no_signal_is_of_edges(tmp_path, learns, known):
+    signals = {"presets": ["operations"]}
+    config = parse(tree(tmp_path, signals=signals, learn_graph=learns))
+    async with bench(config) as made, made.at_work() as session:
+        made.now = time.time() // WINDOW * WINDOW
+        await served(made, Traced(), 60, 4, "staging")
+        assert session.pipeline.graph.callees == known

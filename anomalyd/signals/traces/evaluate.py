@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalyd import telemetry
-from anomalyd.model import Batch, Floats, Rows, Signal, SpanMeasure, SpanMetric
+from anomalyd.model import EDGE, Batch, Floats, Rows, Signal, SpanMeasure, SpanMetric
 from anomalyd.signals.histograms import quantile
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.table import SignalTable
@@ -87,6 +87,7 @@ class SpanEvaluator:
         self.answered = able if answers is None else able & answers
         self.unsupported = tuple(s.name for s in table.signals if s.measure is None)
         self._told: Counter[str] = Counter()
+        self._called: Floats = np.zeros(0)
         self._slots = max(round(window / step), 1)
         self._run_label = (canonical.run_label,) if canonical.run_label else ()
         self._groups: dict[object, Groups] = {}
@@ -115,11 +116,21 @@ class SpanEvaluator:
         last = store.slot(time - limits.lag)
         last_of_calls = store.slot(time - limits.lag - limits.hold)
         sums = self._sums(last, last_of_calls, store.slot(time) + 1)
+        self._called = sums.called[:, BUCKETS:].sum(axis=1)
         found = [self._values(asked, sums) for asked in self._asked]
         store.read_to(last, last_of_calls)
         store.forget(last_of_calls - self._slots + 1)
         self._tell_what_was_left_out()
         return self._batch(time, found)
+
+    def calls(self) -> list[tuple[str, str, float]]:
+        """(client, server, calls per second) in the window that was evaluated last."""
+        client, server = EDGE
+        labels = self.store.edges.labels
+        return [
+            (labels[i].get(client), labels[i].get(server), float(self._called[i]) / self.window)
+            for i in np.flatnonzero(self._called).tolist()
+        ]
 
     def _tell_what_was_left_out(self) -> None:
         fresh = self.store.counted - self._told

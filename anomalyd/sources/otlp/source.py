@@ -30,6 +30,8 @@ class Evaluator(Protocol):
 
     def evaluate(self, time: float) -> Batch: ...
 
+    def calls(self) -> list[tuple[str, str, float]]: ...
+
 
 class SpanSource:
     """A `Source` that a receiver feeds, as its `Inlet`; life cycle in `anomalyd.sources.base`.
@@ -80,6 +82,10 @@ class SpanSource:
         self._heard_at = self._heard_at or self._now
         batch = self._evaluator.evaluate(time)
         return replace(batch, answered=frozenset()) if self._silent else batch
+
+    def calls(self) -> list[tuple[str, str, float]]:
+        """(client, server, calls per second) that the spans of the last tick's window show."""
+        return self._evaluator.calls()
 
     async def stop(self) -> None:
         """Nothing is held open; the listener is the daemon's."""
@@ -158,6 +164,12 @@ def shapes_of(source: Combined | None) -> Shapes | None:
     """Where the traces of an environment are looked at; None where it is sent none."""
     parts = source.parts.values() if source is not None else ()
     return next((part.shapes for part in parts if isinstance(part, SpanSource)), None)
+
+
+def calls_of(source: Combined) -> list[tuple[str, str, float]]:
+    """Who calls whom by the spans that an environment is sent, if it is sent any."""
+    parts = source.parts.values()
+    return [call for part in parts if isinstance(part, SpanSource) for call in part.calls()]
 
 
 def kept_of(source: Combined) -> Reservoir | None:
