@@ -28,6 +28,7 @@ _SCALARS = {
     "int64": FieldDescriptorProto.TYPE_INT64,
     "sfixed64": FieldDescriptorProto.TYPE_SFIXED64,
     "sint32": FieldDescriptorProto.TYPE_SINT32,
+    "sint64": FieldDescriptorProto.TYPE_SINT64,
     "string": FieldDescriptorProto.TYPE_STRING,
     "uint32": FieldDescriptorProto.TYPE_UINT32,
     "uint64": FieldDescriptorProto.TYPE_UINT64,

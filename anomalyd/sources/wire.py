@@ -1,105 +1,81 @@
 """The protobuf messages of remote_write, as far as they are read.
 
 Sources: prompb/remote.proto, prompb/types.proto and prompb/io/prometheus/write/v2/types.proto of
-Prometheus. No compiler is needed: the descriptors are made here.
+Prometheus.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from anomalyd.protobuf import Fields, message_classes
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-_F = descriptor_pb2.FieldDescriptorProto
-_TYPES = {
-    "double": _F.TYPE_DOUBLE,
-    "int32": _F.TYPE_INT32,
-    "int64": _F.TYPE_INT64,
-    "uint32": _F.TYPE_UINT32,
-    "uint64": _F.TYPE_UINT64,
-    "sint32": _F.TYPE_SINT32,
-    "sint64": _F.TYPE_SINT64,
-    "string": _F.TYPE_STRING,
-    "bytes": _F.TYPE_BYTES,
+_SAMPLE: Fields = {"value": (1, "double"), "timestamp": (2, "int64")}
+_HISTOGRAM: dict[str, Fields] = {
+    "BucketSpan": {"offset": (1, "sint32"), "length": (2, "uint32")},
+    "Histogram": {
+        "count_int": (1, "uint64"),
+        "count_float": (2, "?double"),
+        "sum": (3, "double"),
+        "schema": (4, "sint32"),
+        "zero_threshold": (5, "double"),
+        "zero_count_int": (6, "uint64"),
+        "zero_count_float": (7, "double"),
+        "negative_spans": (8, "BucketSpan*"),
+        "negative_deltas": (9, "sint64*"),
+        "negative_counts": (10, "double*"),
+        "positive_spans": (11, "BucketSpan*"),
+        "positive_deltas": (12, "sint64*"),
+        "positive_counts": (13, "double*"),
+        "reset_hint": (14, "int32"),
+        "timestamp": (15, "int64"),
+        "custom_values": (16, "double*"),
+    },
 }
 
-_HISTOGRAM = {
-    "BucketSpan": ("1 sint32 offset", "2 uint32 length"),
-    "Histogram": (
-        "1 uint64 count_int",
-        "2 double count_float",
-        "3 double sum",
-        "4 sint32 schema",
-        "5 double zero_threshold",
-        "6 uint64 zero_count_int",
-        "7 double zero_count_float",
-        "8 *BucketSpan negative_spans",
-        "9 *sint64 negative_deltas",
-        "10 *double negative_counts",
-        "11 *BucketSpan positive_spans",
-        "12 *sint64 positive_deltas",
-        "13 *double positive_counts",
-        "14 int32 reset_hint",
-        "15 int64 timestamp",
-        "16 *double custom_values",
-    ),
-}
+WRITE_1 = message_classes(
+    "anomalyd.write1",
+    {
+        "Label": {"name": (1, "string"), "value": (2, "string")},
+        "Sample": _SAMPLE,
+        "Exemplar": {"labels": (1, "Label*"), "value": (2, "double"), "timestamp": (3, "int64")},
+        **_HISTOGRAM,
+        "TimeSeries": {
+            "labels": (1, "Label*"),
+            "samples": (2, "Sample*"),
+            "exemplars": (3, "Exemplar*"),
+            "histograms": (4, "Histogram*"),
+        },
+        "Metadata": {
+            "type": (1, "int32"),
+            "metric_family_name": (2, "string"),
+            "help": (4, "string"),
+            "unit": (5, "string"),
+        },
+        "WriteRequest": {"timeseries": (1, "TimeSeries*"), "metadata": (3, "Metadata*")},
+        "Slices": {"timeseries": (1, "bytes*"), "metadata": (3, "bytes*")},
+        "Named": {"labels": (1, "Label*")},
+    },
+)
+"""`Slices` is a WriteRequest whose series are left as they came, `Named` a TimeSeries of which only
+labels are known."""
 
-_WRITE_1 = {
-    "Label": ("1 string name", "2 string value"),
-    "Sample": ("1 double value", "2 int64 timestamp"),
-    "Exemplar": ("1 *Label labels", "2 double value", "3 int64 timestamp"),
-    **_HISTOGRAM,
-    "TimeSeries": (
-        "1 *Label labels",
-        "2 *Sample samples",
-        "3 *Exemplar exemplars",
-        "4 *Histogram histograms",
-    ),
-    "WriteRequest": ("1 *TimeSeries timeseries",),
-    "Slices": ("1 *bytes timeseries",),
-    "Named": ("1 *Label labels",),
-}
-"""Per message its fields: number, type (`*` before it: repeated), name. `Slices` is a WriteRequest
-whose series are left as they came, `Named` a TimeSeries of which only labels are known."""
-
-_WRITE_2 = {
-    "Sample": ("1 double value", "2 int64 timestamp"),
-    "Exemplar": ("1 *uint32 labels_refs", "2 double value", "3 int64 timestamp"),
-    **_HISTOGRAM,
-    "TimeSeries": (
-        "1 *uint32 labels_refs",
-        "2 *Sample samples",
-        "3 *Histogram histograms",
-        "4 *Exemplar exemplars",
-    ),
-    "Request": ("4 *bytes symbols", "5 *TimeSeries timeseries"),
-}
-
-
-def _file(package: str, messages: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The classes of `messages`, which are known to one another alone."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"{package}.proto", package=package, syntax="proto3"
-    )
-    for name, fields in messages.items():
-        message = file.message_type.add(name=name)
-        for field in fields:
-            number, kind, called = field.split()
-            made = message.field.add(name=called, number=int(number))
-            made.label = _F.LABEL_REPEATED if kind.startswith("*") else _F.LABEL_OPTIONAL
-            kind = kind.removeprefix("*")
-            if kind in _TYPES:
-                made.type = _TYPES[kind]
-            else:
-                made.type, made.type_name = _F.TYPE_MESSAGE, f".{package}.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
-        for name in messages
-    }
-
-
-WRITE_1: dict[str, Any] = _file("anomalyd.write1", _WRITE_1)
-WRITE_2: dict[str, Any] = _file("anomalyd.write2", _WRITE_2)
+WRITE_2 = message_classes(
+    "anomalyd.write2",
+    {
+        "Sample": _SAMPLE,
+        "Exemplar": {
+            "labels_refs": (1, "uint32*"),
+            "value": (2, "double"),
+            "timestamp": (3, "int64"),
+        },
+        **_HISTOGRAM,
+        "Metadata": {"type": (1, "int32"), "help_ref": (3, "uint32"), "unit_ref": (4, "uint32")},
+        "TimeSeries": {
+            "labels_refs": (1, "uint32*"),
+            "samples": (2, "Sample*"),
+            "histograms": (3, "Histogram*"),
+            "exemplars": (4, "Exemplar*"),
+            "metadata": (5, "Metadata"),
+        },
+        "Request": {"symbols": (4, "bytes*"), "timeseries": (5, "TimeSeries*")},
+    },
+)
