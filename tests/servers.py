@@ -20,9 +20,12 @@ PORTS = range(12_000, 32_000)
 
 
 @contextmanager
-def prometheus(tmp_path: Path, config_text: str, *flags: str) -> Iterator[str]:
-    """A Prometheus with its data in `tmp_path`/data; yields its base URL once it is ready."""
-    program = need("prometheus")
+def prometheus(tmp_path: Path, config_text: str, *flags: str, version: int = 2) -> Iterator[str]:
+    """A Prometheus with its data in `tmp_path`/data; yields its base URL once it is ready.
+
+    version: 3 where what it answers is of no older one; 2 for whichever there is.
+    """
+    program = need("prometheus-3" if version == 3 else "prometheus")
     config = tmp_path / "prometheus.yml"
     config.write_text(config_text, encoding="utf-8")
     address = f"127.0.0.1:{free_port()}"

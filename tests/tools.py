@@ -12,6 +12,7 @@ CACHE = Path(__file__).resolve().parent.parent / ".cache" / "tools"
 
 NAMES = {
     "prometheus": ("prometheus",),
+    "prometheus-3": ("prometheus-3",),
     "promtool": ("promtool",),
     "alertmanager": ("alertmanager", "prometheus-alertmanager"),
     "amtool": ("amtool",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,7 +23,11 @@ from anomalyd.signals.counters import increase
 from anomalyd.signals.feeds import Cells, Feed
 from anomalyd.signals.histograms import quantile
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.native.evaluate import Natives, Tick
+from anomalyd.signals.native.samples import Histograms
+from anomalyd.signals.native.twins import Twins
 from anomalyd.signals.parts import GAUGES, Role, Selection, plan
+from anomalyd.signals.places import Places
 from anomalyd.signals.table import SeriesTable, SignalTable
 from anomalyd.signals.window import Mask, Milliseconds, Ring, average, is_stale
 
@@ -34,8 +39,9 @@ class Evaluator:
 
     Parameters: `series` names the raw rows of the Samples given to `take`, and holds `__name__`
     among their labels. `window`: seconds. `matchers` narrow every selector. `lag`: how far behind
-    the newest sample, in seconds, `evaluate` may be asked. A raw series that no signal needs costs
-    a name and no storage.
+    the newest sample, in seconds, `evaluate` may be asked. A histogram that comes in its native
+    form as well is read in that, but for those called `classic`. A raw series that no signal needs
+    costs a name and no storage.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Evaluator:
         matchers: Sequence[Matcher] = (),
         lag: float = 10.0,
         answers: frozenset[str] | None = None,
+        classic: frozenset[str] = frozenset(),
     ) -> None:
         self.table = table
         self.series = series
@@ -64,17 +71,21 @@ class Evaluator:
         self._gauges = _Stored(window + lag)
         self._feeds: dict[Role, Feed] = {role: Feed() for role in Role}
         self._buckets = Cells()
+        self._native = Natives(self._parts, window + lag, classic)
+        self._twins = Twins()
         self._quantiles = np.array([_quantile_of(s.definition) for s in table.signals])
 
     @property
     def out_of_order(self) -> int:
         """Samples refused because they were not newer than the last one of their series."""
-        return self._counters.ring.out_of_order + self._gauges.ring.out_of_order
+        rings = self._counters.ring.out_of_order + self._gauges.ring.out_of_order
+        return rings + self._native.log.out_of_order
 
     @property
     def repeated(self) -> int:
         """Samples that were the last one of their series once more."""
-        return self._counters.ring.repeated + self._gauges.ring.repeated
+        rings = self._counters.ring.repeated + self._gauges.ring.repeated
+        return rings + self._native.log.repeated
 
     def selects(self, labels: Labels) -> bool:
         """Whether `matchers` select a series."""
@@ -90,9 +101,27 @@ class Evaluator:
         for stored in (self._counters, self._gauges):
             stored.push(rows, timestamps, values)
 
+    def take_histograms(self, samples: Histograms) -> None:
+        """The same of native histograms."""
+        fresh = [raw for raw in np.unique(samples.rows).tolist() if not self._native.decided(raw)]
+        for raw in fresh:
+            self._decide_native(raw)
+        names = {self.series.labels[raw].get("__name__") for raw in fresh}
+        for name in names if self._native else ():
+            twins = self._twins.of(self._native.known, name, self.series.labels)
+            self._unfeed(np.array(twins, dtype=np.intp))
+        self._native.take(samples)
+
     def forget(self, raw: Rows) -> None:
         """Let go of raw series that are gone; their rows are given to others."""
         self.series.forget(raw)
+        self._unfeed(raw)
+        for native in self._native.forget(raw):
+            for twin in self._twins.of({native}, native.get("__name__"), self.series.labels):
+                self._decide(twin)
+
+    def _unfeed(self, raw: Rows) -> None:
+        """These add to nothing any more."""
         counters, gauges = self._counters.free(raw), self._gauges.free(raw)
         for role, feed in self._feeds.items():
             feed.remove(gauges if role.gauge else counters)
@@ -103,10 +132,12 @@ class Evaluator:
         n, end, window = len(self.table), round(time * 1000), round(self.window * 1000)
         values, counts = np.full(n, np.nan), np.full(n, np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
-            grown, present = increase(self._counters.ring, end, window)
-            self._rates(values, grown, present)
-            self._ratios(values, counts, grown, present)
-            self._histograms(values, counts, grown, present)
+            seen = _Grown(*increase(self._counters.ring, end, window))
+            if self._native:
+                seen.native = self._native.tick(end, window)
+            self._rates(values, seen)
+            self._ratios(values, counts, seen)
+            self._histograms(values, counts, seen)
             self._aggregates(values, *average(self._gauges.ring, end, window))
         rows = np.flatnonzero(np.isfinite(values))
         return Batch(time, rows, values[rows], counts[rows], self.answered)
@@ -114,6 +145,9 @@ class Evaluator:
     def _decide(self, raw: int) -> None:
         """Find out, once, which signal series the raw series `raw` adds to."""
         labels = self.series.labels[raw]
+        native = self._twins.note(raw, labels)
+        if native in self._native.known:
+            return
         named = dict(labels)
         for part in self._parts.get(named.get("__name__", ""), ()):
             if not part.wants(named):
@@ -131,25 +165,44 @@ class Evaluator:
             else:
                 self._feeds[part.role].add(source, row)
 
-    def _rates(self, values: Floats, grown: Floats, present: Mask) -> None:
-        total, sources = self._feeds[Role.RATE].sum(grown, present, len(values))
+    def _decide_native(self, raw: int) -> None:
+        labels = self.series.labels[raw]
+        for suffix, part in self._native.decide(raw, labels):
+            signal = self.table.signals[part.signal]
+            row = self.table.row(part.signal, self.canonical.of(signal, labels))
+            if row >= 0:
+                self._native.add(raw, suffix, part.role, row)
+
+    def _sum(self, role: Role, seen: _Grown, n: int) -> tuple[Floats, Rows]:
+        total, sources = self._feeds[role].sum(seen.grown, seen.present, n)
+        if seen.native is None:
+            return total, sources
+        more, those = self._native.sum(seen.native, role, n)
+        return total + more, sources + those
+
+    def _rates(self, values: Floats, seen: _Grown) -> None:
+        total, sources = self._sum(Role.RATE, seen, len(values))
         np.copyto(values, total / self.window, where=sources > 0)
 
-    def _ratios(self, values: Floats, counts: Floats, grown: Floats, present: Mask) -> None:
-        bad, _ = self._feeds[Role.BAD].sum(grown, present, len(values))
-        total, sources = self._feeds[Role.TOTAL].sum(grown, present, len(values))
+    def _ratios(self, values: Floats, counts: Floats, seen: _Grown) -> None:
+        bad, _ = self._sum(Role.BAD, seen, len(values))
+        total, sources = self._sum(Role.TOTAL, seen, len(values))
         np.copyto(values, bad / total, where=sources > 0)
         np.copyto(counts, total, where=sources > 0)
 
-    def _histograms(self, values: Floats, counts: Floats, grown: Floats, present: Mask) -> None:
-        rows, bounds, cumulative = self._buckets.counts(grown, present)
+    def _histograms(self, values: Floats, counts: Floats, seen: _Grown) -> None:
+        rows, bounds, cumulative = self._buckets.counts(seen.grown, seen.present)
         if len(rows):
             first = np.flatnonzero(np.diff(rows, prepend=-1))
             histograms = rows[first]
             wanted = self._quantiles[self.table.signal_index[histograms]]
             starts = np.append(first, len(rows))
             values[histograms] = quantile(starts, bounds, cumulative, wanted)
-        total, sources = self._feeds[Role.COUNT].sum(grown, present, len(values))
+        if seen.native is not None:
+            wanted = self._quantiles[self.table.signal_index]
+            rows, found = self._native.quantiles(seen.native, wanted)
+            values[rows] = found
+        total, sources = self._sum(Role.COUNT, seen, len(values))
         np.copyto(counts, total, where=sources > 0)
 
     def _aggregates(self, values: Floats, mean: Floats, present: Mask) -> None:
@@ -161,38 +214,36 @@ class Evaluator:
             values[targets[first]] = _aggregate(role, found, first)
 
 
+@dataclass(slots=True)
+class _Grown:
+    """How much each counter of the ring grew, and what native histograms did if there are any."""
+
+    grown: Floats
+    present: Mask
+    native: Tick | None = None
+
+
 class _Stored:
     """A ring for some of the raw series, and where each of them is in it."""
 
     def __init__(self, keep: float) -> None:
         self.ring = Ring(keep)
-        self._place = np.full(1024, -1, dtype=np.intp)
-        self._free: list[int] = []
+        self._places = Places()
 
     def row(self, raw: int) -> int:
         """The ring's row of a raw series, made if new."""
-        while raw >= len(self._place):
-            self._place = np.append(self._place, np.full(len(self._place), -1, dtype=np.intp))
-        if self._place[raw] < 0 and self._free:
-            self._place[raw] = self._free.pop()
-        elif self._place[raw] < 0:
-            self._place[raw] = self.ring.rows
-            self.ring.resize(self.ring.rows + 1)
-        return int(self._place[raw])
+        place = self._places.row(raw)
+        self.ring.resize(self._places.rows)
+        return place
 
     def free(self, raw: Rows) -> Rows:
         """The ring's rows that were these series'; they are empty, and given to others."""
-        raw = raw[raw < len(self._place)]
-        places = self._place[raw]
-        places = places[places >= 0]
-        self._place[raw] = -1
+        places = self._places.free(raw)
         self.ring.clear(places)
-        self._free += places.tolist()
         return places
 
     def push(self, raw: Rows, timestamps: Milliseconds, values: Floats) -> None:
-        known = raw < len(self._place)
-        place = np.where(known, self._place[np.where(known, raw, 0)], -1)
+        place = self._places.of(raw)
         kept = place >= 0
         self.ring.push(place[kept], timestamps[kept], values[kept])
 

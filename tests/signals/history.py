@@ -21,7 +21,7 @@ def generate(seed: int, seconds: int = 600, interval: float = 5.0) -> History:
     history: History = {}
     for service in ("cart", "checkout", "search"):
         for instance in ("a", "b"):
-            times = _scrapes(chance, seconds, interval)
+            times = scrapes(chance, seconds, interval)
             for series, values in _instance(chance, service, len(times)):
                 labels = Labels.of({**series, "service": service, "instance": instance})
                 born = chance.randrange(len(times)) if chance.random() < 0.2 else 0
@@ -41,7 +41,7 @@ def exposition(history: History) -> str:
     return "\n".join([*lines, "# EOF", ""])
 
 
-def _scrapes(chance: random.Random, seconds: int, interval: float) -> list[int]:
+def scrapes(chance: random.Random, seconds: int, interval: float) -> list[int]:
     """Jittered scrape times; now and then a scrape is missing, or the target is away a while."""
     times, now, away = [], chance.random() * interval, -1.0
     while now < seconds:

@@ -1,0 +1,1 @@
+"""Native histograms over windows, as Prometheus 3 evaluates them."""
