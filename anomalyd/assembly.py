@@ -16,6 +16,7 @@ from anomalyd.model import Environment, PromQL, Rate, Signal
 from anomalyd.pipeline import Pipeline, Settings
 from anomalyd.signals import presets
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.native.names import as_classic
 from anomalyd.signals.presets_spans import EDGE_METRICS
 from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
@@ -59,12 +60,21 @@ async def look(config: Config, stack: AsyncExitStack) -> Plan:
 
 def settle(config: Config, staging: Side, production: Side | None) -> Plan:
     """Signals and window by what the environments have."""
+    if production is not None:
+        _alike(staging, production)
+        _alike(production, staging)
     return Plan(
         signals=tuple(_signals(config, staging, production)),
         window=_window(config, staging, production),
         staging=staging,
         production=production,
     )
+
+
+def _alike(own: Side, other: Side) -> None:
+    """Histograms in the form that both environments have."""
+    for part in (own, *own.parts):
+        part.classic = as_classic(part.metrics, other.metrics)
 
 
 def _wanted(config: Config) -> Wanted:

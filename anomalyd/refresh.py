@@ -57,6 +57,7 @@ def requests(config: Config, plan: Plan, side: Side) -> list[Request]:
         dict(side.metrics),
         window=plan.window,
         matchers=side.config.matchers,
+        classic=side.classic,
     )
     return [
         Request(

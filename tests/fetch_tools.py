@@ -9,6 +9,7 @@ it says which tests are left out. With CI=true in the environment nothing may be
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,22 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache"
+KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 @dataclass(frozen=True)
 class Tool:
     """A program under any of `names`, the Debian package with it, and what needs it.
 
-    `package` is None where unpacking is not enough and it has to be installed.
+    `package` is None where unpacking is not enough and it has to be installed. suite: a release of
+    Debian that has it where this system's need not; its program goes by the first of `names`.
     """
 
     names: tuple[str, ...]
     package: str | None
     needed_by: str
+    suite: str = ""
 
 
 TOOLS = (
     Tool(("prometheus",), "prometheus", "tests against a real Prometheus"),
+    Tool(("prometheus-3",), "prometheus", "tests of what only Prometheus 3 has", "forky"),
     Tool(("promtool",), "prometheus", "checks of exported metrics and of PromQL"),
     Tool(
         ("prometheus-alertmanager", "alertmanager"),
@@ -88,13 +93,58 @@ def _apt_options(cache: Path) -> Iterator[list[str]]:
     yield private
 
 
+def fetch_newer(tool: Tool, cache: Path = CACHE) -> str:
+    """The same of a program of another release, under a name of its own."""
+    mirror = next(_mirrors(), "")
+    if not mirror or not shutil.which("apt-get") or not shutil.which("dpkg"):
+        return "this system has no packages of Debian"
+    apart = cache / tool.suite
+    shutil.rmtree(apart, ignore_errors=True)
+    for folder in ("lists/partial", "archives/partial", "out"):
+        (apart / folder).mkdir(parents=True)
+    (apart / "list").write_text(f"deb [signed-by={KEYS}] {mirror} {tool.suite} main\n")
+    settings = (
+        "APT::Sandbox::User=",
+        f"Dir::Etc::sourcelist={apart / 'list'}",
+        "Dir::Etc::sourceparts=-",
+        f"Dir::State::lists={apart / 'lists'}",
+        f"Dir::Cache={apart}",
+        "Debug::NoLocking=1",
+    )
+    apt = ["apt-get", "--quiet=2", *(word for one in settings for word in ("-o", one))]
+    subprocess.run([*apt, "update"], capture_output=True, check=False)
+    command = [*apt, "download", str(tool.package)]
+    done = subprocess.run(command, cwd=apart / "out", capture_output=True, text=True, check=False)
+    for deb in (apart / "out").glob("*.deb"):
+        subprocess.run(["dpkg", "-x", deb, apart / "unpacked"], check=True)
+        to = cache / "tools/usr/bin" / tool.names[0]
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(apart / "unpacked/usr/bin" / str(tool.package), to)
+    shutil.rmtree(apart)
+    error = done.stderr.strip().rpartition("\n")[2]
+    return "" if done.returncode == 0 else f"apt-get download failed: {error}"
+
+
+def _mirrors() -> Iterator[str]:
+    """Where this system has Debian's packages from."""
+    lists = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt").glob("sources.list.d/*"))]
+    for path in filter(Path.is_file, lists):
+        for uri in re.findall(r"^(?:URIs:|deb(?: \[.*\])?) +(\S+)", path.read_text(), re.MULTILINE):
+            if uri.rstrip("/").endswith("/debian"):
+                yield uri
+
+
 def main() -> int:
     absent = [tool for tool in TOOLS if not find(tool)]
-    packages = sorted({tool.package for tool in absent if tool.package})
+    packages = sorted({tool.package for tool in absent if tool.package and not tool.suite})
     problem = ""
     if packages:
         print(f"fetching {', '.join(packages)} into {CACHE.name}/tools…", flush=True)
         problem = fetch(packages)
+    for tool in absent:
+        if tool.suite:
+            print(f"fetching {tool.names[0]} into {CACHE.name}/tools…", flush=True)
+            problem = fetch_newer(tool) or problem
     absent = [tool for tool in absent if not find(tool)]
     for tool in absent:
         why = problem if tool.package else f"{tool.names[0]} is not on the PATH; install it"

@@ -6,9 +6,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from anomalyd import assembly
+from anomalyd.assembly import Plan
 from anomalyd.config import Config
 from anomalyd.model import Environment, Signal, SpanMetric
 from anomalyd.signals import presets, promql
+from anomalyd.signals.native.names import natives
 
 
 async def signals(config: Config) -> dict[str, Any]:
@@ -22,7 +24,7 @@ async def signals(config: Config) -> dict[str, Any]:
         found = presets.describe(config.signals.presets, plan.staging.metrics)
         return {
             "window": plan.window,
-            "signals": [_signal(config, signal, plan.window) for signal in plan.signals],
+            "signals": [_signal(config, signal, plan) for signal in plan.signals],
             "not_found": [
                 {"preset": one.preset, "quantity": one.quantity.name, "tried": list(one.tried)}
                 for one in found
@@ -32,7 +34,7 @@ async def signals(config: Config) -> dict[str, Any]:
         }
 
 
-def _signal(config: Config, signal: Signal, window: float) -> dict[str, Any]:
+def _signal(config: Config, signal: Signal, plan: Plan) -> dict[str, Any]:
     return {
         "name": signal.name,
         "kind": signal.kind.value,
@@ -41,22 +43,23 @@ def _signal(config: Config, signal: Signal, window: float) -> dict[str, Any]:
         "tolerate": str(signal.tolerate),
         "detect": str(signal.detect),
         "by": list(signal.by),
-        "query": _query(config, signal, window),
+        "query": _query(config, signal, plan),
     }
 
 
-def _query(config: Config, signal: Signal, window: float) -> str:
+def _query(config: Config, signal: Signal, plan: Plan) -> str:
     """What is asked; of spans, in words."""
     if isinstance(signal.definition, SpanMetric):
         return str(signal.definition)
     names = assembly.canonical(config, Environment.STAGING)
     return promql.compile(
         signal,
-        window=window,
+        window=plan.window,
         matchers=config.environments.staging.matchers,
         service_labels=names.service_labels,
         rename=names.rename,
         run_label=names.run_label,
+        native=natives(plan.staging.metrics) - plan.staging.classic,
     ).value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from anomalyd.model import (
@@ -17,6 +17,7 @@ from anomalyd.model import (
     Signal,
     SpanMetric,
 )
+from anomalyd.signals.native.names import BUCKET, COUNT, SUM
 
 _MATCHERS = re.compile(r"\$matchers\b")
 _MATCHERS_AND_COMMA = re.compile(r"\$matchers\b(\s*,)?")
@@ -38,14 +39,16 @@ def compile(
     service_labels: Sequence[str] = ("service",),
     rename: Mapping[str, str] | None = None,
     run_label: str | None = None,
+    native: Container[str] = (),
 ) -> Compiled:
     """The queries of `signal` over `window` seconds.
 
     `matchers` go into every selector. `service` in `by` becomes all `service_labels`; a label that
-    `rename` leads to becomes both its names; `run_label`, if any, is always grouped by. No traffic
-    yields no value or NaN, never 0.
+    `rename` leads to becomes both its names; `run_label`, if any, is always grouped by. native:
+    names of histograms that are asked for in that form. No traffic yields no value or NaN, never 0.
     """
-    return _Compiler(window, matchers, service_labels, rename or {}, run_label).compile(signal)
+    compiler = _Compiler(window, matchers, service_labels, rename or {}, run_label, native)
+    return compiler.compile(signal)
 
 
 def duration(seconds: float) -> str:
@@ -61,6 +64,7 @@ class _Compiler:
     service_labels: Sequence[str]
     rename: Mapping[str, str]
     run_label: str | None
+    native: Container[str]
 
     def compile(self, signal: Signal) -> Compiled:
         by = self._names(signal)
@@ -71,9 +75,14 @@ class _Compiler:
                 whole = self._sum("rate", total, by)
                 value = f"({self._sum('rate', bad, by)} or 0 * {whole}) / {whole}"
                 return Compiled(value, self._sum("increase", total, by))
+            case HistogramQuantile(histogram, quantile) if histogram.metric in self.native:
+                value = (
+                    f"histogram_quantile({quantile!r}, {self._over('sum', 'rate', histogram, by)})"
+                )
+                return Compiled(value, self._sum("increase", _suffixed(histogram, COUNT), by))
             case HistogramQuantile(histogram, quantile):
-                buckets = self._sum("rate", _suffixed(histogram, "_bucket"), ("le", *by))
-                count = self._sum("increase", _suffixed(histogram, "_count"), by)
+                buckets = self._sum("rate", _suffixed(histogram, BUCKET), ("le", *by))
+                count = self._sum("increase", _suffixed(histogram, COUNT), by)
                 return Compiled(f"histogram_quantile({quantile!r}, {buckets})", count)
             case Gauge(gauge, agg):
                 return Compiled(self._over(agg, "avg_over_time", gauge, by))
@@ -98,6 +107,12 @@ class _Compiler:
         return tuple(dict.fromkeys(names))
 
     def _sum(self, function: str, selector: Selector, by: tuple[str, ...]) -> str:
+        """Of a counter; what a native histogram counts is read off the sum of histograms."""
+        for suffix in (COUNT, SUM):
+            name = selector.metric.removesuffix(suffix)
+            if name != selector.metric and name in self.native:
+                whole = Selector(name, selector.matchers)
+                return f"histogram{suffix}({self._over('sum', function, whole, by)})"
         return self._over("sum", function, selector, by)
 
     def _over(self, agg: str, function: str, selector: Selector, by: tuple[str, ...]) -> str:

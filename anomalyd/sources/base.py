@@ -79,7 +79,8 @@ class Side:
 
     api: None where no Prometheus is asked. metrics: name → label names, empty if it did not
     answer. interval: seconds between scrapes, if known. trouble: why it did not answer; `away` if
-    that may pass by itself. section: the kind, '' of several, whose sides are `parts`.
+    that may pass by itself. section: the kind, '' of several, whose sides are `parts`. classic:
+    native histograms to be read in the classic form that they have too.
     """
 
     name: Environment
@@ -91,6 +92,7 @@ class Side:
     away: bool = False
     section: str = ""
     parts: tuple[Side, ...] = ()
+    classic: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ def evaluator(make: Make, lag: float = 10.0) -> Evaluator:
         matchers=make.side.config.matchers,
         answers=make.answers,
         lag=lag,
+        classic=make.side.classic,
     )
 
 

@@ -21,6 +21,7 @@ from anomalyd import http
 from anomalyd.config import EnvironmentConfig, Limits
 from anomalyd.model import Environment, Matcher, Selector
 from anomalyd.query import QueryError, Trouble
+from anomalyd.signals.native.names import expanded, natively
 from anomalyd.signals.selector import matches
 from anomalyd.sources.base import Side, SourceError, Wanted
 from anomalyd.sources.promapi import PromApi, Target
@@ -94,11 +95,14 @@ async def discover(
 ) -> dict[str, frozenset[str]]:
     """Metric names that `wanted` accepts and `matchers` select, with the labels each carries.
 
-    One query for the names and one per wanted name. Raises QueryError.
+    Native histograms stand for what their classic form would have. One query for the names and
+    one per wanted name. Raises QueryError.
     """
     since = (clock.time() if now is None else now) - LOOKBACK_SECONDS
     match = [f"{{{','.join(map(str, matchers))}}}"] if matchers else ['{__name__!=""}']
-    names = [name for name in await _metric_names(api, match, since) if wanted(name)]
+    native = natively(wanted)
+    names = await _metric_names(api, match, since)
+    names = [name for name in names if wanted(name) or native(name)]
     gate = asyncio.Semaphore(CONCURRENCY)
     found: dict[str, frozenset[str]] = {}
 
@@ -108,7 +112,7 @@ async def discover(
             found[name] = frozenset(labels) - {"__name__"}
 
     await _together([ask(name) for name in names])
-    return dict(sorted(found.items()))
+    return expanded(found, wanted)
 
 
 async def scrape_interval(api: PromApi, matchers: Sequence[Matcher]) -> float | None:

@@ -40,8 +40,8 @@ class PrometheusSource(Fetching):
     Where the environment's capacity is an expression, offered load (`LOAD_SIGNAL`) is divided by
     it here, at the same time; a capacity that is a number is the pipeline's to apply. A value
     that is NaN or infinite is absent. A signal one of whose queries failed is not `answered`.
-    metrics: what `discover` found, as far as known. answers: names of the signals to ask for, all
-    where it is None. The session of `api` stays the caller's.
+    metrics: what `discover` found, as far as known. classic: see `Side`. answers: names of the
+    signals to ask for, all where it is None. The session of `api` stays the caller's.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class PrometheusSource(Fetching):
         *,
         window: float,
         metrics: Mapping[str, frozenset[str]] | None = None,
+        classic: frozenset[str] = frozenset(),
         answers: frozenset[str] | None = None,
         concurrency: int = CONCURRENCY,
         rediscover: float = REDISCOVER_SECONDS,
@@ -61,7 +62,7 @@ class PrometheusSource(Fetching):
         self._table = table
         self._canonical = canonical
         self._window = window
-        self._metrics = dict(metrics or {})
+        self._metrics, self._classic = dict(metrics or {}), classic
         names = (signal.name for signal in table.signals)
         self._asked = [i for i, name in enumerate(names) if answers is None or name in answers]
         self._concurrency = concurrency
@@ -156,6 +157,7 @@ class PrometheusSource(Fetching):
             self._metrics,
             window=self._window,
             matchers=self._api.endpoint.matchers,
+            classic=self._classic,
         )
 
     def _texts(self, queries: Sequence[Compiled]) -> list[str]:
@@ -284,5 +286,6 @@ def build(make: Make) -> Source:
         make.canonical,
         window=make.window,
         metrics=side.metrics,
+        classic=side.classic,
         answers=make.answers,
     )

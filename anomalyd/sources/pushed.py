@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from time import thread_time
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,12 +15,16 @@ from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig, Receiver
 from anomalyd.model import Batch, Environment, Floats, Labels, Rows, Samples
 from anomalyd.signals.evaluate import Evaluator
+from anomalyd.signals.native.names import natively
+from anomalyd.signals.native.samples import Histograms
 from anomalyd.signals.relabel import Rule, relabel
 from anomalyd.signals.window import is_stale
 from anomalyd.sources.arrivals import LIVE_INTERVALS, Arrivals
 from anomalyd.sources.base import Make, Side, Wanted, evaluator
 from anomalyd.sources.seen import Seen
 from anomalyd.units import format_duration
+
+T = TypeVar("T")
 
 SAVE_SECONDS = 5.0
 SETTLE_SECONDS = 4.0
@@ -68,7 +73,8 @@ class PushedSource:
     ) -> None:
         self.name = side.name.value
         self.side, self._evaluator, self._seen = side, evaluator, seen
-        self._wanted = wanted
+        self._wanted, self._natively = wanted, natively(wanted)
+        self._native: set[int] = set()
         self.late, self._rules = late, tuple(rules)
         self._now = self._heard_at = self._newest = 0.0
         self._heard = False
@@ -136,9 +142,11 @@ class PushedSource:
                 return -1
             labels = relabelled
         name = labels.get("__name__")
-        if not self._wanted(name) or not self._evaluator.selects(labels):
+        wanted = self._wanted(name)
+        if not (wanted or self._natively(name)) or not self._evaluator.selects(labels):
             return -1
-        self._seen.add(labels, self._now)
+        if wanted:
+            self._seen.add(labels, self._now)
         return self._evaluator.series.row(str(labels).encode(), lambda _: labels)
 
     def take(self, samples: Samples, received_at: float, newest: float) -> Taken:
@@ -153,10 +161,25 @@ class PushedSource:
             return Taken()
         self._measure(samples.timestamps, received_at)
         self._arrivals.take(samples.rows, samples.timestamps, is_stale(samples.values))
+        return self._counted(self._evaluator.take, samples)
+
+    def take_histograms(self, samples: Histograms, received_at: float) -> Taken:
+        """What the same body has of native histograms."""
+        if not len(samples):
+            return Taken()
+        for row in set(samples.rows.tolist()) - self._native:
+            self._native.add(row)
+            self._seen.add(self._evaluator.series.labels[row], self._now)
+        timestamps = samples.times / 1000
+        self._measure(timestamps, received_at)
+        self._arrivals.take(samples.rows, timestamps, samples.stale)
+        return self._counted(self._evaluator.take_histograms, samples)
+
+    def _counted(self, take: Callable[[T], None], samples: T) -> Taken:
         self._came.set()
         evaluator = self._evaluator
         repeated, out_of_order = evaluator.repeated, evaluator.out_of_order
-        evaluator.take(samples)
+        take(samples)
         telemetry.raw_series.set(len(evaluator.series), {"source": self.name})
         return Taken(evaluator.repeated - repeated, evaluator.out_of_order - out_of_order)
 
@@ -176,6 +199,7 @@ class PushedSource:
             return
         self._evaluator.forget(rows)
         self._arrivals.forget(rows)
+        self._native.difference_update(rows.tolist())
         for listener in self._listeners:
             listener(rows)
         telemetry.raw_series_expired.add(len(rows), {"source": self.name})

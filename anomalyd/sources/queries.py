@@ -19,6 +19,7 @@ from anomalyd.model import (
 )
 from anomalyd.signals import promql
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.native.names import natives
 from anomalyd.signals.presets import over_metrics
 from anomalyd.signals.quantities import SPANS
 
@@ -73,8 +74,13 @@ def compile_all(
     *,
     window: float,
     matchers: tuple[Matcher, ...],
+    classic: frozenset[str] = frozenset(),
 ) -> list[promql.Compiled]:
-    """One value query (and count query) per signal, in order."""
+    """One value query (and count query) per signal, in order.
+
+    classic: histograms to be asked for in that form though they have a native one.
+    """
+    native = natives(metrics) - classic
     answered = [over_metrics(signal, metrics, canonical.service_labels) for signal in signals]
     return [
         promql.compile(
@@ -84,6 +90,7 @@ def compile_all(
             service_labels=service_labels(signal, canonical.service_labels, metrics),
             rename=canonical.rename,
             run_label=canonical.run_label,
+            native=native,
         )
         for signal in answered
     ]

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 
 import cramjam
-import numpy as np
 from google.protobuf.message import DecodeError
 
 from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig
-from anomalyd.model import Environment, Labels, Rows, Samples
+from anomalyd.model import Environment
 from anomalyd.push import Post, Receiver, Refused, Reply
 from anomalyd.sources import pushed
 from anomalyd.sources.base import Make, Side, Source, Wanted
-from anomalyd.sources.decode import INVALID, BodyError, Columns, Identity, decode, decode_2
+from anomalyd.sources.decode import BodyError
+from anomalyd.sources.lane import Counts, Lane
 from anomalyd.sources.pushed import PushedSource
 
 PATH = "/api/v1/write"
-AHEAD_SECONDS = 600.0
-"""A sample this far ahead of our clock is refused, as Prometheus does; it would hide all others."""
 WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 VERSIONS = {"prometheus.WriteRequest": 1, "io.prometheus.write.v2.Request": 2}
 _FAULTS = {
     "invalid": "without a name or with a label twice",
+    "broken": "of native histograms whose spans, counts or boundaries do not go together",
     "ahead": "over 10 minutes ahead of our clock",
     "out_of_order": "not newer than the last of their series",
 }
@@ -55,12 +53,10 @@ class RemoteWrite:
             raise Refused(400, "bad_body", "the body is no message of its type") from None
         except BodyError as error:
             raise Refused(400, "bad_body", f"{error}") from None
-        results = lane.take(columns, post.received_at)
-        for result, number in results.items():
-            if number:
-                labels = {"protocol": "remote_write", "result": result}
-                telemetry.pushed_samples.add(number, labels)
-        return _reply(columns, results)
+        counts = lane.take(columns, post.received_at)
+        for result, number in (counts.samples + counts.histograms).items():
+            telemetry.pushed_samples.add(number, {"protocol": "remote_write", "result": result})
+        return _reply(counts)
 
     def _lane(self, environment: str) -> Lane:
         lane = self._lanes.get(environment)
@@ -82,60 +78,6 @@ class RemoteWrite:
                 f"to {PATH}/staging and {PATH}/production",
             )
         return found
-
-
-class Lane:
-    """One path: what its senders' series are called, and the inlets that they go to."""
-
-    def __init__(self, inlets: Sequence[PushedSource]) -> None:
-        self._inlets = inlets
-        self._identities = {1: Identity(self._decide), 2: Identity(self._decide)}
-        for number, inlet in enumerate(inlets):
-            inlet.on_forget(partial(self._forget, number))
-
-    def read(self, body: bytes, version: int) -> Columns:
-        return {1: decode, 2: decode_2}[version](body, self._identities[version])
-
-    def take(self, columns: Columns, received_at: float) -> dict[str, int]:
-        """Hand samples to their inlets; how many came to what, as in anomalyd_pushed_samples."""
-        late = columns.times > (received_at + AHEAD_SECONDS) * 1000
-        invalid = columns.codes == INVALID
-        good = (columns.codes >= 0) & ~late
-        codes, times, values = columns.codes[good], columns.times[good], columns.values[good]
-        timely = columns.times[~late]
-        newest = float(timely.max()) / 1000 if len(timely) else 0.0
-        repeated = out_of_order = 0
-        for number, inlet in enumerate(self._inlets):
-            own = codes % len(self._inlets) == number
-            rows = codes[own] // len(self._inlets)
-            samples = Samples(rows, times[own] / 1000, values[own])
-            taken = inlet.take(samples, received_at, newest)
-            repeated += taken.repeated
-            out_of_order += taken.out_of_order
-        ahead = int(np.count_nonzero(late & ~invalid))
-        unneeded = int(np.count_nonzero((columns.codes < 0) & ~invalid & ~late))
-        return {
-            "taken": len(codes) - repeated - out_of_order,
-            "ignored": unneeded,
-            "repeated": repeated,
-            "out_of_order": out_of_order,
-            "ahead": ahead,
-            "invalid": int(np.count_nonzero(invalid)),
-            "unsupported": len(columns.histograms),
-        }
-
-    def _forget(self, number: int, rows: Rows) -> None:
-        codes = (rows * len(self._inlets) + number).tolist()
-        for identity in self._identities.values():
-            identity.forget(codes)
-
-    def _decide(self, labels: Labels) -> int:
-        """Row and inlet of a new series in one number; -1 where nobody needs it."""
-        for number, inlet in enumerate(self._inlets):
-            row = inlet.row(labels)
-            if row >= 0:
-                return row * len(self._inlets) + number
-        return -1
 
 
 def _version(headers: Mapping[str, str]) -> int:
@@ -171,23 +113,27 @@ def inflated(body: bytes, limit: int) -> bytes:
         raise Refused(400, "bad_body", "the body is not snappy in its block format") from None
 
 
-def _reply(columns: Columns, results: Mapping[str, int]) -> Reply:
+def _reply(counts: Counts) -> Reply:
     """204, or 400 where a sample was refused: a sender logs that, and does not send it again."""
-    refused = {name: results[name] for name in _FAULTS if results[name]}
+    refused = {
+        name: number
+        for name in _FAULTS
+        if (number := counts.samples[name] + counts.histograms[name])
+    }
     written = {
-        "Samples": len(columns.codes) - sum(refused.values()),
-        "Histograms": len(columns.histograms),
-        "Exemplars": len(columns.exemplars),
+        "Samples": sum(number for name, number in counts.samples.items() if name not in _FAULTS),
+        "Histograms": sum(
+            number for name, number in counts.histograms.items() if name not in _FAULTS
+        ),
+        "Exemplars": counts.exemplars,
     }
     headers = {WRITTEN.format(name): str(number) for name, number in written.items()}
     if not refused:
         return Reply(204, headers)
     what = ", ".join(f"{number} {_FAULTS[name]}" for name, number in refused.items())
+    of = counts.samples.total() + counts.histograms.total()
     raise Refused(
-        400,
-        "samples_refused",
-        f"of {len(columns.codes)} samples these were refused: {what}",
-        headers=headers,
+        400, "samples_refused", f"of {of} samples these were refused: {what}", headers=headers
     )
 
 

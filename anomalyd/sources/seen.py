@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from anomalyd.model import Labels
+from anomalyd.signals.native.names import expanded, natively
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +50,16 @@ class Seen:
         return self._file.interval
 
     def metrics(self) -> dict[str, frozenset[str]]:
-        """Name → names of the labels on it, `__name__` left out."""
+        """Name → names of the labels on it, `__name__` left out; see `expanded` for natives."""
         found = self._file.metrics.items()
         newest = max((one.at for _, one in found), default=0.0)
-        return {
+        may_be_native = natively(self._wanted)
+        there = {
             name: frozenset(one.labels)
-            for name, one in sorted(found)
-            if self._wanted(name) and one.at > newest - FORGET_SECONDS
+            for name, one in found
+            if (self._wanted(name) or may_be_native(name)) and one.at > newest - FORGET_SECONDS
         }
+        return expanded(there, self._wanted)
 
     def add(self, labels: Labels, now: float) -> None:
         """A series is there that was not."""

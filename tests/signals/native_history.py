@@ -99,7 +99,6 @@ def generate(seed: int, seconds: int = 300, interval: float = 5.0) -> History:
         "custom": {"bounds": BOUNDS[0]},
         "rebounded": {"bounds": BOUNDS[0]},
         "drifting": {},
-        "mixed": {},
         "broken": {"below": 0.01},
     }
     history: History = {}

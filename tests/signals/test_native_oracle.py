@@ -7,7 +7,6 @@ import math
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from anomalyd.model import HistogramQuantile, Kind, Labels, Rate, Ratio, Selector, Signal
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.promql import compile
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SeriesTable, SignalTable
 from anomalyd.sources.native import read
@@ -58,28 +58,6 @@ CANONICAL = Canonical(["service"])
 Point = tuple[str, int]
 
 
-def queries(signal: Signal) -> tuple[str, str | None]:
-    """Of a signal's values and counts."""
-    by = f"by ({', '.join(signal.by)})"
-
-    def grown(function: str, selector: Selector) -> str:
-        name = selector.metric.removesuffix("_count").removesuffix("_sum")
-        return f"(sum {by} ({function}({replace(selector, metric=name)}[30s])))"
-
-    match signal.definition:
-        case Rate(selector):
-            part = selector.metric.rpartition("_")[2]
-            return f"histogram_{part}{grown('rate', selector)}", None
-        case Ratio(bad, total):
-            whole = f"histogram_count{grown('increase', total)}"
-            value = f"(histogram_count{grown('increase', bad)} or 0 * {whole}) / {whole}"
-            return value, whole
-        case HistogramQuantile(selector, quantile):
-            value = f"histogram_quantile({quantile}, {grown('rate', selector)})"
-            return value, f"histogram_count{grown('increase', selector)}"
-    raise AssertionError(signal)
-
-
 def asked(url: str, query: str) -> dict[Labels, dict[int, float]]:
     start = START / 1000 + 10
     form = {
@@ -102,7 +80,8 @@ def asked(url: str, query: str) -> dict[Labels, dict[int, float]]:
 def expected(url: str) -> tuple[dict[Point, float], dict[Point, float]]:
     found: tuple[dict[Point, float], dict[Point, float]] = ({}, {})
     for signal in SIGNALS:
-        for query, into in zip(queries(signal), found, strict=True):
+        compiled = compile(signal, window=WINDOW, native={NAME})
+        for query, into in zip((compiled.value, compiled.count), found, strict=True):
             for labels, points in asked(url, query).items() if query else ():
                 for time, value in points.items():
                     if math.isfinite(value):

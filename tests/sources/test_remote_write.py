@@ -170,13 +170,6 @@ def test_another_environments_path_is_not_found(receiver):
     assert "/api/v1/write/staging" in refused.message
 
 
-async def test_what_native_histograms_and_exemplars_come_with_is_counted(receiver):
-    native = sender.series(CART, []) + sender.held(4, sender.integer(1, 7) + sender.integer(15, 1))
-    traced = sender.series(CART, [(1.0, ms(0))]) + sender.held(3, sender.double(2, 0.5))
-    reply = post(receiver, sender.packed(sender.request(native, traced)))
-    assert written(reply.headers) == [1, 1, 1]
-
-
 def test_series_over_the_limit_are_left_out_and_the_rest_goes_on(tmp_path):
     config = EnvironmentConfig.model_validate({"remote_write": {}})
     side = Side(Environment.STAGING, config, None, {}, None, section="remote_write")

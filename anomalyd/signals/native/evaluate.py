@@ -12,15 +12,12 @@ from anomalyd.signals.feeds import Feed
 from anomalyd.signals.native.cells import Sums, Terms, add, binned
 from anomalyd.signals.native.increase import Grown, increase
 from anomalyd.signals.native.log import Log
+from anomalyd.signals.native.names import BUCKET, SUFFIXES, SUM
 from anomalyd.signals.native.quantile import quantile
 from anomalyd.signals.native.samples import FINEST_SCHEMA, Histograms, spread
 from anomalyd.signals.parts import Part, Role
 from anomalyd.signals.places import Places
 from anomalyd.signals.window import Mask
-
-COUNT, SUM, BUCKET = "_count", "_sum", "_bucket"
-SUFFIXES = (COUNT, SUM, BUCKET)
-"""What a classic histogram calls the series that one native series stands for."""
 
 
 @dataclass(slots=True)

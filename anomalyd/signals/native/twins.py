@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from anomalyd.model import Labels
-from anomalyd.signals.native.evaluate import SUFFIXES
+from anomalyd.signals.native.names import SUFFIXES
 
 
 class Twins:
