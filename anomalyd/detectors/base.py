@@ -101,6 +101,8 @@ class Context:
         it nearer, and where `level` lies between the two it is there.
         """
         away, other = self.residual - level, -self.season
+        if not other.any():
+            return away
         return away - np.clip(away, np.minimum(other, 0.0), np.maximum(other, 0.0))
 
     @property

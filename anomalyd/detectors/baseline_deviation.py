@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.detectors.base import Arrays, Context, Mask, Once, Returns
-from anomalyd.detectors.level_filter import STATES, LevelFilter, Prediction
+from anomalyd.detectors.level_filter import DECAYING, STATES, LevelFilter, Prediction
 from anomalyd.model import Floats, Rows
 
 OWN_PAST, LEAST_PAST, MOST_PAST = 60.0, 2, 4
@@ -28,6 +28,10 @@ BOTH_WAYS = np.array([0.1, 0.3, 1.0, -0.1, -0.3, -1.0, 0.7, -0.7])
 SHARES: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2)
 """In how many of the windows from the onset on each step is there: the last two come and go."""
 
+DOWNWARD = frozenset(np.flatnonzero(BOTH_WAYS < 0).tolist())
+DOWN = min(DOWNWARD)
+"""Steps that go down where worse is both; all others are tolerated the same way as the first."""
+
 RICH = np.float32(1e30)
 
 Bets = NDArray[np.float32]
@@ -35,25 +39,17 @@ Bets = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class _Bets:
-    """What one window makes of the state; betting: bool[n], rows for which it counts."""
+    """What one window makes of the state; betting: bool[n], rows for which it counts. left:
+    float32[onsets, n], of a unit step in the innovation."""
 
     found: Prediction
     betting: Mask
     response: Bets
     age: Bets
+    left: Bets
     wealth: Bets
     cash: Floats
     unspent: Floats
-
-    def begin(self, rows: Rows) -> None:
-        """Stake on this window as the onset, in the slot that holds least."""
-        slot = self.wealth[:, :, rows].sum(axis=0).argmin(axis=0)
-        self.cash[rows] += self.wealth[:, slot, rows].sum(axis=0)
-        stake = self.unspent[rows] * HAZARD
-        self.unspent[rows] -= stake
-        self.wealth[:, slot, rows] = stake / len(self.wealth)
-        self.response[:, slot, rows] = 0.0
-        self.age[slot, rows] = 0.0
 
 
 class BaselineDeviation:
@@ -101,55 +97,103 @@ class BaselineDeviation:
 
     def score(self, context: Context) -> Floats:
         bets = self._step(context)
-        held = np.where(bets.betting, _total(bets.wealth), _total(self._wealth))
-        rest = np.where(bets.betting, bets.cash + bets.unspent, self._cash + self._unspent)
-        return np.where(np.isfinite(context.noise), np.log(held + rest), np.nan)
+        value = np.log(_total(bets.wealth) + (bets.cash + bets.unspent))
+        return np.where(np.isfinite(context.noise), value, np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:
         """Rows without a value, or outside `mask`, are not bet on; time passes for them."""
         bets = self._step(context)
-        betting = bets.betting & mask
-        np.copyto(self._wealth, bets.wealth, where=betting)
-        np.copyto(self._cash, bets.cash, where=betting)
-        np.copyto(self._unspent, bets.unspent, where=betting)
-        np.copyto(self._age, bets.age, where=betting)
-        decay = LevelFilter.decay(context).astype(np.float32)[:, np.newaxis]
-        np.copyto(self._response, np.where(betting, bets.response, self._response * decay))
-        self._absorb(context, bets.found, bets.found.seen & mask)
-        self._age += self._wealth.any(axis=0)
+        withheld = bets.betting & ~mask
+        if withheld.any():
+            self._withhold(context, bets, withheld)
+        self._wealth, self._cash, self._unspent = bets.wealth, bets.cash, bets.unspent
+        self._response, self._age = bets.response, bets.age
+        begun = self._wealth.any(axis=0)
+        self._absorb(bets, bets.found.seen & mask, begun)
+        self._age += begun
         self._filter.update(context, bets.found, mask)
         self._step.forget()
 
-    def _absorb(self, context: Context, found: Prediction, learned: Mask) -> None:
+    def _withhold(self, context: Context, bets: _Bets, rows: Mask) -> None:
+        """Leave `rows` as they were: they did not bet."""
+        np.copyto(bets.wealth, self._wealth, where=rows)
+        np.copyto(bets.cash, self._cash, where=rows)
+        np.copyto(bets.unspent, self._unspent, where=rows)
+        np.copyto(bets.age, self._age, where=rows)
+        np.copyto(bets.response, _decayed(context, self._response), where=rows)
+
+    def _absorb(self, bets: _Bets, learned: Mask, begun: Mask) -> None:
         """What the filter learns of a unit step at this window, of every onset there was."""
-        left = np.where(learned, _left(context, self._response, self._age), np.float32(0.0))
-        begun = self._wealth.any(axis=0)
-        gains = np.where(learned, found.gains, 0.0).astype(np.float32)[:, np.newaxis]
-        self._response += gains * np.where(begun, left, np.float32(0.0))
+        gains = np.where(learned, bets.found.gains, 0.0).astype(np.float32)
+        left = bets.left * begun
+        of_state = np.empty_like(left)
+        for response, gain in zip(self._response, gains, strict=True):
+            response += np.multiply(gain, left, out=of_state)
 
     def _work_out(self, context: Context) -> _Bets:
         found = self._filter.predict(context)
         past = min(max(LEAST_PAST, int(np.ceil(OWN_PAST / context.window))), MOST_PAST)
         betting = found.seen & (self._filter.count >= past)
-        decay = LevelFilter.decay(context).astype(np.float32)[:, np.newaxis]
-        response, age, wealth = self._response * decay, self._age.copy(), self._wealth.copy()
-        bets = _Bets(found, betting, response, age, wealth, self._cash.copy(), self._unspent.copy())
-        bets.begin(np.flatnonzero(betting))
+        response, age = _decayed(context, self._response), self._age.copy()
+        cash, unspent = self._cash.copy(), self._unspent.copy()
+        rows, held = np.flatnonzero(betting), np.add.reduce(self._wealth, axis=0)
+        slots = held.argmin(axis=0)[rows] * len(betting) + rows
+        cash[rows] += held.reshape(-1)[slots]
+        stake = unspent[rows] * HAZARD
+        unspent[rows] -= stake
+        for state in response.reshape(STATES, -1):
+            state[slots] = 0.0
+        age.reshape(-1)[slots] = 0.0
+        left = _left(context, response, age, found.seen)
+        begun = (stake / len(self._wealth)).astype(np.float32)
+        richest = float(held.max(initial=1.0)) * np.exp(context.brief.max(initial=0.0))
+        rich = not richest < RICH
+        wealth = self._bet(context, found, betting, left, (slots, begun), rich)
+        return _Bets(found, betting, response, age, left, wealth, cash, unspent)
+
+    def _bet(
+        self,
+        context: Context,
+        found: Prediction,
+        betting: Mask,
+        left: Bets,
+        beginning: tuple[Rows, Bets],
+        rich: bool,
+    ) -> Bets:
+        """The wealth once this window is bet on; that of rows that do not bet stays.
+
+        beginning: flat places in [onsets, n] of this window's own onsets, and their stakes. rich:
+        something may come to be worth more than `RICH`.
+        """
+        slots, begun = beginning
         sd = found.sd.astype(np.float32)
-        e, left = (found.innovation / found.sd).astype(np.float32), _left(context, response, age)
-        left /= sd
-        sizes, tolerated = _sizes(context)
-        most = np.exp(context.brief).astype(np.float32)
-        for size, allowed, share, stake in zip(sizes, tolerated, SHARES, wealth, strict=True):
-            under = e - allowed * left
-            over = under - size * (left if share == 1 else 1 / sd)
-            ratio = (4 + under * under) / (4 + over * over)
-            ratio *= ratio * np.sqrt(ratio)
+        e = np.where(betting, found.innovation / found.sd, 0.0).astype(np.float32)
+        left = left / sd
+        at_once, most = 1 / sd, np.where(betting, np.exp(context.brief), np.inf).astype(np.float32)
+        sizes, tolerated = _sizes(context, betting)
+        usual = _under(e, tolerated[0], left)
+        downward = _under(e, tolerated[DOWN], left) if (context.sign == 0).any() else usual
+        wealth = np.empty_like(self._wealth)
+        over, root = np.empty_like(left), np.empty_like(left)
+        for j, (size, share, grown) in enumerate(zip(sizes, SHARES, wealth, strict=True)):
+            under, null = downward if j in DOWNWARD else usual
+            np.multiply(size, left if share == 1 else at_once, out=over)
+            np.subtract(under, over, out=over)
+            over *= over
+            over += 4
+            ratio = np.divide(null, over, out=over)
+            np.sqrt(ratio, out=root)
+            root *= ratio
+            ratio *= root
             if share < 1:
-                ratio = share * ratio + (1 - share)
-            stake *= np.minimum(ratio, most)
-            np.minimum(stake, RICH, out=stake)
-        return bets
+                ratio *= share
+                ratio += 1 - share
+            np.minimum(ratio, most, out=ratio)
+            np.multiply(self._wealth[j], ratio, out=grown)
+            grown.reshape(-1)[slots] = begun * ratio.reshape(-1)[slots]
+            if rich:
+                np.minimum(grown, RICH, out=grown)
+        return wealth
 
     def forget_evidence(self, rows: Rows) -> None:
         """Bet anew; what the filter learned of the run stays."""
@@ -181,24 +225,49 @@ class BaselineDeviation:
 
 
 def _total(wealth: Bets) -> Floats:
-    """Of each row, float64[n]; in order, so that a row's does not depend on those beside it."""
-    total = np.zeros(wealth.shape[-1])
-    for stake in wealth.reshape(-1, wealth.shape[-1]):
-        total += stake
-    return total
+    """Of each row, float64[n], of stakes added up in order: a row's does not depend on those beside
+    it. In single precision over sizes, as the stakes are."""
+    return np.asarray(np.add.reduce(np.add.reduce(wealth, axis=0), axis=0, dtype=np.float64))
 
 
-def _left(context: Context, response: Bets, age: Bets) -> Bets:
-    """Of a unit step of every onset in this window's innovation: float32[onsets, n]."""
-    design = LevelFilter.design(context).astype(np.float32)[:, np.newaxis]
+def _decayed(context: Context, response: Bets) -> Bets:
+    """What is left of each response one window on, in an array of its own."""
+    after = response.copy()
+    for state, decay in zip(DECAYING, LevelFilter.decays(context), strict=True):
+        after[state] *= np.asarray(decay, dtype=np.float32)
+    return after
+
+
+def _left(context: Context, response: Bets, age: Bets, seen: Mask) -> Bets:
+    """Of a unit step of every onset in this window's innovation: float32[onsets, n], of any finite
+    value where the row is not seen."""
+    load, steepness = (
+        np.where(seen, factor, 0.0).astype(np.float32)
+        for factor in (context.load, context.steepness)
+    )
+    learned = response[0] + response[1] * load
+    learned += response[2] * steepness
+    learned += response[3]
+    learned += response[4]
     come = np.minimum((age + 1) / np.float32(context.smear), 1) if context.smear > 1 else 1
-    return np.asarray(come - (response * design).sum(axis=0), dtype=np.float32)
+    return np.subtract(come, learned, out=learned)
 
 
-def _sizes(context: Context) -> tuple[Bets, Bets]:
-    """(steps bet on beyond what is tolerated, what is tolerated that way): float32[sizes, n]."""
-    both = context.sign == 0
-    up = np.where(context.sign < 0, -1.0, 1.0)
-    plain = np.where(both, BOTH_WAYS[:, np.newaxis], SIZES[:, np.newaxis] * up)
-    sizes = plain * context.size
-    return sizes.astype(np.float32), (np.sign(sizes) * context.tolerate).astype(np.float32)
+def _under(e: Bets, allowed: Bets, left: Bets) -> tuple[Bets, Bets]:
+    """The innovation under the null in sds, and 4 plus its square: float32[onsets, n]."""
+    under = allowed * left
+    np.subtract(e, under, out=under)
+    null = under * under
+    null += 4
+    return under, null
+
+
+def _sizes(context: Context, betting: Mask) -> tuple[Bets, Bets]:
+    """(steps bet on beyond what is tolerated, what is tolerated that way): float32[sizes, n], 0
+    where a row does not bet, so that every likelihood ratio is 1 there."""
+    scale = np.where(betting, np.where(context.sign < 0, -context.size, context.size), 0.0)
+    both = np.flatnonzero(context.sign == 0)
+    sizes = np.multiply.outer(SIZES, scale)
+    sizes[:, both] = np.multiply.outer(BOTH_WAYS, scale[both])
+    tolerated = np.sign(sizes) * np.where(betting, context.tolerate, 0.0)
+    return sizes.astype(np.float32), tolerated.astype(np.float32)

@@ -28,8 +28,9 @@ SCALES = (0.6, 3.0)
 
 
 STATES = 5
-AR, SLOW = 3, 4
-"""Places of the states that decay."""
+AR, SLOW = DECAYING = 3, 4
+"""Places of the states that decay; what is seen of the first three goes with 1, load and
+steepness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +83,55 @@ class LevelFilter:
         self._rows.resize(n)
 
     def predict(self, context: Context) -> Prediction:
-        decay, mean, cov = self.decay(context), self.mean, self.cov
         old = self.count > 0
+        new = np.flatnonzero(~old)
         noise = context.noise**2 * self._rows["scale"]
         own = noise / (1 - context.phi**2)
         wander = context.wander**2 * own
-        mean = np.where(old, mean, 0.0) * decay
-        cov = cov * decay[:, np.newaxis] * decay
+        mean, cov = self.mean.copy(), self.cov.copy()
+        mean[:, new] = 0.0
+        decays = tuple(zip(DECAYING, self.decays(context), strict=True))
+        for state, decay in decays:
+            mean[state] *= decay
+            cov[state] *= decay
+        for state, decay in decays:
+            cov[:, state] *= decay
         moved = np.abs(context.beyond - self._rows["beyond"]) > MOVED
         cov[0, 0] += np.where(moved, self._overload(context, self._rows["beyond"]), 0.0)
         cov[AR, AR] += noise
-        cov[SLOW, SLOW] += wander * (1 - decay[SLOW] ** 2)
-        fresh = np.zeros_like(cov)
-        known = (context.offset**2, context.slope**2, context.shift**2)
-        for i, variance in enumerate((*known, own, wander)):
-            fresh[i, i] = variance
-        fresh[0, 0] += self._overload(context, np.zeros(len(own)))
-        fresh[1, 2] = fresh[2, 1] = context.slope_with_shift
-        cov = np.where(old, cov, fresh)
-        design = self.design(context)
-        gains = (cov * design).sum(axis=1)
-        variance = (gains * design).sum(axis=0) + context.sampling
-        innovation = context.apart_from((mean * design).sum(axis=0))
+        cov[SLOW, SLOW] += wander * (1 - self.decays(context)[1] ** 2)
+        if len(new):
+            self._begin(cov, context, new, own, wander)
+        gains = self._seen_through(context, cov)
+        variance = self._seen_through(context, gains[np.newaxis])[0] + context.sampling
+        innovation = context.apart_from(self._seen_through(context, mean[np.newaxis])[0])
         seen = np.isfinite(innovation) & (variance > 0)
         variance = np.where(seen, variance, 1.0)
         sd = np.sqrt(variance)
-        return Prediction(np.where(seen, innovation, 0.0), sd, gains / variance, seen, mean, cov)
+        gains /= variance
+        return Prediction(np.where(seen, innovation, 0.0), sd, gains, seen, mean, cov)
+
+    def _begin(self, cov: Floats, context: Context, new: Rows, own: Floats, wander: Floats) -> None:
+        """Rows of which nothing was seen yet."""
+        cov[:, :, new] = 0.0
+        known = (context.offset**2, context.slope**2, context.shift**2)
+        for i, variance in enumerate((*known, own, wander)):
+            cov[i, i, new] = variance[new]
+        cov[0, 0, new] += self._overload(context, np.zeros(len(own)))[new]
+        cov[1, 2, new] = cov[2, 1, new] = context.slope_with_shift[new]
+
+    @staticmethod
+    def _seen_through(context: Context, states: Floats) -> Floats:
+        """float64[k, n]: what k states float64[k, 5, n] add to the residual."""
+        seen = states[:, 0] + states[:, 1] * context.load
+        seen += states[:, 2] * context.steepness
+        seen += states[:, 3]
+        seen += states[:, 4]
+        return np.asarray(seen)
 
     def update(self, context: Context, found: Prediction, mask: Mask) -> None:
-        """Learn from rows in `mask` that were seen; for the others time passes only."""
+        """Learn from rows in `mask` that were seen; for the others time passes only. What was
+        found is used up."""
         learned = found.seen & mask
         known = np.isfinite(context.noise) & (learned | (self.count > 0))
         error = np.where(learned, found.innovation, 0.0)
@@ -118,11 +139,16 @@ class LevelFilter:
         size = np.maximum(np.abs(error), CLIP * found.sd)
         weight = np.where(learned, CLIP * found.sd / size, 0.0)
         gains = found.gains * weight
-        mean = found.mean + gains * error
+        mean, cov = found.mean, found.cov
+        mean += gains * error
         mean[AR] += error - clipped
-        cov = found.cov - gains[:, np.newaxis] * found.gains * found.sd**2
-        np.copyto(self.mean, mean, where=known)
-        np.copyto(self.cov, cov, where=known)
+        square = found.sd**2
+        for row, gain in zip(cov, gains, strict=True):
+            row -= gain * found.gains * square
+        if not known.all():
+            np.copyto(mean, self.mean, where=~known)
+            np.copyto(cov, self.cov, where=~known)
+        self.mean, self.cov = mean, cov
         if self._own_scale:
             self._rescale((clipped / found.sd) ** 2, context.sure, learned)
         before = self.count.copy()
@@ -150,8 +176,13 @@ class LevelFilter:
     def decay(context: Context) -> Floats:
         """float64[5, n]: what is left of each state one window on."""
         one = np.ones(len(context.load))
-        slow = one * np.exp(-context.window / WANDER_SECONDS)
-        return np.stack([one, one, one, context.phi, slow])
+        phi, slow = LevelFilter.decays(context)
+        return np.stack([one, one, one, phi, slow * one])
+
+    @staticmethod
+    def decays(context: Context) -> tuple[Floats, float]:
+        """The same of the states `DECAYING` alone."""
+        return context.phi, float(np.exp(-context.window / WANDER_SECONDS))
 
     def reset(self, rows: Rows) -> None:
         self.mean[:, rows] = 0.0

@@ -36,12 +36,14 @@ class OnsetMixture:
         self.wealth: Floats = np.zeros((bets, 0))
         self.unspent: Floats = np.ones(0)
         self._next: Floats = np.zeros((bets, 0))
+        self._log: Floats | None = None
 
     def resize(self, n: int) -> None:
         more = n - len(self.unspent)
         self.wealth = np.pad(self.wealth, ((0, 0), (0, more)))
         self.unspent = np.pad(self.unspent, (0, more), constant_values=1.0)
         self._next = np.empty_like(self.wealth)
+        self._log = None
 
     @property
     def begun(self) -> NDArray[np.bool_]:
@@ -71,10 +73,13 @@ class OnsetMixture:
         """Let the rows in `mask` have bet; the others stay as they are."""
         np.copyto(self.wealth, after[0], where=mask)
         np.copyto(self.unspent, after[1], where=mask)
+        self._log = None
 
     def log_value(self) -> Floats:
-        """float64[n]: the log e-value now; 0 for rows that have not bet yet."""
-        return log_value(self.wealth, self.unspent)
+        """float64[n]: the log e-value now; 0 for rows that have not bet yet. Not to be changed."""
+        if self._log is None:
+            self._log = log_value(self.wealth, self.unspent)
+        return self._log
 
     def log_value_after(self, after: tuple[Floats, Floats], mask: NDArray[np.bool_]) -> Floats:
         """float64[n]: what `log_value` would be after `commit`."""
@@ -83,6 +88,7 @@ class OnsetMixture:
     def reset(self, rows: Rows) -> None:
         self.wealth[:, rows] = 0.0
         self.unspent[rows] = 1.0
+        self._log = None
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
         return {"wealth": self.wealth.copy(), "unspent": self.unspent.copy()}
@@ -91,6 +97,7 @@ class OnsetMixture:
         self.wealth = np.array(state["wealth"], dtype=np.float64)
         self.unspent = np.array(state["unspent"], dtype=np.float64)
         self._next = np.empty_like(self.wealth)
+        self._log = None
 
 
 def log_value(wealth: Floats, unspent: Floats) -> Floats:

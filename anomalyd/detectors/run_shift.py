@@ -35,20 +35,26 @@ class RunShift:
     def __init__(self) -> None:
         self._state = RowState(count=0, first=0, second=0)
         self._seen = np.zeros((2, LOOKS[-1], 0), dtype=np.float32)
+        self._value: Floats | None = None
 
     def resize(self, n: int) -> None:
         more = n - self._seen.shape[-1]
         self._state.resize(n)
+        self._value = None
         self._seen = np.pad(self._seen, ((0, 0), (0, 0), (0, more)))
 
     def score(self, context: Context) -> Floats:
         s = self._state
-        value = np.logaddexp(s["first"], s["second"]) - np.log(2)
-        return np.where(s["count"] >= LOOKS[0], value, np.nan)
+        if self._value is None:
+            value = np.logaddexp(s["first"], s["second"]) - np.log(2)
+            self._value = np.where(s["count"] >= LOOKS[0], value, np.nan)
+        return self._value.copy()
 
     def learn(self, context: Context, mask: Mask) -> None:
         s = self._state
         rows = np.flatnonzero(mask & np.isfinite(context.residual) & (s["count"] < LOOKS[-1]))
+        if not rows.size:
+            return
         at = s["count"][rows].astype(np.intp)
         residuals, differences = self._seen
         residuals[at, rows] = context.apart_from(0.0)[rows]
@@ -58,6 +64,7 @@ class RunShift:
             due = rows[s["count"][rows] == look]
             if due.size:
                 s[name][due] = self._bet(context, due, look)
+                self._value = None
 
     def _bet(self, context: Context, rows: Rows, look: int) -> Floats:
         c = context
@@ -90,6 +97,7 @@ class RunShift:
 
     def reset(self, rows: Rows) -> None:
         self._state.reset(rows)
+        self._value = None
 
     def dump(self) -> dict[str, NDArray[np.generic]]:
         return self._state.dump() | {"seen": self._seen.copy()}
@@ -97,6 +105,7 @@ class RunShift:
     def load(self, state: Arrays) -> None:
         self._state.load(state)
         self._seen = np.array(state["seen"], dtype=np.float32)
+        self._value = None
 
 
 def _of_mean_ar(phi: Floats | float, n: int) -> Floats:

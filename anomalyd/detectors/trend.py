@@ -12,6 +12,9 @@ from anomalyd.model import Floats, Rows
 BLOCK = 4
 """Windows per block; blocks are compared, so that a blip is not a trend."""
 
+_Bets = tuple[tuple[Floats, Floats], Mask]
+"""The mixture once the drift is bet, and the rows whose block is complete."""
+
 
 class Trend:
     """Bets on the differences of successive block means of the residual.
@@ -32,7 +35,7 @@ class Trend:
     def __init__(self) -> None:
         self._state = RowState(sum=0, count=0, mean=np.nan, level=np.nan, slope=0)
         self._mixture = OnsetMixture(len(TILTS))
-        self._step = Once(self._bets)
+        self._step = Once(self._work_out)
 
     def resize(self, n: int) -> None:
         self._state.resize(n)
@@ -40,17 +43,21 @@ class Trend:
         self._step.forget()
 
     def score(self, context: Context) -> Floats:
-        value = self._mixture.log_value_after(*self._step(context))
+        bets, _ = self._step(context)
+        value = self._mixture.log_value_after(*bets) if bets else self._mixture.log_value()
         return np.where(np.isfinite(self._state["mean"]) & (context.sign != 0), value, np.nan)
 
     def learn(self, context: Context, mask: Mask) -> None:
         s = self._state
-        after, complete = self._step(context)
-        self._mixture.commit(after, complete & mask)
+        bets, residual = self._step(context)
+        if bets:
+            after, complete = bets
+            self._mixture.commit(after, complete & mask)
         seen = mask & np.isfinite(context.residual)
-        s["sum"][seen] += self._residual(context)[seen]
-        s["count"][seen] += 1
-        full = s["count"] >= BLOCK
+        np.add(s["sum"], residual, out=s["sum"], where=seen)
+        count = s["count"]
+        count += seen
+        full = np.flatnonzero(s["count"] >= BLOCK)
         s["mean"][full] = s["sum"][full] / s["count"][full]
         s["sum"][full] = s["count"][full] = 0
         self._follow(context.value, mask & np.isfinite(context.value))
@@ -63,12 +70,18 @@ class Trend:
             windows = (limit - s["level"]) / s["slope"]
         return np.where((s["slope"] > 0) & (windows >= 0), windows * window, np.inf)
 
-    def _bets(self, context: Context) -> tuple[tuple[Floats, Floats], Mask]:
-        """The mixture once the drift is bet, and the rows whose block is complete."""
-        s = self._state
+    def _work_out(self, context: Context) -> tuple[_Bets | None, Floats]:
+        """What is bet, if any block is complete, and the residual of `_residual`."""
+        s, residual = self._state, self._residual(context)
         complete = (s["count"] + 1 >= BLOCK) & np.isfinite(s["mean"])
         complete &= np.isfinite(context.residual) & (context.sign != 0)
-        mean = (s["sum"] + self._residual(context)) / BLOCK
+        if not complete.any():
+            return None, residual
+        return self._bets(context, residual, complete), residual
+
+    def _bets(self, context: Context, residual: Floats, complete: Mask) -> _Bets:
+        s = self._state
+        mean = (s["sum"] + residual) / BLOCK
         drift = np.where(complete, mean - s["mean"], 0.0)
         worse = drift * context.sign - context.tolerate
         stationary = context.noise**2 / (1 - context.phi**2)
@@ -80,7 +93,8 @@ class Trend:
 
     def _residual(self, context: Context) -> Floats:
         """About the run's own level as it was in the last block."""
-        level = np.nan_to_num(self._state["mean"])
+        mean = self._state["mean"]
+        level = np.where(np.isfinite(mean), mean, 0.0)
         return level + context.apart_from(level)
 
     def _follow(self, value: Floats, seen: Mask) -> None:
