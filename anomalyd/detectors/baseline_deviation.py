@@ -108,7 +108,7 @@ class BaselineDeviation:
             self._withhold(context, bets, withheld)
         self._wealth, self._cash, self._unspent = bets.wealth, bets.cash, bets.unspent
         self._response, self._age = bets.response, bets.age
-        begun = self._wealth.any(axis=0)
+        begun = np.asarray(self._wealth.any(axis=0))
         self._absorb(bets, bets.found.seen & mask, begun)
         self._age += begun
         self._filter.update(context, bets.found, mask)
@@ -234,7 +234,7 @@ def _decayed(context: Context, response: Bets) -> Bets:
     """What is left of each response one window on, in an array of its own."""
     after = response.copy()
     for state, decay in zip(DECAYING, LevelFilter.decays(context), strict=True):
-        after[state] *= np.asarray(decay, dtype=np.float32)
+        after[state] *= decay.astype(np.float32)
     return after
 
 

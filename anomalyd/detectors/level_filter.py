@@ -180,9 +180,9 @@ class LevelFilter:
         return np.stack([one, one, one, phi, slow * one])
 
     @staticmethod
-    def decays(context: Context) -> tuple[Floats, float]:
-        """The same of the states `DECAYING` alone."""
-        return context.phi, float(np.exp(-context.window / WANDER_SECONDS))
+    def decays(context: Context) -> tuple[Floats, Floats]:
+        """The same of the states `DECAYING` alone: float64[n], and of any row."""
+        return context.phi, np.asarray(np.exp(-context.window / WANDER_SECONDS))
 
     def reset(self, rows: Rows) -> None:
         self.mean[:, rows] = 0.0

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from anomalyd.model import Floats
-from anomalyd.signals.window import Mask, Milliseconds, Ring
+from anomalyd.signals.window import Mask, Ring, Within
 
 _THRESHOLD = 1.1
 """A gap to the boundary below this many average intervals is bridged (promql/functions.go)."""
 
-
-@dataclass(slots=True)
-class _Seen:
-    """What one pass over the samples in range leaves per row; times in ms."""
-
-    count: NDArray[np.int64]
-    first_time: Milliseconds
-    first: Floats
-    last_time: Milliseconds
-    last: Floats
-    lost: Floats
+BLOCK = 16384
+"""Rows that are worked on at once, so that what comes and goes stays in the cache."""
 
 
 def increase(ring: Ring, end: int, window: int) -> tuple[Floats, Mask]:
@@ -34,7 +22,15 @@ def increase(ring: Ring, end: int, window: int) -> tuple[Floats, Mask]:
     never to before the counter's zero. Fewer than two samples yield nothing; `rate` is this
     divided by the window in seconds.
     """
-    seen = _pass(ring, end - window, end)
+    grown = np.empty(ring.rows)
+    present = np.empty(ring.rows, dtype=bool)
+    for first in range(0, ring.rows, BLOCK):
+        rows = slice(first, min(first + BLOCK, ring.rows))
+        grown[rows], present[rows] = _increase(ring.within(end - window, end, rows), end, window)
+    return grown, present
+
+
+def _increase(seen: Within, end: int, window: int) -> tuple[Floats, Mask]:
     present = seen.count >= 2
     with np.errstate(invalid="ignore", divide="ignore"):
         grown = seen.last - seen.first + seen.lost
@@ -49,25 +45,3 @@ def increase(ring: Ring, end: int, window: int) -> tuple[Floats, Mask]:
         to_start = np.where(clamped, to_zero, to_start)
         grown *= (sampled + to_start + to_end) / sampled
     return np.where(present, grown, np.nan), present
-
-
-def _pass(ring: Ring, start: int, end: int) -> _Seen:
-    rows = ring.rows
-    seen = _Seen(
-        count=np.zeros(rows, dtype=np.int64),
-        first_time=np.zeros(rows, dtype=np.int64),
-        first=np.zeros(rows),
-        last_time=np.zeros(rows, dtype=np.int64),
-        last=np.zeros(rows),
-        lost=np.zeros(rows),
-    )
-    for inside, times, values in ring.samples(start, end):
-        opening = inside & (seen.count == 0)
-        np.copyto(seen.first_time, times, where=opening)
-        np.copyto(seen.first, values, where=opening)
-        reset = inside & ~opening & (values < seen.last)
-        np.add(seen.lost, seen.last, out=seen.lost, where=reset)
-        np.copyto(seen.last_time, times, where=inside)
-        np.copyto(seen.last, values, where=inside)
-        seen.count += inside
-    return seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,19 @@ class Once:
         nth = np.arange(len(rows))
         self._mark[rows] = nth
         return bool((self._mark[rows] == nth).all())
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What lies in a range, per row; times in ms. lost: the sum of values that were followed by a
+    smaller one. Where the count is 0 the rest means nothing."""
+
+    count: NDArray[np.int16]
+    first_time: Milliseconds
+    first: Floats
+    last_time: Milliseconds
+    last: Floats
+    lost: Floats
 
 
 class Ring:
@@ -93,15 +107,48 @@ class Ring:
 
     def samples(self, start: int, end: int) -> Iterator[tuple[Mask, Milliseconds, Floats]]:
         """Per slot from oldest to newest: (bool[rows] in (start, end], timestamps, values); ms."""
-        timestamps, values = self._timestamps, self._values
-        slots, capacity = timestamps.shape
-        columns = np.arange(self.rows)
-        for nth in range(slots):
-            place = (self._oldest[: self.rows] + nth) % slots * capacity + columns
-            time = timestamps.ravel().take(place)
+        timestamps, values = self._timestamps.reshape(-1), self._values.reshape(-1)
+        place = self._oldest[: self.rows] * len(self._last) + np.arange(self.rows)
+        for _ in range(len(self._timestamps)):
+            time = timestamps.take(place)
             inside = (time > start) & (time <= end)
             if inside.any():
-                yield inside, time, values.ravel().take(place)
+                yield inside, time, values.take(place)
+            place += len(self._last)
+            np.subtract(place, len(values), out=place, where=place >= len(values))
+
+    def within(self, start: int, end: int, rows: slice) -> Within:
+        """What of some rows lies in (start, end], ms. Slots are looked at as they lie, whichever a
+        row's oldest sample is in: in range are so many of its samples, one after the other."""
+        timestamps, values = self._timestamps[:, rows], self._values[:, rows]
+        oldest = self._oldest[rows]
+        count, after = np.zeros((2, len(oldest)), dtype=np.int16)
+        lost = np.zeros(len(oldest))
+        earlier, known = timestamps[-1] > start, values[-1]
+        for nth, times in enumerate(timestamps):
+            inside, late = times > start, times > end
+            after += late
+            count += inside
+            reset = inside & earlier
+            reset &= values[nth] < known
+            if reset.any():
+                reset &= (oldest != nth) & ~late
+                np.add(lost, known, out=lost, where=reset)
+            earlier, known = inside, values[nth]
+        count -= after
+        last = self._places(oldest + (len(timestamps) - 1) - after, rows)
+        first = self._places(oldest + len(timestamps) - after - count, rows)
+        times, found = self._timestamps.reshape(-1), self._values.reshape(-1)
+        ends = times.take(first), found.take(first), times.take(last), found.take(last)
+        return Within(count, *ends, lost)
+
+    def _places(self, slots: Rows, rows: slice) -> Rows:
+        """In the flat matrices; slots: which one of each row, or as many more as there are."""
+        many, capacity = self._timestamps.shape
+        np.subtract(slots, many, out=slots, where=slots >= many)
+        slots *= capacity
+        slots += np.arange(rows.start, rows.stop)
+        return slots
 
     def _push_unique(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> None:
         newer = timestamps > self._last[rows]
