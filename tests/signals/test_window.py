@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalyd.signals.counters import increase
@@ -75,6 +76,34 @@ def test_increase_over_30_seconds(samples, expected):
     ring = filled([[(t * 1000, v) for t, v in samples]])
     [have] = as_list(*increase(ring, 30_000, WINDOW))
     assert have == (None if expected is None else pytest.approx(expected))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(1, 40), st.sampled_from([0.0, 1.0, 5.0])), max_size=14),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(0, 200),
+    st.integers(1, 150),
+)
+def test_what_lies_in_a_range_is_what_the_samples_in_it_say(gaps, start, length):
+    series = [
+        list(zip(np.cumsum([gap for gap, _ in one]).tolist(), [v for _, v in one], strict=True))
+        for one in gaps
+    ]
+    ring = filled(series, slots=4, max_slots=8)
+    found = ring.within(start, start + length, slice(0, ring.rows))
+    seen = list(ring.samples(start, start + length))
+    for row in range(ring.rows):
+        times = [int(t[row]) for inside, t, _ in seen if inside[row]]
+        values = [float(v[row]) for inside, _, v in seen if inside[row]]
+        assert found.count[row] == len(times)
+        assert found.lost[row] == sum(a for a, b in pairwise(values) if b < a)
+        if times:
+            assert (found.first_time[row], found.last_time[row]) == (times[0], times[-1])
+            assert (found.first[row], found.last[row]) == (values[0], values[-1])
 
 
 def test_the_ring_widens_for_dense_samples_and_forgets_only_what_is_older_than_it_keeps():

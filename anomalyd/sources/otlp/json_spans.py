@@ -144,7 +144,7 @@ def _ids(given: list[str], size: int, fault: NDArray[np.uint8], place: int) -> N
         at_once = bytes.fromhex("".join(given))
     except ValueError:
         at_once = b""
-    if len(at_once) == size * len(given) and all(len(one) == 2 * size for one in given):
+    if len(at_once) == size * len(given) and set(map(len, given)) <= {2 * size}:
         return np.frombuffer(at_once, ">u8").reshape(-1, size // 8).astype(np.uint64)
     return ids([_bytes(one) for one in given], size, fault, place)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anomalyd.model import Rows
 from anomalyd.sources.otlp.attributes import SLOTS, KnownFacts
 from anomalyd.sources.otlp.columns import Columns, Facts
-from anomalyd.sources.otlp.objects import rows_of
+from anomalyd.sources.otlp.texts import LONGEST, rows_of_texts
 from anomalyd.spans import Flags
 
 _HEAD = np.dtype(
@@ -61,7 +61,7 @@ _WANTED[_hash(np.frombuffer(b"".join(key.encode()[:8] for key in SLOTS), "<u8"))
 _MOST_FIELDS = 128
 """Attributes, events and links in a span; what has more is not read faster here."""
 
-_PADDING = bytes(512)
+_PADDING = bytes(512 + LONGEST)
 """Behind the last span, for what is looked at before its length is."""
 
 
@@ -119,8 +119,8 @@ def walk(raw: Sequence[bytes], known: KnownFacts) -> tuple[Columns, Flags]:
     good &= at <= buffer.end
     found = _pass_over(buffer, at, good)
     failed = _status(buffer, at, good)
-    names, texts = rows_of(buffer.texts(name_at, name_size))
-    which, pairs = rows_of(buffer.texts(found.begin, found.length))
+    names, texts = rows_of_texts(buffer, name_at, name_size)
+    which, pairs = rows_of_texts(buffer, found.begin, found.length)
     states = np.flatnonzero(state_size > 0)
     return Columns(
         trace=head["trace"].astype(np.uint64),
