@@ -58,6 +58,10 @@ _WANTED = np.zeros(1 << 16, dtype=bool)
 many."""
 _WANTED[_hash(np.frombuffer(b"".join(key.encode()[:8] for key in SLOTS), "<u8"))] = True
 
+_LENGTHS = np.zeros(256, dtype=bool)
+"""How long their keys are."""
+_LENGTHS[[len(key) for key in SLOTS]] = True
+
 _MOST_FIELDS = 128
 """Attributes, events and links in a span; what has more is not read faster here."""
 
@@ -155,24 +159,31 @@ def _pass_over(buffer: _Buffer, at: Rows, good: Flags) -> _Found:
     u8, end = buffer.u8, buffer.end
     inside = good & (at < end)
     active = np.flatnonzero(inside & _PASSED_OVER[u8[np.where(inside, at, 0)]])
+    place, last = at[active], end[active]
     spans, begins, lengths = [active[:0]], [active[:0]], [active[:0]]
     for _ in range(_MOST_FIELDS):
         if not len(active):
             break
-        tag, low, high = (u8[at[active] + i].astype(np.intp) for i in range(3))
-        two = low >= 128
-        length = np.where(two, (low & 127) | (high << 7), low)
-        begin = at[active] + 2 + two
+        tag, length = u8.take(place), u8.take(place + 1).astype(np.intp)
+        begin, fits = place + 2, np.ones(len(place), dtype=bool)
+        two = np.flatnonzero(length >= 128)
+        if len(two):
+            high = u8[begin[two]].astype(np.intp)
+            length[two] = (length[two] & 127) | (high << 7)
+            begin[two] += 1
+            fits[two] = high < 128
         behind = begin + length
-        fits = (behind <= end[active]) & ~(two & (high >= 128))
-        wanted = fits & (tag == _ATTRIBUTE) & (length > 10) & (u8[begin] == 0x0A)
-        wanted &= _WANTED[_hash(buffer.words(begin + 2))]
+        fits &= behind <= last
+        wanted = np.flatnonzero(fits & (tag == _ATTRIBUTE) & _LENGTHS[u8.take(begin + 1)])
+        wanted = wanted[(length[wanted] > 10) & (u8[begin[wanted]] == 0x0A)]
+        wanted = wanted[_WANTED[_hash(buffer.words(begin[wanted] + 2))]]
         spans.append(active[wanted])
         begins.append(begin[wanted])
         lengths.append(length[wanted])
-        active, behind = active[fits], behind[fits]
-        at[active] = behind
-        active = active[(behind < end[active]) & _PASSED_OVER[u8[behind]]]
+        at[active] = np.where(fits, behind, place)
+        goes_on = fits & (behind < last)
+        goes_on &= _PASSED_OVER[u8.take(np.where(goes_on, behind, 0))]
+        active, place, last = active[goes_on], behind[goes_on], last[goes_on]
     return _Found(np.concatenate(spans), np.concatenate(begins), np.concatenate(lengths))
 
 
