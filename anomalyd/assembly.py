@@ -100,6 +100,8 @@ def _signals(config: Config, staging: Side, production: Side | None) -> list[Sig
     own = [signal.signal() for signal in config.signals.custom]
     names = {signal.name for signal in own}
     found = [s for s in presets.resolve(config.signals.presets, shared) if s.name not in names]
+    if staging.section or staging.parts:
+        found = [signal for signal in found if sources.answered(signal, staging)]
     configured: Rate | PromQL | None = None
     if config.load is not None:
         rate, expression = config.load.rate, config.load.promql

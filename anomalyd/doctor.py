@@ -12,6 +12,7 @@ from anomalyd.assembly import Plan
 from anomalyd.checks import Check, Status, as_json, failed, render
 from anomalyd.config import Config
 from anomalyd.doctor_sinks import examine_sinks, readable
+from anomalyd.doctor_traces import examine_traces
 from anomalyd.enrich.gather import reached
 from anomalyd.model import LOAD_SIGNAL, Environment, Signal
 from anomalyd.query import QueryError
@@ -89,7 +90,9 @@ async def _environment(
         if any(check.status is Status.FAIL for check in checks):
             return checks, None
     else:
-        checks = []
+        checks = await examine_traces(config, side, plan.window, now())
+        if any(check.status is Status.FAIL for check in checks):
+            return checks, None
     source, table = assembly.source(config, plan, side)
     try:
         await source.start()

@@ -22,7 +22,7 @@ from anomalyd.config import Config
 from anomalyd.exits import USAGE
 from anomalyd.model import Environment, Kind, PromQL, Signal
 from anomalyd.query import QueryError
-from anomalyd.sources.base import Side
+from anomalyd.sources.base import Past, Side
 from anomalyd.sources.queries import compile_all, compile_capacity
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ def store_path(config: Config) -> Path:
 def requests(config: Config, plan: Plan, side: Side) -> list[Request]:
     """Production's rows per signal. A scraped production has canonical rows and no query text."""
     step = baseline_step(config, plan, side)
+    if side.past is not None:
+        return _of_past(config, plan, side.past, step)
     if side.api is None:
         return [
             Request(
@@ -66,6 +68,20 @@ def requests(config: Config, plan: Plan, side: Side) -> list[Request]:
             Stored(queries.count, plan.window, step) if queries.count else None,
         )
         for signal, queries in zip(plan.signals, compiled, strict=True)
+    ]
+
+
+def _of_past(config: Config, plan: Plan, past: Past, step: float) -> list[Request]:
+    """Of the signals that it can tell."""
+    queries = past.queries(plan.signals, assembly.canonical(config, Environment.PRODUCTION))
+
+    def stored(query: str) -> Stored:
+        return Stored(query, plan.window, step, past.origin)
+
+    return [
+        Request(signal, stored(own.value), stored(own.count) if own.count else None)
+        for signal in plan.signals
+        if (own := queries.get(signal.name)) is not None
     ]
 
 
@@ -97,14 +113,14 @@ class Fitter:
         side = self._plan.production
         if side is None:
             raise FitError("environments.production is not set; there is nothing to fit")
-        if side.trouble and side.api is not None:
+        if side.trouble and (side.api is not None or side.past is not None):
             raise FitError(side.trouble)
         if not self._plan.signals:
             raise FitError("no signal matches anything; `anomalyd doctor` says what was tried")
         self._side = side
         self._requests = requests(self._config, self._plan, side)
         step = baseline_step(self._config, self._plan, side)
-        written = time.time() - (0.0 if side.api is None else WRITE_DELAY_SECONDS)
+        written = time.time() - _delay(side)
         self._end = math.floor(written / step) * step
         self._start = self._end - math.ceil(self._config.baseline.days * 86400 / step) * step
 
@@ -122,7 +138,7 @@ class Fitter:
         meta: dict[str, object] = {"created_at": time.time()}
         keep = max(self._config.retention.history, self._end - self._start)
         RowStore(store_path(self._config)).expire(self._end - keep)
-        if self._side.api is not None:
+        if self._side.api is not None or self._side.past is not None:
             asked = [*self._requests, *self._capacity()]
             got = await self._reader().fetch(asked, self._start, self._end, progress)
             meta["failed"] = got.failures
@@ -131,10 +147,14 @@ class Fitter:
         return Path(request.output), fit_stored(request, fitted)
 
     def _reader(self) -> HistoryReader:
-        if self._side.api is None:
-            raise FitError("production is scraped; its history is what the daemon saw of it")
         store = RowStore(store_path(self._config))
         concurrency = self._config.baseline.concurrency
+        past = self._side.past
+        if past is not None:
+            most = past.most_points(baseline_step(self._config, self._plan, self._side))
+            return HistoryReader(past, store, concurrency=concurrency, max_points=most)
+        if self._side.api is None:
+            raise FitError("production is scraped; its history is what the daemon saw of it")
         return HistoryReader(self._side.api, store, concurrency=concurrency)
 
     def _capacity(self) -> list[Request]:
@@ -148,6 +168,8 @@ class Fitter:
         return Stored(expression, self._plan.window, step) if expression else None
 
     async def _versions(self) -> dict[str, str]:
+        if self._side.past is not None:
+            return await self._side.past.versions()
         if self._side.api is None:
             return {}
         try:
@@ -174,6 +196,13 @@ class Fitter:
             capacity_rows=self._capacity_rows(),
             meta=meta,
         )
+
+
+def _delay(side: Side) -> float:
+    """Seconds after which all of what happened can be asked for."""
+    if side.past is not None:
+        return side.past.lag
+    return 0.0 if side.api is None else WRITE_DELAY_SECONDS
 
 
 async def refit_apart(config_path: Path, overrides: Sequence[str]) -> str | None:

@@ -132,7 +132,7 @@ class Session:
             recorder.resume(run)
         await self._begin(self.staging, stack)
         production = self.plan.production
-        if production is not None and production.api is None:
+        if production is not None and production.api is None and production.past is None:
             await self._keep(production, stack)
         self.receivers = receivers(self._both)
         self._skew = await clocks.apart(self._sides, self._clock)
@@ -296,4 +296,5 @@ class Session:
         source = self._both.get(side.name)
         if source is not None:
             return await source.returned()
-        return side.api is not None and await side.api.answers()
+        asked = side.api or side.past
+        return asked is not None and await asked.answers()

@@ -19,7 +19,7 @@ FULL = DIRECTORY / "full.yaml"
 MINIMAL = DIRECTORY / "minimal.yaml"
 
 ENDPOINT = re.compile(
-    r"^(environments|sinks|enrich)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write|otlp|otlp_metrics)\b)"
+    r"^(environments|sinks|enrich)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write|otlp|otlp_metrics|tempo)\b)"
 )
 """Where settings begin that several sections share: the example shows each of them once."""
 
@@ -36,6 +36,7 @@ def test_there_are_examples() -> None:
         "minimal.yaml",
         "full.yaml",
         "push.yaml",
+        "tempo.yaml",
         "traces.yaml",
         "scrape.yaml",
     }

@@ -186,5 +186,6 @@ def test_the_readme_says_what_is_missing_only_while_it_is() -> None:
         "otlp_metrics",
         "remote_write",
         "scrape",
+        "tempo",
         "url",
     }

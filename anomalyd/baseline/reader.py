@@ -24,11 +24,11 @@ from tenacity import (
 
 from anomalyd.baseline.history import Request, aligned
 from anomalyd.baseline.rows import RowStore, Stored
-from anomalyd.query import Matrix, QueryError, Trouble, Vector
+from anomalyd.query import Matrix, QueryError, Trouble
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer", Vector, Matrix)
+Answer = TypeVar("Answer", int, Matrix)
 
 MAX_POINTS = 10_900
 """Prometheus refuses more than 11,000 points per series in one answer."""
@@ -45,7 +45,7 @@ Progress = Callable[[int, int, str], None]
 class Api(Protocol):
     """What `anomalyd.sources.promapi.PromApi` offers; raises QueryError."""
 
-    async def instant(self, query: str, time: float | None = None) -> Vector: ...
+    async def count(self, query: str, time: float) -> int: ...
 
     async def range(self, query: str, start: float, end: float, step: float) -> Matrix: ...
 
@@ -199,15 +199,7 @@ class HistoryReader:
 
     async def _series(self, stored: Stored, time: float) -> int:
         """How many series a query yields at `time`, which bounds its chunks."""
-        try:
-            vector = await self._politely(
-                lambda: self._api.instant(f"count({stored.query})", time), lambda error: True
-            )
-        except QueryError as error:
-            if error.kind is not Trouble.BAD_QUERY:
-                raise
-            return 1  # a scalar cannot be counted; a wrong query fails where it is read
-        return int(vector.values[0]) if len(vector.values) else 0
+        return await self._politely(lambda: self._api.count(stored.query, time), lambda error: True)
 
     def _points(self, series: int) -> int:
         return max(MIN_POINTS, min(self._max_points, self._max_cells // max(1, series)))
@@ -242,6 +234,6 @@ def _unique(requests: Sequence[Request]) -> dict[Stored, str]:
     wanted: dict[Stored, str] = {}
     for request in requests:
         for stored in (request.value, request.count):
-            if stored is not None and stored.origin == "prometheus":
+            if stored is not None and stored.origin != "scrape":
                 wanted.setdefault(stored, request.signal.name)
     return wanted

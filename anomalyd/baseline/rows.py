@@ -41,7 +41,8 @@ _BROKEN = (
 class Stored:
     """What rows are of: one query text over `window` at every `step` (seconds).
 
-    origin: `prometheus`, its labels as the server gave them; `scrape`, labels already canonical.
+    origin: `prometheus` or another server, labels as it gave them; `scrape`, labels already
+    canonical.
     """
 
     query: str

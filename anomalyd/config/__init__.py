@@ -11,8 +11,6 @@ from anomalyd.config.endpoints import (
     Auth,
     BasicAuth,
     Endpoint,
-    EnvironmentConfig,
-    Environments,
     Otlp,
     OtlpMetrics,
     OtlpSpans,
@@ -25,6 +23,7 @@ from anomalyd.config.endpoints import (
     Tls,
 )
 from anomalyd.config.enriching import Enrich, Jaeger, Loki, Received, Tempo
+from anomalyd.config.environments import EnvironmentConfig, Environments, TempoMetrics
 from anomalyd.config.judging import (
     BaselineConfig,
     Detect,
@@ -127,6 +126,7 @@ __all__ = [
     "Sinks",
     "Telemetry",
     "Tempo",
+    "TempoMetrics",
     "Tls",
     "Url",
     "WebhookSink",

@@ -1,4 +1,4 @@
-"""How other systems are reached: addresses, secrets, TLS, and the two environments."""
+"""How other systems are reached and what they send: addresses, secrets, TLS, receivers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from pydantic import (
 from pydantic import model_validator as whole
 
 from anomalyd.config.types import (
-    Capacity,
     Duration,
     Listen,
-    Matchers,
     Regex,
     Section,
     Share,
@@ -175,73 +173,6 @@ class OtlpMetrics(Receiver):
     """Metrics that are pushed to us by OTLP; `environment` as of spans."""
 
     environment: tuple[str, ...] = ()
-
-
-class EnvironmentConfig(Endpoint):
-    """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), and what is pushed."""
-
-    url: Url | None = None
-    scrape: Scrape | None = None
-    remote_write: RemoteWrite | None = None
-    otlp: OtlpSpans | None = None
-    otlp_metrics: OtlpMetrics | None = None
-    matchers: Matchers = ()
-    capacity: Capacity = 1.0
-
-    @property
-    def pushed(self) -> bool:
-        """Whether anything is sent to us."""
-        return self.remote_write is not None or self.otlp_pushed
-
-    @property
-    def otlp_pushed(self) -> bool:
-        """Whether spans or metrics are sent to us by OTLP."""
-        return self.otlp is not None or self.otlp_metrics is not None
-
-    @whole(mode="after")
-    def _check(self) -> Self:
-        if self.url is not None and self.scrape is not None:
-            raise ValueError("set url (a Prometheus) or scrape (targets), one of them")
-        if self.url is None and self.scrape is None and not self.pushed:
-            raise ValueError(
-                "set url (a Prometheus), scrape (targets), remote_write or otlp_metrics (samples "
-                "pushed to us) or otlp (spans pushed to us)"
-            )
-        return self
-
-
-class Environments(Section):
-    staging: EnvironmentConfig
-    production: EnvironmentConfig | None = None
-
-    @property
-    def pushed(self) -> bool:
-        """Whether anything is sent to us."""
-        return any(one is not None and one.pushed for one in (self.staging, self.production))
-
-    @property
-    def otlp(self) -> bool:
-        """Whether anything is sent to us by OTLP."""
-        return any(one is not None and one.otlp_pushed for one in (self.staging, self.production))
-
-    @field_validator("staging", "production")
-    @classmethod
-    def _check(cls, one: EnvironmentConfig | None) -> EnvironmentConfig | None:
-        if one is not None and isinstance(one.capacity, str):
-            if "$matchers" not in one.capacity:
-                raise ValueError("capacity must contain $matchers, or be a number")
-            if one.url is None:
-                raise ValueError("capacity must be a number where no Prometheus (url) is asked")
-        return one
-
-    @field_validator("production")
-    @classmethod
-    def _asked_or_sent(cls, one: EnvironmentConfig | None) -> EnvironmentConfig | None:
-        if one is not None and one.pushed and one.url is not None:
-            raise ValueError(
-                "a Prometheus (url) is asked for its history; leave out what is pushed, or the url"
-            )
-        return one
 
 
 class Secretive(Endpoint):

@@ -11,8 +11,9 @@ from pydantic import (
 from pydantic import model_validator as whole
 
 from anomalyd import address
-from anomalyd.config.endpoints import Environments, Otlp
+from anomalyd.config.endpoints import Otlp
 from anomalyd.config.enriching import Enrich
+from anomalyd.config.environments import Environments
 from anomalyd.config.judging import BaselineConfig, Judgement, Limits, Retention, Runs, Silence
 from anomalyd.config.outputs import Api, Reports, Sinks, Telemetry
 from anomalyd.config.parity import ParityConfig

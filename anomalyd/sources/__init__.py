@@ -17,10 +17,12 @@ from anomalyd.sources.combined import Combined, together
 from anomalyd.sources.otlp import metrics as otlp_metrics
 from anomalyd.sources.otlp import source as otlp
 from anomalyd.sources.queries import metrics_of
+from anomalyd.sources.tempo import source as tempo
 
 SOURCES: tuple[Kind, ...] = (
     Kind("otlp_metrics", otlp_metrics.look, otlp_metrics.build, receiver=otlp_metrics.receiver),
     Kind("otlp", otlp.look, otlp.build, evaluates=otlp.evaluates, receiver=otlp.receiver),
+    Kind("tempo", tempo.look, tempo.build, evaluates=tempo.evaluates),
     Kind("remote_write", remote_write.look, remote_write.build, receiver=remote_write.receiver),
     Kind("scrape", scrape.look, scrape.build),
     Kind("url", discovery.look, prometheus.build, evaluates=lambda _: True),
@@ -72,6 +74,12 @@ def assign(signals: Iterable[Signal], parts: Sequence[Side]) -> dict[str, frozen
         if able:
             answers[(having or able[-1:])[0].section].add(signal.name)
     return {section: frozenset(names) for section, names in answers.items()}
+
+
+def answered(signal: Signal, side: Side) -> bool:
+    """Whether any source of an environment can tell it."""
+    sections = [part.section for part in side.parts or (side,)]
+    return any(_kind(section).evaluates(signal) for section in sections if section)
 
 
 def receivers(sources: Mapping[Environment, Combined]) -> dict[str, Receiver]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 from anomalyd.config import EnvironmentConfig, Limits, Otlp
 from anomalyd.model import Batch, Environment, PromQL, Signal, SpanMetric
 from anomalyd.push import Receiver
+from anomalyd.query import Matrix
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.promql import Compiled
 from anomalyd.signals.table import SeriesTable, SignalTable
 
 if TYPE_CHECKING:
+    from anomalyd.clients.jaeger import JaegerClient
+    from anomalyd.clients.tempo import TempoClient
     from anomalyd.sources.promapi import PromApi
 
 
@@ -69,6 +73,43 @@ class Fetching:
         """What is there is found by looking."""
 
 
+class Past(Protocol):
+    """What an environment did before, where something else than a Prometheus tells it.
+
+    Series come with raw labels, as `origin` names them; values are over the whole step before each
+    time. lag: seconds after which what happened can be asked for. buckets: upper bounds, in
+    seconds, of the histograms that latencies are read off; () where that is not known.
+    """
+
+    origin: str
+    lag: float
+    buckets: tuple[float, ...]
+
+    def queries(self, signals: Sequence[Signal], canonical: Canonical) -> dict[str, Compiled]:
+        """By signal, of those that it can tell."""
+        ...
+
+    def most_points(self, step: float) -> int:
+        """That may be asked for at once."""
+        ...
+
+    async def count(self, query: str, time: float) -> int:
+        """How many series a query has around a time. Raises QueryError."""
+        ...
+
+    async def range(self, query: str, start: float, end: float, step: float) -> Matrix:
+        """At start, start + step, … end, all inclusive. Raises QueryError."""
+        ...
+
+    async def versions(self) -> dict[str, str]:
+        """Of what tells it, by its name. Raises QueryError."""
+        ...
+
+    async def answers(self) -> bool:
+        """Whether it answers at all."""
+        ...
+
+
 class SourceError(Exception):
     """One sentence for the user: which system, what is wrong, how to mend it."""
 
@@ -80,7 +121,8 @@ class Side:
     api: None where no Prometheus is asked. metrics: name → label names, empty if it did not
     answer. interval: seconds between scrapes, if known. trouble: why it did not answer; `away` if
     that may pass by itself. section: the kind, '' of several, whose sides are `parts`. classic:
-    native histograms to be read in the classic form that they have too.
+    native histograms to be read in the classic form that they have too. past: its history, where
+    no Prometheus is asked for it. client: of what keeps its traces.
     """
 
     name: Environment
@@ -93,6 +135,8 @@ class Side:
     section: str = ""
     parts: tuple[Side, ...] = ()
     classic: frozenset[str] = frozenset()
+    past: Past | None = None
+    client: TempoClient | JaegerClient | None = None
 
 
 @dataclass(frozen=True, slots=True)

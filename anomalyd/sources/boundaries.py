@@ -1,4 +1,4 @@
-"""The bucket boundaries of the histograms by which a Prometheus answers latencies of spans."""
+"""The bucket boundaries of the histograms that production's latencies of spans are read off."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 
-from anomalyd.model import HistogramQuantile, Matcher, Selector, Signal
+from anomalyd.model import HistogramQuantile, Matcher, Selector, Signal, SpanMeasure
 from anomalyd.query import QueryError, parse_labels
 from anomalyd.signals.presets import over_metrics
-from anomalyd.sources.base import Side
+from anomalyd.sources.base import Past, Side
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ async def boundaries(
 
     Both are then read off equal buckets. A server that does not answer tells none.
     """
+    if reference is not None and reference.past is not None:
+        return _of_past(signals, reference.past)
     if reference is None or reference.api is None or reference.trouble:
         return {}
     found: dict[str, tuple[float, ...]] = {}
@@ -39,6 +41,13 @@ async def boundaries(
         bounds = sorted({_bound(parse_labels(key).get("le")) for key in answer.keys})
         found[signal.name] = tuple(bound for bound in bounds if 0 < bound < math.inf)
     return {name: bounds for name, bounds in found.items() if bounds}
+
+
+def _of_past(signals: Sequence[Signal], past: Past) -> Boundaries:
+    own = (signal for signal in signals if signal.measure is SpanMeasure.DURATION)
+    scale = {"ms": 1000.0}
+    bounds = {s.name: tuple(scale.get(s.unit, 1.0) * one for one in past.buckets) for s in own}
+    return {name: found for name, found in bounds.items() if found}
 
 
 def _query(definition: HistogramQuantile, matchers: tuple[Matcher, ...]) -> str:

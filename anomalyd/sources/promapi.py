@@ -96,6 +96,16 @@ class PromApi:
         body = await self._post("/api/v1/query", form)
         return self._decoded(lambda: decode_vector(body))
 
+    async def count(self, query: str, time: float) -> int:
+        """How many series a query yields."""
+        try:
+            found = await self.instant(f"count({query})", time)
+        except QueryError as error:
+            if error.kind is not Trouble.BAD_QUERY:
+                raise
+            return 1  # a scalar cannot be counted; a wrong query fails where it is read
+        return int(found.values[0]) if len(found.values) else 0
+
     async def answers(self) -> bool:
         """Whether it answers at all."""
         try:

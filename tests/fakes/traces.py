@@ -16,7 +16,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Span:
-    """start: unix seconds; duration: seconds; kind: internal, server, client or consumer."""
+    """start: unix seconds; duration: seconds; kind: internal, server, client or consumer. id,
+    parent: 16 hexadecimal digits; parent: '' of a root. peer: `peer.service`; env:
+    `deployment.environment.name`."""
 
     trace: str
     service: str
@@ -25,6 +27,10 @@ class Span:
     duration: float = 0.02
     failed: bool = False
     kind: str = "server"
+    id: str = ""
+    parent: str = ""
+    peer: str = ""
+    env: str = ""
 
 
 @dataclass

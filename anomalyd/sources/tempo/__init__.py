@@ -1,0 +1,1 @@
+"""Signals of spans that a Tempo keeps, by TraceQL metrics."""
