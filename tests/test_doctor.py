@@ -20,6 +20,7 @@ from tests.fakes.loki import FakeLoki
 from tests.fakes.prometheus import FakePrometheus, error, refuse, serve, vector
 from tests.fakes.receiver import serving
 from tests.fakes.tempo import FakeTempo
+from tests.fakes.tempo_metrics import FakeTempoMetrics
 from tests.servers import free_port
 
 REQUESTS = "http_requests_total"
@@ -267,3 +268,36 @@ async def test_an_environment_that_is_sent_spans_has_nothing_to_be_reached(tmp_p
     checks = await doctor.examine(config.parse(tree))
     (found,) = [check for check in checks if check.subject == "staging pushed"]
     assert (found.status, found.detail) == (Status.OK, "spans are measured as they come")
+
+
+def tempo_tree(url: str, state: Path) -> dict[str, Any]:
+    tempo = {"tempo": {"url": url}}
+    presets = {"presets": ["http"]}
+    return {
+        "environments": {"staging": tempo, "production": tempo},
+        "signals": presets,
+        "window": "30s",
+        "state_dir": str(state),
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "subject", "status", "told"),
+    [
+        ({}, "staging tempo", Status.OK, "Tempo 2.9.0"),
+        ({"local_blocks": False}, "staging tempo", Status.FAIL, "add local-blocks to metrics_gen"),
+        ({"flushed": False}, "production tempo", Status.FAIL, "are found but not counted"),
+        ({"tenant": "shop"}, "staging tempo", Status.FAIL, "check auth and headers (HTTP 401)"),
+        ({}, "judgement.settle", Status.WARN, "the last 1m15s of a run are counted after it"),
+    ],
+)
+async def test_of_a_tempo_it_says_what_is_on_and_what_is_to_be_set(
+    settings, subject, status, told, tmp_path
+) -> None:
+    now = 1_800_000_000.0
+    spans = [traces.Span(f"{at}", "cart", start=now - at) for at in (60, 70, 9000, 10000)]
+    async with traces.serve(FakeTempoMetrics(spans, now=now, **settings)) as tempo:
+        made = config.parse(tempo_tree(tempo.url, tmp_path))
+        checks = await doctor.examine(made, lambda: now)
+    found = [c for c in checks if (c.subject, c.status) == (subject, status)]
+    assert any(told in check.detail for check in found), checks
