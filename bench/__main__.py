@@ -22,9 +22,12 @@ BENCHES = (
     "evaluate",
     "whole",
     "push",
+    "live",
     "spans",
+    "points",
     "history",
     "promql",
+    "rolling",
     "startup",
     "memory",
 )

@@ -1,7 +1,9 @@
 """The same question put to a Prometheus: bands by recording rules, over a day of history.
 
-The expressions are in the manner of the adaptive rules of grafana/promql-anomaly-detection: the
-mean and the spread of an hour, the spread smoothed over 26 hours, and the comparison.
+The expressions are in the manner of grafana/promql-anomaly-detection. Adaptive: the mean and the
+standard deviation of an hour, the latter smoothed over 26 hours, and the comparison. Robust: the
+median of a day, the median of a day of distances from it, and the comparison of the last hour's
+median.
 """
 
 from __future__ import annotations
@@ -10,14 +12,14 @@ import subprocess
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from anomalyd.model import Batch
 from anomalyd.query import decode_vector
-from bench import worlds
+from bench import bank, worlds
 from bench.instant import body
 from bench.measure import Figure, Spread, Target, alternate
 from bench.tick import READY
@@ -28,13 +30,25 @@ from tests.tools import binary
 END = 1_700_000_040
 HOURS = 27
 LEAST_RATIO = 500
-EXPRESSIONS = (
-    "avg_over_time(level[1h])",
-    "stddev_over_time(level[1h])",
-    "avg_over_time(spread[26h])",
-    "level > last_over_time(mean[2m]) + 2 * last_over_time(spread[2m])",
-    "level < last_over_time(mean[2m]) - 2 * last_over_time(spread[2m])",
-)
+RECORDED = (("level", 1.0), ("mean", 1.0), ("spread", 0.1), ("median", 1.0), ("distance", 0.1))
+"""What the rules would have recorded by the minute, and of what size."""
+RULES = {
+    "adaptive": (
+        "avg_over_time(level[1h])",
+        "stddev_over_time(level[1h])",
+        "avg_over_time(spread[26h])",
+        "level > last_over_time(mean[2m]) + 2 * last_over_time(spread[2m])",
+        "level < last_over_time(mean[2m]) - 2 * last_over_time(spread[2m])",
+    ),
+    "robust": (
+        "quantile_over_time(0.5, level[1d])",
+        "abs(level - last_over_time(median[2m]))",
+        "quantile_over_time(0.5, distance[1d])",
+        "quantile_over_time(0.5, level[1h])",
+        "level > last_over_time(median[2m]) + 2 * last_over_time(distance[2m])",
+        "level < last_over_time(median[2m]) - 2 * last_over_time(distance[2m])",
+    ),
+}
 
 
 def run(quick: bool) -> Iterator[Figure]:
@@ -42,23 +56,40 @@ def run(quick: bool) -> Iterator[Figure]:
         print("promql: left out, there is no Prometheus; `make tools` fetches one")
         return
     series, repeats = (10, 2) if quick else (200, 7)
-    ours = judged_per_series(500 if quick else 10_000, repeats)
+    judged = judged_per_series(500 if quick else 10_000, repeats).times(1e6)
+    banked = bank.ns_per_series(1_000 if quick else 10_000, repeats).times(1e-3)
+    theirs = of_a_prometheus(series, repeats, hours=3 if quick else HOURS)
+    whole = (
+        "one evaluation of a signal series: an instant query's answer decoded and a window judged"
+    )
+    for name, spread in theirs.items():
+        peer = f"{name} rules over {series} series by minute in a real Prometheus"
+        target = Target(LEAST_RATIO, of_ratio=True) if name == "adaptive" else None
+        yield Figure(f"promql.{name}", whole, "us per series", judged, peer, spread, target)
+        yield Figure(
+            f"promql.{name}.bank",
+            "the detector bank alone, one disjoint window of a signal series",
+            "us per series",
+            banked,
+            peer,
+            spread,
+        )
+
+
+def of_a_prometheus(series: int, repeats: int, hours: int) -> dict[str, Spread]:
+    """Microseconds of its CPU per series and evaluation, by the manner of the rules."""
     with tempfile.TemporaryDirectory() as folder:
-        backfill(Path(folder), series, hours=3 if quick else HOURS)
+        backfill(Path(folder), series, hours)
         config = "global: {scrape_interval: 1h}\n"
         keep = "--storage.tsdb.retention.time=100y"
         with prometheus(Path(folder), config, keep) as url:
-            evaluate(url)
-            theirs = [rules_per_series(url, series, 5) for _ in range(repeats)]
-    yield Figure(
-        "promql.adaptive",
-        "one evaluation of a signal series: an instant query's answer decoded and a window judged",
-        "us per series",
-        ours.times(1e6),
-        f"adaptive rules over {series} series by minute in a real Prometheus",
-        Spread.of(theirs, 1e6),
-        Target(LEAST_RATIO, of_ratio=True),
-    )
+            taken: dict[str, list[float]] = {name: [] for name in RULES}
+            for expressions in RULES.values():
+                evaluate(url, expressions)
+            for _ in range(repeats):
+                for name, expressions in RULES.items():
+                    taken[name].append(rules_per_series(url, series, 5, expressions))
+    return {name: Spread.of(seconds, 1e6) for name, seconds in taken.items()}
 
 
 def judged_per_series(series: int, repeats: int) -> Spread:
@@ -86,12 +117,12 @@ def judged_per_series(series: int, repeats: int) -> Spread:
 
 
 def backfill(folder: Path, series: int, hours: int) -> None:
-    """A day of level, mean and spread by minute, as the rules would have recorded them."""
+    """More than a day by the minute of the level, and of what the rules would have recorded."""
     minutes = hours * 60
     values = np.exp(residuals(series, minutes)).T.tolist()
     text = folder / "history.om"
     with text.open("w", encoding="utf-8") as file:
-        for name, scale in (("level", 1.0), ("mean", 1.0), ("spread", 0.1)):
+        for name, scale in RECORDED:
             file.write(f"# TYPE {name} gauge\n")
             for i, row in enumerate(values):
                 for t, value in enumerate(row):
@@ -106,16 +137,16 @@ def backfill(folder: Path, series: int, hours: int) -> None:
     text.unlink()
 
 
-def rules_per_series(url: str, series: int, times: int) -> float:
+def rules_per_series(url: str, series: int, times: int, expressions: Sequence[str]) -> float:
     """CPU seconds of the server per series, for evaluating all expressions once."""
     begun = cpu_seconds(url)
     for _ in range(times):
-        evaluate(url)
+        evaluate(url, expressions)
     return (cpu_seconds(url) - begun) / (times * series)
 
 
-def evaluate(url: str) -> None:
-    for expression in EXPRESSIONS:
+def evaluate(url: str, expressions: Sequence[str]) -> None:
+    for expression in expressions:
         query = urllib.parse.urlencode({"query": f"count({expression})", "time": END})
         get(f"{url}/api/v1/query?{query}")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import struct
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import cramjam
@@ -27,7 +26,7 @@ from anomalyd.sources.pushed import PushedSource
 from anomalyd.sources.remote_write import RemoteWrite, inflated
 from anomalyd.sources.seen import Seen
 from anomalyd.sources.slices import _ends
-from bench import exposition, whole
+from bench import exposition, sending, whole
 from bench.evaluate import SIGNALS
 from bench.measure import Figure, Spread, Target
 from bench.whole import SCALED_TO, SCRAPE, WINDOW
@@ -48,20 +47,6 @@ remote_write:
   - url: http://{address}/write
     queue_config: {{max_samples_per_send: 2000, batch_send_deadline: 1s, max_shards: 1}}
 """
-SEND = """
-import http.client, struct, sys
-connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]))
-headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
-with open(sys.argv[3], "rb") as file:
-    while size := file.read(4):
-        body = file.read(struct.unpack("<I", size)[0])
-        connection.request("POST", "/api/v1/write/staging", body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 204:
-            sys.exit(f"HTTP {answer.status}")
-"""
-"""A sender in a process of its own, so that only receiving is measured."""
 
 
 def run(quick: bool) -> Iterator[Figure]:
@@ -186,9 +171,11 @@ async def received(bodies: Sequence[bytes], first: int) -> float:
         control = Control(Path(folder))
         control.receivers = {"remote_write": receiver(evaluator)}
         async with served(control) as api:
-            await send(api.port, Path(folder), bodies[:first])
+            to = (f"127.0.0.1:{api.port}", "/api/v1/write/staging", Path(folder))
+            send = partial(sending.send, *to, headers=sending.REMOTE_WRITE)
+            await send(bodies[:first])
             begun = time.process_time()
-            await send(api.port, Path(folder), bodies[first:])
+            await send(bodies[first:])
             for nth in range(len(bodies) // first):
                 evaluator.evaluate(START + SCRAPE * nth)
             taken = time.process_time() - begun
@@ -196,15 +183,6 @@ async def received(bodies: Sequence[bytes], first: int) -> float:
     if evaluator.out_of_order or evaluator.repeated:
         raise RuntimeError("samples were refused: this measures something else")
     return taken
-
-
-async def send(port: int, folder: Path, bodies: Sequence[bytes]) -> None:
-    path = folder / "bodies"
-    path.write_bytes(b"".join(struct.pack("<I", len(body)) + body for body in bodies))
-    arguments = ("-c", SEND, "127.0.0.1", str(port), str(path))
-    child = await asyncio.create_subprocess_exec(sys.executable, *arguments)
-    if await child.wait():
-        raise RuntimeError("not every body was taken")
 
 
 async def recorded(routes: int) -> list[bytes]:
