@@ -127,14 +127,16 @@ def figures(
     )
 
 
-def measured(recording: Recording, pace: Pace) -> Measured:
+def measured(recording: Recording, pace: Pace, profile: Path | None = None) -> Measured:
+    """profile: where cProfile's statistics of the daemon go, if they are wanted."""
+    under = [] if profile is None else ["-m", "cProfile", "-o", str(profile)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = free_port()
         config = live_state.prepare(recording, folder, port, pace)
         file = folder / "recording"
         live_bodies.save(recording, file)
-        command = [sys.executable, "-m", "anomalyd", "serve", "-c", str(config)]
+        command = [sys.executable, *under, "-m", "anomalyd", "serve", "-c", str(config)]
         with (folder / "log").open("wb") as log:
             daemon = Child(subprocess.Popen(command, stderr=log), port)
         stack.callback(daemon.end)
@@ -184,8 +186,12 @@ class Child:
         self.process, self.url = process, f"http://127.0.0.1:{port}"
 
     def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.process.terminate()
+        try:
+            self.process.wait(DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def get(self, path: str, body: bytes | None = None) -> bytes | None:
         """None where it does not answer, or refuses."""

@@ -25,9 +25,9 @@ ROUTES = 62
 """Of each pod: with what Prometheus adds of itself, a thousand series."""
 PODS_PER_APP = 2
 PER_BODY = 2_000
-RECORDING_SECONDS = 300.0
+RECORDING_SECONDS = 900.0
 CONFIG = """
-global: {{scrape_interval: 15s, scrape_timeout: 15s}}
+global: {{scrape_interval: 1m, scrape_timeout: 1m}}
 scrape_configs:
 - job_name: pods
   static_configs:

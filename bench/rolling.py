@@ -25,8 +25,9 @@ class Adaptive:
     __slots__ = ("mean", "spread", "variance")
 
     def __init__(self) -> None:
-        self.mean, self.variance = Rolling(Mean(), HOUR), Rolling(Var(), HOUR)
-        self.spread = Rolling(Mean(), LONG)
+        self.mean = Rolling(Mean, window_size=HOUR)
+        self.variance = Rolling(Var, window_size=HOUR)
+        self.spread = Rolling(Mean, window_size=LONG)
 
     def evaluate(self, x: float) -> bool:
         self.mean.update(x)

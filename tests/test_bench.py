@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bench import table
+from anomalyd.sources.remote_write import inflated
+from anomalyd.sources.slices import cut
+from bench import live_bodies, plot, sending, table
 from bench.__main__ import BENCHES, main, run
 from bench.measure import Figure, Spread, Target, alternate
 
 FOLDER = Path(__file__).resolve().parent.parent / "bench"
-CHEAP = ("bank", "tick", "exposition", "instant", "evaluate")
+CHEAP = ("bank", "tick", "exposition", "instant", "evaluate", "rolling")
 
 
 def test_a_quick_run_prints_every_figure_and_writes_it_with_its_peer_and_machine(tmp_path, capsys):
@@ -93,3 +96,48 @@ def test_a_bench_that_there_is_not_is_a_usage_error(monkeypatch, capsys):
 def test_every_bench_is_a_module_that_the_readme_explains(name):
     assert (FOLDER / f"{name}.py").exists()
     assert f"`{name}`" in (FOLDER / "README.md").read_text()
+
+
+def live(size: str, what: str, ours: float) -> dict[str, object]:
+    return {"name": f"live.{size}.{what}", "median": ours, "peer": {"median": 3 * ours}}
+
+
+def test_cost_by_the_number_of_series_is_drawn_in_the_page_on_performance(tmp_path):
+    figures = [
+        live(size, what, n)
+        for n, size in enumerate(("10k", "100k", "1M"), 1)
+        for what, _ in plot.PANELS
+    ]
+    document = {"figures": [*figures, live("1M", "answer.p99", 7.0), {"name": "push.http"}]}
+    assert plot.points(document, "cpu") == [(10_000, 1, 3), (100_000, 2, 6), (1_000_000, 3, 9)]
+    plot.draw(document, tmp_path / "rate.svg")
+    drawn = (tmp_path / "rate.svg").read_text()
+    assert "<svg" in drawn
+    page = FOLDER.parent / "docs" / "performance.md"
+    assert f"]({plot.PLOT.name})" in page.read_text()
+    assert "<svg" in plot.PLOT.read_text()
+
+
+def test_there_is_no_plot_of_one_size(tmp_path):
+    with pytest.raises(ValueError, match="make bench ARGS=live"):
+        plot.draw({"figures": [live("1M", "cpu", 1.0)]}, tmp_path / "rate.svg")
+
+
+def test_a_recording_is_sent_again_at_other_times_with_counters_that_grew(tmp_path):
+    keys = [f"\n\x05\n\x01{chr(65 + i % 26)}\x12\x00".encode() for i in range(2_500)]
+    recording = live_bodies.Recording(keys, np.arange(1.0, 2_501.0))
+    live_bodies.save(recording, tmp_path / "recording")
+    read = live_bodies.load(tmp_path / "recording").first(2_100)
+    first, second = read.bodies()
+    assert (len(first.values), len(second.values)) == (2_000, 100)
+    found = cut(inflated(second.stamped(1_800_000_000.25, 3), 2**20))
+    assert found.keys == keys[2_000:2_100]
+    assert set(found.times.tolist()) == {1_800_000_000_250}
+    assert found.values[0] == 2_001 + 3 * (1 + 2_001 // 64)
+
+
+def test_what_a_sender_is_given_is_what_it_reads(tmp_path):
+    sending.write(tmp_path / "bodies", [b"", b"body"], sending.OTLP)
+    headers, *bodies = sending.read(tmp_path / "bodies")
+    assert json.loads(headers) == sending.OTLP
+    assert bodies == [b"", b"body"]

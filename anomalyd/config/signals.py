@@ -135,7 +135,7 @@ class Override(Section):
 
 
 class Signals(Section):
-    presets: tuple[Literal["http", "process", "k6", "operations", "edges"], ...] = (
+    presets: tuple[Literal["http", "process", "k6", "locust", "operations", "edges"], ...] = (
         "http",
         "process",
     )

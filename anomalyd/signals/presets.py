@@ -11,6 +11,7 @@ from anomalyd.model import (
     Matcher,
     PromQL,
     Rate,
+    Ratio,
     Selector,
     Signal,
     SpanMeasure,
@@ -26,7 +27,17 @@ from anomalyd.signals.presets_spans import (
     SERVER,
     SPAN_METRICS,
 )
-from anomalyd.signals.quantities import SPANS, Metrics, Quantity, failed, gauge, p95, rate, spans
+from anomalyd.signals.quantities import (
+    SPANS,
+    Alternative,
+    Metrics,
+    Quantity,
+    failed,
+    gauge,
+    p95,
+    rate,
+    spans,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,9 @@ class Found:
 
 
 _UNEXPECTED = Matcher("expected_response", "=", "false")
+_ERROR = Matcher("error_type", "!=", "")
+LOCUST = "locust_client_duration_seconds"
+"""What `locust --otel` measures of every request."""
 
 HTTP_HISTOGRAMS = (
     ("http_server_request_duration_seconds", "s", ("http_response_status_code",)),
@@ -124,6 +138,12 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
     ),
     "k6": (
         Quantity(
+            "k6_latency_p95",
+            Kind.LATENCY,
+            (gauge("k6_http_req_duration_p95", "max", "s"),),
+            by=("scenario",),
+        ),
+        Quantity(
             "k6_latency_p99",
             Kind.LATENCY,
             (gauge("k6_http_req_duration_p99", "max", "s"),),
@@ -145,8 +165,24 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
             by=("scenario",),
         ),
     ),
+    "locust": (
+        Quantity("locust_latency_p95", Kind.LATENCY, (p95(LOCUST, "s"),), by=("name",)),
+        Quantity(
+            "locust_error_ratio",
+            Kind.ERRORS,
+            (
+                Alternative(
+                    f"{LOCUST}_count",
+                    Ratio(Selector(f"{LOCUST}_count", (_ERROR,)), Selector(f"{LOCUST}_count")),
+                    "ratio",
+                ),
+            ),
+            by=("name",),
+        ),
+    ),
 }
 """k6's failures are counted by its own tag: its failed rate, split by status, is all 0 and 1.
+locust's have a label that nothing else has, and that is not there before the first of them.
 Virtual users are left out: they are the means of the test, not a symptom."""
 
 

@@ -88,6 +88,7 @@ def test_processes():
     ("metrics", "names"),
     [
         ({"k6_http_req_duration_p99": frozenset({"scenario"})}, ["k6_latency_p99"]),
+        ({"k6_http_req_duration_p95": frozenset({"scenario"})}, ["k6_latency_p95"]),
         (
             {
                 "k6_http_reqs_total": frozenset({"expected_response"}),
@@ -103,6 +104,16 @@ def test_processes():
 )
 def test_k6(metrics, names):
     assert [s.name for s in resolve(["k6"], metrics)] == names
+
+
+def test_locust_fails_by_a_label_that_need_not_have_been_seen():
+    name = "locust_client_duration_seconds"
+    assert queries(["locust"], {f"{name}_bucket": {"le"}, f"{name}_count": set()}) == {
+        "locust_latency_p95": "histogram_quantile(0.95, sum by (le, name) "
+        f"(rate({name}_bucket[30s])))",
+        "locust_error_ratio": f'(sum by (name) (rate({name}_count{{error_type!=""}}[30s])) or '
+        f"0 * sum by (name) (rate({name}_count[30s]))) / sum by (name) (rate({name}_count[30s]))",
+    }
 
 
 def test_nothing_is_found_where_nothing_is_and_description_says_what_was_tried():
