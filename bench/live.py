@@ -138,7 +138,7 @@ def measured(recording: Recording, pace: Pace, profile: Path | None = None) -> M
         live_bodies.save(recording, file)
         command = [sys.executable, *under, "-m", "anomalyd", "serve", "-c", str(config)]
         with (folder / "log").open("wb") as log:
-            daemon = Child(subprocess.Popen(command, stderr=log), port)
+            daemon = Child(subprocess.Popen(command, stderr=log), port, folder / "log")
         stack.callback(daemon.end)
         daemon.wait("it listens", lambda: daemon.metrics()["anomalyd_ticks_total"] >= 0)
         begin = math.ceil(time.time() / pace.scrape + 1) * pace.scrape
@@ -182,8 +182,8 @@ def _observed(
 class Child:
     """A daemon at work, by its API."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.process, self.url = process, f"http://127.0.0.1:{port}"
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process, self.url, self._log = process, f"http://127.0.0.1:{port}", log
 
     def end(self) -> None:
         self.process.terminate()
@@ -224,7 +224,8 @@ class Child:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not holds():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the daemon has ended, or it was too long until {what}")
+                said = self._log.read_text(encoding="utf-8")[-2000:]
+                raise RuntimeError(f"it ended, or it was too long until {what}; it said: {said}")
             time.sleep(0.1)
 
 
