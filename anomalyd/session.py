@@ -36,7 +36,7 @@ from anomalyd.sources import receivers
 from anomalyd.sources.base import Side, Source
 from anomalyd.sources.boundaries import boundaries
 from anomalyd.sources.combined import Combined, arrived
-from anomalyd.sources.otlp.source import kept_of
+from anomalyd.sources.kept import kept_of
 from anomalyd.teaching import Teaching
 
 log = logging.getLogger(__name__)

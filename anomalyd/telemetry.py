@@ -87,6 +87,10 @@ series_refused = meter.create_counter(
 pushed_samples = meter.create_counter(
     "anomalyd_pushed_samples", description="Samples that were sent to us, by protocol and result."
 )
+pushed_exemplars = meter.create_counter(
+    "anomalyd_pushed_exemplars",
+    description="Exemplars that came with samples, by protocol and result.",
+)
 pushed_bytes = meter.create_counter(
     "anomalyd_pushed_bytes", description="Bytes of bodies that were sent to us, by protocol."
 )

@@ -84,8 +84,9 @@ class Incident:
 class Exemplar:
     """A trace, for a person to look at. why: what is bad about it, '' for an ordinary one.
 
-    service, operation, started_at, duration (seconds): of the span that was looked for. link: where
-    to look, '' where no link is configured.
+    service, operation, started_at, duration (seconds, NaN where not known): of the span that was
+    looked for, or of the series that a metric's exemplar came with. link: where to look, '' where
+    no link is configured.
     """
 
     trace_id: str

@@ -41,7 +41,9 @@ def kind(trace: Document) -> str:
 
 
 def took(trace: Document) -> str:
-    return format_value(trace["duration_seconds"] or 0.0, "s")
+    """Of an exemplar of a counter nothing says it."""
+    seconds = trace["duration_seconds"]
+    return "–" if seconds is None else format_value(seconds, "s")
 
 
 def often(template: Document) -> str:

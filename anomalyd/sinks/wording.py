@@ -55,9 +55,9 @@ def log_lines(found: Enrichment | None) -> list[str]:
 
 
 def _trace_line(trace: Exemplar) -> str:
-    took = format_value(trace.duration, "s")
+    took = f", {format_value(trace.duration, 's')}" if math.isfinite(trace.duration) else ""
     what = " ".join(part for part in (trace.service, trace.operation) if part)
-    return _short(f"{trace.why or 'ordinary'}, {took}: {what}, trace {trace.trace_id}")
+    return _short(f"{trace.why or 'ordinary'}{took}: {what}, trace {trace.trace_id}")
 
 
 def _log_line(one: LogTemplate) -> str:

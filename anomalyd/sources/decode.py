@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.model import Floats, Labels, Rows
+from anomalyd.signals.exemplars import MetricExemplar, of_pairs
 from anomalyd.sources.slices import cut
 from anomalyd.sources.wire import WRITE_1, WRITE_2
 
@@ -29,14 +30,15 @@ Decide = Callable[[Labels], int]
 class Columns:
     """Samples of a body: codes intp[n], times int64[n] in ms, values float64[n]; any order.
 
-    histograms, exemplars: (code, message) of each, as they came.
+    histograms: (code, message) of each as it came. exemplars: (code, exemplar). metadata: of 1.0,
+    serialised messages; of 2.0, (code, type, unit).
     """
 
     codes: Rows
     times: NDArray[np.int64]
     values: Floats
     histograms: list[tuple[int, Any]]
-    exemplars: list[tuple[int, Any]]
+    exemplars: list[tuple[int, MetricExemplar]]
 
 
 class Identity:
@@ -168,29 +170,36 @@ def decode_2(body: bytes, identity: Identity) -> Columns:
         raise BodyError("the first symbol is not the empty one")
     if any(_BETWEEN in symbol for symbol in symbols):
         raise BodyError("a symbol is not UTF-8")
-    return _columns((_named_2(one, symbols, identity), one) for one in request.timeseries)
+    named = ((_named_2(one, symbols, identity), one) for one in request.timeseries)
+    return _columns(named, lambda one: _texts(_words(one.labels_refs, symbols)))
 
 
 def _named_2(series: Any, symbols: list[bytes], identity: Identity) -> int:
-    try:
-        words = [symbols[at] for at in series.labels_refs]
-    except IndexError:
-        raise BodyError("a label refers to a symbol that is not there") from None
+    words = _words(series.labels_refs, symbols)
     key = _BETWEEN.join(words)
     code = identity.known.get(key)
-    if code is not None:
-        return code
+    return identity.learn(key, _texts(words)) if code is None else code
+
+
+def _words(references: Iterable[int], symbols: list[bytes]) -> list[bytes]:
+    try:
+        return [symbols[at] for at in references]
+    except IndexError:
+        raise BodyError("a label refers to a symbol that is not there") from None
+
+
+def _texts(words: list[bytes]) -> list[tuple[str, str]]:
     if len(words) % 2:
         raise BodyError("a label has a name and no value")
     try:
         texts = [word.decode() for word in words]
     except UnicodeDecodeError:
         raise BodyError("a symbol is not UTF-8") from None
-    return identity.learn(key, list(zip(texts[::2], texts[1::2], strict=True)))
+    return list(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _fully(many: Iterable[Any], identity: Identity) -> Columns:
-    return _columns((_named(one, identity), one) for one in many)
+    return _columns(((_named(one, identity), one) for one in many), lambda one: _pairs(one.labels))
 
 
 def _named(series: Any, identity: Identity) -> int:
@@ -198,17 +207,21 @@ def _named(series: Any, identity: Identity) -> int:
     return identity.learn(canonical_bytes(pairs), pairs)
 
 
-def _columns(many: Iterable[tuple[int, Any]]) -> Columns:
+def _columns(
+    many: Iterable[tuple[int, Any]], labels: Callable[[Any], list[tuple[str, str]]]
+) -> Columns:
+    """labels: of an exemplar."""
     samples: list[tuple[int, int]] = []
     values: list[float] = []
     histograms: list[tuple[int, Any]] = []
-    exemplars: list[tuple[int, Any]] = []
+    exemplars: list[tuple[int, MetricExemplar]] = []
     for code, series in many:
         for sample in series.samples:
             samples.append((code, sample.timestamp))
             values.append(sample.value)
         histograms += [(code, one) for one in series.histograms]
-        exemplars += [(code, one) for one in series.exemplars]
+        for one in series.exemplars:
+            exemplars.append((code, of_pairs(labels(one), one.value, one.timestamp)))
     columns = np.array(samples, dtype=np.int64).reshape(-1, 2)
     codes, times = columns[:, 0].astype(np.intp), columns[:, 1]
     return Columns(codes, times, np.array(values, dtype=np.float64), histograms, exemplars)

@@ -23,11 +23,12 @@ AHEAD_SECONDS = 600.0
 @dataclass(slots=True)
 class Counts:
     """Of one body: how many samples and native histograms came to what, by the results of
-    anomalyd_pushed_samples, and how many exemplars there were."""
+    anomalyd_pushed_samples; how many exemplars there were, and how many of them are kept."""
 
     samples: Counter[str] = field(default_factory=Counter)
     histograms: Counter[str] = field(default_factory=Counter)
     exemplars: int = 0
+    kept: int = 0
 
 
 class Lane:
@@ -65,6 +66,12 @@ class Lane:
                 mine = native.at(np.flatnonzero(native.rows % len(self._inlets) == number))
                 mine = mine.of(mine.rows // len(self._inlets))
                 _count(counts.histograms, len(mine), inlet.take_histograms(mine, received_at))
+            if columns.exemplars:
+                counts.kept += inlet.take_exemplars(
+                    (code // len(self._inlets), one)
+                    for code, one in columns.exemplars
+                    if code >= 0 and code % len(self._inlets) == number
+                )
         counts.samples["ahead"] += int(np.count_nonzero(late & ~invalid))
         counts.samples["invalid"] += int(np.count_nonzero(invalid))
         counts.samples["ignored"] += int(np.count_nonzero((columns.codes < 0) & ~invalid & ~late))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from time import thread_time
@@ -15,6 +15,7 @@ from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig, Receiver
 from anomalyd.model import Batch, Environment, Floats, Labels, Rows, Samples
 from anomalyd.signals.evaluate import Evaluator
+from anomalyd.signals.exemplars import Exemplars, MetricExemplar
 from anomalyd.signals.native.names import natively
 from anomalyd.signals.native.samples import Histograms
 from anomalyd.signals.relabel import Rule, relabel
@@ -59,7 +60,8 @@ class PushedSource:
 
     The receiver asks `row` once per new series and gives samples to `take`. Series of metrics that
     no signal may need have no row. What was seen is kept in a file, for the next start. Its clock
-    is when samples were received and ticks were due. late: how long a tick waits, in seconds.
+    is when samples were received and ticks were due. late: how long a tick waits, in seconds. kept:
+    a few of the exemplars that come, for incidents.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class PushedSource:
         wanted: Callable[[str], bool],
         late: float = 0.0,
         rules: Sequence[Rule] = (),
+        kept: Exemplars | None = None,
     ) -> None:
+        self.kept = kept
         self.name = side.name.value
         self.side, self._evaluator, self._seen = side, evaluator, seen
         self._wanted, self._natively = wanted, natively(wanted)
@@ -174,6 +178,13 @@ class PushedSource:
         self._measure(timestamps, received_at)
         self._arrivals.take(samples.rows, timestamps, samples.stale)
         return self._counted(self._evaluator.take_histograms, samples)
+
+    def take_exemplars(self, exemplars: Iterable[tuple[int, MetricExemplar]]) -> int:
+        """Of (row, exemplar) pairs; how many were kept."""
+        kept, labels = self.kept, self._evaluator.series.labels
+        if kept is None:
+            return 0
+        return sum(kept.take(labels[row], exemplar, self._now) for row, exemplar in exemplars)
 
     def _counted(self, take: Callable[[T], None], samples: T) -> Taken:
         self._came.set()
@@ -281,7 +292,8 @@ def build(make: Make) -> PushedSource:
     section: Receiver = getattr(side.config, side.section)
     late, rules = section.late, [one.rule() for one in section.relabel]
     made = evaluator(make, lag=late + LAG_SECONDS)
-    return PushedSource(side, made, seen, wanted.metrics, late, rules)
+    kept = Exemplars(make.canonical) if side.name is Environment.STAGING else None
+    return PushedSource(side, made, seen, wanted.metrics, late, rules, kept)
 
 
 def _seen(section: str, name: Environment, wanted: Wanted) -> Seen:

@@ -56,6 +56,8 @@ class RemoteWrite:
         counts = lane.take(columns, post.received_at)
         for result, number in (counts.samples + counts.histograms).items():
             telemetry.pushed_samples.add(number, {"protocol": "remote_write", "result": result})
+        if counts.exemplars:
+            _count_exemplars(counts.kept, counts.exemplars - counts.kept)
         return _reply(counts)
 
     def _lane(self, environment: str) -> Lane:
@@ -111,6 +113,12 @@ def inflated(body: bytes, limit: int) -> bytes:
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError:
         raise Refused(400, "bad_body", "the body is not snappy in its block format") from None
+
+
+def _count_exemplars(kept: int, ignored: int) -> None:
+    for result, number in (("kept", kept), ("ignored", ignored)):
+        labels = {"protocol": "remote_write", "result": result}
+        telemetry.pushed_exemplars.add(number, labels)
 
 
 def _reply(counts: Counts) -> Reply:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anomalyd.config import parse
+from anomalyd.config import Config, parse
 from anomalyd.model import Outcome
 from anomalyd.push import Post, Refused
 from anomalyd.session import Session
 from tests.daemon.bench import STEP, Bench, bench
 from tests.daemon.shop import SERVICES, START, Shop, settings
+from tests.daemon.test_enrich import enriching
 from tests.fakes import sender
 
 PUSH: dict[str, Any] = {"remote_write": {"late": "20ms"}}
@@ -60,6 +63,20 @@ def push(session: Session, body: bytes, now: float, environment: str = "staging"
     assert reply.status == 204
 
 
+@asynccontextmanager
+async def learned(
+    config: Config, *sources: Any, pusher: Pusher | None = None, environment: str = "staging"
+) -> AsyncIterator[tuple[Bench, Session, Pusher]]:
+    """A session that knows from the one before what is pushed; a minute of samples has come."""
+    pusher = pusher or Pusher(Shop())
+    async with bench(config, *sources) as made:
+        async with made.at_work():
+            await pushed(made, pusher, 60, environment)
+        async with made.at_work() as session:
+            await pushed(made, pusher, 60, environment)
+            yield made, session, pusher
+
+
 async def pushed(made: Bench, pusher: Pusher, seconds: float, environment: str = "staging") -> None:
     assert made.session is not None
     for _ in range(round(seconds / STEP)):
@@ -99,32 +116,43 @@ async def test_signals_are_known_once_samples_came_and_at_once_after_a_restart(t
 async def test_a_pushed_staging_is_judged_as_one_that_is_asked(baseline, tmp_path):
     (tmp_path / "baseline.npz").write_bytes(baseline.read_bytes())
     config = parse(tree(tmp_path, PUSH, {"url": "http://127.0.0.1:1"}))
-    shop = Shop()
-    pusher = Pusher(shop)
-    async with bench(config) as made:
-        async with made.at_work():
-            await pushed(made, pusher, 60)
-        async with made.at_work():
-            await pushed(made, pusher, 60)
-            run = made.start()
-            await pushed(made, pusher, 900)
-            shop.slower["cart"] = 3.0
-            await pushed(made, pusher, 900)
-            verdict = await made.verdict(run)
+    async with learned(config) as (made, _, pusher):
+        run = made.start()
+        await pushed(made, pusher, 900)
+        pusher.shop.slower["cart"] = 3.0
+        await pushed(made, pusher, 900)
+        verdict = await made.verdict(run)
     assert verdict.outcome is Outcome.FAIL, verdict.reasons
     assert [one.signal for one in verdict.incidents[0].anomalies] == ["latency"]
     assert verdict.incidents[0].suspects[0].service == "cart"
 
 
+async def test_an_incident_shows_the_traces_that_exemplars_name(baseline, tmp_path):
+    (tmp_path / "baseline.npz").write_bytes(baseline.read_bytes())
+    whole = tree(tmp_path, PUSH, {"url": "http://127.0.0.1:1"})
+    link = {"received": {"link": "https://traces/$trace_id"}}
+    config = parse({**whole, "enrich": link})
+    async with learned(config) as (made, session, pusher), enriching(session):
+        run = made.start()
+        await pushed(made, pusher, 300)
+        pusher.shop.slower["cart"] = 3.0
+        for seconds in (300, 600):
+            await pushed(made, pusher, seconds)
+            labels = {"__name__": "latency_seconds", "service": "cart", "instance": "a:80"}
+            slow = sender.exemplar({"trace_id": f"{seconds:032x}"}, 9.0, round(made.now * 1000))
+            push(session, sender.packed(sender.request(sender.series(labels, []) + slow)), made.now)
+        await made.verdict(run)
+        await session.enricher.settled(run.id)
+        (found,) = made.store.enrichments(run.id)
+    assert {(one.why, one.service) for one in found.traces} == {("slow", "cart")}
+    assert found.traces[0].link == f"https://traces/{found.traces[0].trace_id}"
+
+
 async def test_what_the_server_has_and_what_is_pushed_are_one_batch(staging, tmp_path):
     config = parse(tree(tmp_path, {"url": staging.url, **PUSH}, None))
     pusher = Pusher(Shop(load=80.0), "latency_seconds")
-    async with bench(config, staging) as made:
-        async with made.at_work():
-            await pushed(made, pusher, 60)
-        async with made.at_work() as session:
-            await pushed(made, pusher, 60)
-            batch = (await session.ask(made.now)).batch
+    async with learned(config, staging, pusher=pusher) as (made, session, _):
+        batch = (await session.ask(made.now)).batch
         keys = session.pipeline.table.keys
     found = {keys[row]: value for row, value in zip(batch.rows, batch.values, strict=True)}
     assert found["load"] == pytest.approx(3 * 80.0)
@@ -134,25 +162,17 @@ async def test_what_the_server_has_and_what_is_pushed_are_one_batch(staging, tmp
 
 async def test_a_pushed_production_is_kept_for_its_baseline(staging, tmp_path):
     config = parse(tree(tmp_path, {"url": staging.url}, PUSH))
-    pusher = Pusher(Shop())
-    async with bench(config, staging) as made:
-        for _ in range(2):
-            async with made.at_work():
-                await pushed(made, pusher, 300, "production")
+    async with learned(config, staging, environment="production") as (made, _, pusher):
+        await pushed(made, pusher, 240, "production")
     assert any((tmp_path / "history").iterdir())
 
 
 async def test_a_sender_that_fell_silent_is_told_of(tmp_path):
     config = parse(tree(tmp_path, {"remote_write": {"late": "1100ms"}}, None))
-    pusher = Pusher(Shop())
-    async with bench(config) as made:
-        async with made.at_work():
-            await pushed(made, pusher, 60)
-        async with made.at_work() as session:
-            await pushed(made, pusher, 30)
-            assert session.degraded() == []
-            await made.passes(60)
-            (told,) = session.degraded()
+    async with learned(config) as (made, session, _):
+        assert session.degraded() == []
+        await made.passes(60)
+        (told,) = session.degraded()
     assert told == (
         "staging: nothing is pushed; the last came 1m ago; look after the sender and its "
         "remote_write"
@@ -187,20 +207,15 @@ async def test_what_cannot_be_told_apart_is_refused(tmp_path):
 
 async def test_a_tick_waits_for_what_was_taken_before_it(tmp_path):
     config = parse(tree(tmp_path, {"remote_write": {"late": "1m"}}, None))
-    pusher = Pusher(Shop())
-    async with bench(config) as made:
-        async with made.at_work():
-            await pushed(made, pusher, 60)
-        async with made.at_work() as session:
-            await pushed(made, pusher, 60)
-            body = pusher.body(made.now + STEP)
-            async with asyncio.TaskGroup() as tasks:
-                asked = tasks.create_task(session.ask(made.now + STEP))
-                await asyncio.sleep(0)
-                assert not asked.done()
-                push(session, body, made.now + STEP + 3)
-            batch = asked.result().batch
-            assert session.degraded() == []
+    async with learned(config) as (made, session, pusher):
+        body = pusher.body(made.now + STEP)
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(session.ask(made.now + STEP))
+            await asyncio.sleep(0)
+            assert not asked.done()
+            push(session, body, made.now + STEP + 3)
+        batch = asked.result().batch
+        assert session.degraded() == []
     assert len(batch.rows) == 7
 
 
@@ -209,28 +224,19 @@ async def test_a_sender_that_is_away_is_a_fault_of_telemetry_and_a_target_that_i
 ):
     (tmp_path / "baseline.npz").write_bytes(baseline.read_bytes())
     config = parse(tree(tmp_path, PUSH, {"url": "http://127.0.0.1:1"}))
-    pusher = Pusher(Shop())
-    async with bench(config) as made:
-        async with made.at_work():
-            await pushed(made, pusher, 60)
-        async with made.at_work() as session:
-            await pushed(made, pusher, 60)
-            run = made.start()
-            await pushed(made, pusher, 600)
-            await made.passes(60)
-            away = (await session.ask(made.now)).batch
-            pusher.sent_at = made.now
-            await pushed(made, pusher, 300)
-            down = pusher.body(made.now + 60)
-            assert down
-            made.now += 60
-            push(
-                session,
-                sender.body(({"__name__": "other"}, [(0.0, round(made.now * 1000))])),
-                made.now,
-            )
-            gone = (await session.ask(made.now)).batch
-            verdict = await made.verdict(run)
+    async with learned(config) as (made, session, pusher):
+        run = made.start()
+        await pushed(made, pusher, 600)
+        await made.passes(60)
+        away = (await session.ask(made.now)).batch
+        pusher.sent_at = made.now
+        await pushed(made, pusher, 300)
+        assert pusher.body(made.now + 60)
+        made.now += 60
+        at = round(made.now * 1000)
+        push(session, sender.body(({"__name__": "other"}, [(0.0, at)])), made.now)
+        gone = (await session.ask(made.now)).batch
+        verdict = await made.verdict(run)
     assert (len(away.rows), away.answered) == (0, frozenset())
     assert (len(gone.rows), gone.answered) == (0, {"load", "latency", "errors"})
     assert verdict.incidents == ()
@@ -239,12 +245,8 @@ async def test_a_sender_that_is_away_is_a_fault_of_telemetry_and_a_target_that_i
 
 async def test_samples_that_come_too_late_are_told_of(tmp_path):
     config = parse(tree(tmp_path, {"remote_write": {"late": "3s"}}, None))
-    pusher = Pusher(Shop())
-    async with bench(config) as made:
-        async with made.at_work():
-            await pushed(made, pusher, 60)
-        async with made.at_work() as session:
-            made.now += 30
-            push(session, pusher.body(made.now - 20), made.now)
-            (told,) = session.degraded()
+    async with learned(config) as (made, session, pusher):
+        made.now += 30
+        push(session, pusher.body(made.now - 20), made.now)
+        (told,) = session.degraded()
     assert told.startswith("staging: samples are pushed 21s after they were taken")

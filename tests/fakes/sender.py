@@ -57,6 +57,17 @@ def sample(value: float, time: int) -> bytes:
     return held(2, double(1, value) + integer(2, time))
 
 
+def exemplar(labels: Mapping[str, str], value: float, time: int) -> bytes:
+    """A field of a prometheus.TimeSeries."""
+    named = b"".join(label(name, text) for name, text in labels.items())
+    return held(3, named + double(2, value) + integer(3, time))
+
+
+def exemplar_2(numbers: Iterable[int], value: float, time: int) -> bytes:
+    """A field of a TimeSeries of 2.0."""
+    return held(4, references(numbers) + double(2, value) + integer(3, time))
+
+
 def series(labels: Mapping[str, str], samples: Iterable[Sample]) -> bytes:
     """A prometheus.TimeSeries, without its field in the request."""
     named = b"".join(label(name, value) for name, value in sorted(labels.items()))

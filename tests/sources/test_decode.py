@@ -25,7 +25,8 @@ from anomalyd.sources.decode import (
 )
 from anomalyd.sources.remote_write import inflated
 from anomalyd.sources.slices import _cut_at_once, cut
-from tests.fakes import sender
+from tests.fakes import native, sender
+from tests.fakes.native import Native
 
 NOW = 1_800_000_000_123
 RECORDED = Path(__file__).with_name("bodies")
@@ -53,6 +54,16 @@ def said(columns: Columns, names: Names) -> list[tuple[str, int, bytes]]:
     return sorted(found)
 
 
+def beside(columns: Columns, names: Names) -> list[tuple[str, str]]:
+    """Histograms and exemplars as (series, what there is), in order."""
+    exemplars = [(code, repr(one)) for code, one in columns.exemplars]
+    histograms = [(code, repr(one.SerializeToString())) for code, one in columns.histograms]
+    return sorted(
+        (str(names.labels[code]) if code >= 0 else str(code), told)
+        for code, told in exemplars + histograms
+    )
+
+
 def both(*bodies: bytes) -> None:
     """Fast and slow, each with one identity over all bodies, agree, refusals included."""
     fast, slow = Names(), Names()
@@ -66,10 +77,7 @@ def both(*bodies: bytes) -> None:
             continue
         found = decode(body, by_fast)
         assert said(found, fast) == said(wanted, slow)
-        assert len(found.exemplars) == len(wanted.exemplars)
-        assert sorted(one.SerializeToString() for _, one in found.histograms) == sorted(
-            one.SerializeToString() for _, one in wanted.histograms
-        )
+        assert beside(found, fast) == beside(wanted, slow)
 
 
 NAMES = st.sampled_from(["up", "requests_total", "é", ""])
@@ -86,8 +94,11 @@ USUAL = st.builds(sender.series, LABELS, st.lists(st.tuples(VALUES, TIMES), min_
 EXTRA = st.sampled_from(
     [
         b"",
-        sender.held(3, sender.label("trace_id", "abc") + sender.double(2, 0.5)),
-        sender.held(4, sender.integer(1, 7) + sender.integer(15, NOW)),
+        sender.exemplar({"trace_id": "abc"}, 0.5, NOW),
+        sender.held(4, native.message(Native(positive={1: 2, 5: 1}, negative={0: 3}), NOW)),
+        sender.held(4, native.message(Native(positive={-3: 0.5}, floats=True, hint=3), NOW)),
+        sender.held(4, native.message(Native(native.CUSTOM, {0: 7}, bounds=(1.0, 2.0)), NOW)),
+        sender.exemplar({"é": "x", "": ""}, float("nan"), 0) * 2,
         sender.held(9, b"unknown"),
         sender.varint(9 << 3) + b"\x05",
         sender.held(1, sender.held(1, b"late") + sender.held(2, b"label")),
@@ -194,6 +205,27 @@ def test_both_protocols_read_the_same_samples():
     wanted = decode(sender.request(*(sender.series(*each) for each in many)), Identity(one))
     assert said(found, two) == said(wanted, one)
     assert len(two.labels) == 2
+
+
+def test_both_protocols_read_the_same_histograms_and_exemplars():
+    labels, made = (
+        {"__name__": "work_seconds", "job": "a"},
+        Native(positive={1: 2}, negative={3: 1}),
+    )
+    words = ["", "__name__", "work_seconds", "job", "a", "trace_id", "ff"]
+    two = Names()
+    body = sender.symbols(words) + sender.held(
+        5, native.series_2([1, 2, 3, 4], [(made, NOW)]) + sender.exemplar_2([5, 6], 0.5, NOW)
+    )
+    found = decode_2(body, Identity(two))
+    one = Names()
+    series = native.series(labels, [(made, NOW)]) + sender.exemplar({"trace_id": "ff"}, 0.5, NOW)
+    wanted = decode(sender.request(series), Identity(one))
+    assert beside(found, two) == beside(wanted, one)
+    assert len(beside(found, two)) == 2
+    assert [(dict(each.labels), each.value) for _, each in found.exemplars] == [
+        ({"trace_id": "ff"}, 0.5)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import AsyncExitStack
 
 import pytest
@@ -38,6 +39,7 @@ SIGNALS = (
     signal("p50", Quantile(Selector("http_server_request_duration_seconds"), 0.5)),
     signal("calls", Rate(Selector("http_server_request_duration_seconds_count"))),
     signal("p50_fine", Quantile(Selector("work_seconds"), 0.5)),
+    signal("work", Rate(Selector("work_seconds_count"))),
 )
 
 
@@ -124,10 +126,12 @@ def histogram(counts, at: float, *, temporality: int = CUMULATIVE, start: float 
     return made
 
 
-def exponential(counts, scale: int, offset: int, at: float) -> Metric:
+def exponential(counts, scale: int, offset: int, at: float, temporality=CUMULATIVE) -> Metric:
     made = Metric(name="work", unit="s")
-    made.exponential_histogram.aggregation_temporality = CUMULATIVE
-    point = made.exponential_histogram.data_points.add(time_unix_nano=ns(at), scale=scale)
+    made.exponential_histogram.aggregation_temporality = temporality
+    point = made.exponential_histogram.data_points.add(
+        time_unix_nano=ns(at), scale=scale, start_time_unix_nano=ns(at - 10)
+    )
     point.positive.offset = offset
     point.positive.bucket_counts.extend(counts)
     point.count = sum(counts)
@@ -158,14 +162,46 @@ async def test_cumulative_histograms(world):
     assert (await world.values(30))['p50{service="cart"}'] == pytest.approx(0.1 + 0.1 / 3)
 
 
-@pytest.mark.parametrize(("scale", "offset"), [(2, -9), (5, -72), (0, -3)])
-async def test_exponential_histograms_of_any_scale(world, scale, offset):
+@pytest.mark.parametrize(("scale", "offset"), [(2, -9), (5, -72), (0, -3), (11, -4097), (-3, 0)])
+@pytest.mark.parametrize("temporality", [CUMULATIVE, DELTA])
+async def test_exponential_histograms_of_any_scale(world, scale, offset, temporality):
     """All values are in the bucket that ends at 2**((offset + 1) / 2**scale)."""
     for at in (5, 15, 25):
-        world.send(exponential([10 * at], scale, offset, at), at=at)
-    upper = 2.0 ** ((offset + 1) / 2**scale)
-    found = (await world.values(30))['p50_fine{service="cart"}']
-    assert upper / 2**0.26 <= found <= upper * 2**0.26
+        count = 10 * at if temporality == CUMULATIVE else 100
+        world.send(exponential([count], scale, offset, at, temporality), at=at)
+    schema = min(scale, 8)
+    index = (offset >> (scale - schema)) + 1
+    found = await world.values(30)
+    assert found['p50_fine{service="cart"}'] == pytest.approx(2 ** ((index - 0.5) / 2**schema))
+    assert found['work{service="cart"}'] == pytest.approx(300 / 30)
+
+
+async def test_exemplars_are_kept_for_incidents(world):
+    made = [histogram([1, 2, 3], 5), exponential([1], 0, 0, 5), counter(1, 5)]
+    for number, metric in enumerate(made, 1):
+        of = getattr(metric, metric.WhichOneof("data")).data_points[0]
+        traced = of.exemplars.add(as_double=0.25 * number, time_unix_nano=ns(4))
+        traced.trace_id = bytes([number]) * 16
+    world.send(*made, at=5)
+    (part,) = world.made[Environment.STAGING].parts.values()
+    found = {one.trace_id: one.duration for one in part.kept.find("cart", NOW, NOW + 5)}
+    if world.form == "protobuf":
+        assert {key[:2]: value for key, value in found.items()} == {
+            "01": 0.25,
+            "02": 0.5,
+            "03": pytest.approx(math.nan, nan_ok=True),
+        }
+    assert len(found) == 3
+
+
+async def test_a_scale_that_no_native_histogram_has_is_told(world):
+    assert b"no value" in world.send(exponential([1], -5, 0, 5), at=5).body
+
+
+async def test_deltas_of_a_histogram_that_grows_coarser_go_on(world):
+    for at, scale, offset in ((5, 3, 8), (15, 2, 4), (25, 2, 4)):
+        world.send(exponential([100], scale, offset, at, DELTA), at=at)
+    assert (await world.values(30))['p50_fine{service="cart"}'] == pytest.approx(2**1.125)
 
 
 async def test_a_point_that_cannot_be_taken_is_told_and_the_others_are_kept(world):

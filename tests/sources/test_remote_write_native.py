@@ -187,6 +187,24 @@ async def test_a_stale_marker_ends_a_native_histogram_and_adds_nothing(receiver,
     assert staging._arrivals.complete(1_800_000_000.0)
 
 
+@pytest.mark.parametrize("form", ["1.0", "2.0"])
+async def test_exemplars_are_kept_for_incidents(receiver, staging, form):
+    at = ms(0)
+    if form == "1.0":
+        series = native.series(CART, [(one(1), at)])
+        series += sender.exemplar({"trace_id": "ab", "span_id": "1"}, 0.7, at)
+        plain, headers = sender.request(series), sender.HEADERS
+    else:
+        words = ["", "__name__", "request_seconds", "service", "cart", "trace_id", "ab"]
+        series = native.series_2([1, 2, 3, 4], [(one(1), at)])
+        series += sender.exemplar_2([5, 6], 0.7, at)
+        plain, headers = sender.symbols(words) + sender.held(5, series), sender.HEADERS_2
+    reply = post(receiver, sender.packed(plain), headers)
+    assert written(reply.headers) == [0, 1, 1]
+    (found,) = staging.kept.find("cart", 0.0, 1_800_000_001.0)
+    assert (found.trace_id, found.duration) == ("ab", 0.7)
+
+
 async def test_what_no_signal_needs_is_passed_over(receiver, staging):
     other = {"__name__": "other_seconds", "service": "cart"}
     reply = post(receiver, body((other, [(one(1), ms(0))])))

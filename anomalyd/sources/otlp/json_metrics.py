@@ -10,8 +10,16 @@ from msgspec import Meta, Raw, Struct
 Unsigned = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
+class Exemplar(Struct, rename="camel"):
+    trace_id: str = ""
+    time_unix_nano: Unsigned = 0
+    as_double: float | None = None
+    as_int: int | None = None
+
+
 class _Point(Struct, rename="camel"):
     attributes: list[Raw] = []
+    exemplars: list[Exemplar] = []
     start_time_unix_nano: Unsigned = 0
     time_unix_nano: Unsigned = 0
     flags: Unsigned = 0

@@ -17,11 +17,13 @@ from anomalyd.config import EnvironmentConfig
 from anomalyd.model import Environment, Floats, Labels, Rows, Samples
 from anomalyd.protobuf import DecodeError
 from anomalyd.push import Post, Receiver, Refused, Reply
+from anomalyd.signals.exemplars import MetricExemplar
 from anomalyd.sources import pushed
 from anomalyd.sources.base import Make, Side, Source, Wanted
 from anomalyd.sources.otlp import json_metrics
 from anomalyd.sources.otlp.attributes import labels, pair, resource_labels
 from anomalyd.sources.otlp.exchange import JSON, answer, environment_of, form_of, of_path, plain
+from anomalyd.sources.otlp.exponential import Exponential, histograms
 from anomalyd.sources.otlp.json_spans import json_pair
 from anomalyd.sources.otlp.json_spans import resource_labels as json_resource_labels
 from anomalyd.sources.otlp.messages import Metrics
@@ -42,11 +44,12 @@ _FAULTS = {
 @dataclass(slots=True)
 class _Stream:
     """The series of one sender's metric. rows: intp[k], -1 where no signal needs one; totals:
-    float64[k] of what was added up, of deltas; time: the last one, ns."""
+    float64[k] of what was added up, of deltas, or `native`; time: the last one, ns."""
 
     inlet: int
     rows: Rows
     totals: Floats | None = None
+    native: Exponential | None = None
     time: int = 0
 
 
@@ -134,29 +137,50 @@ class _Taking:
         self._inlets, self._post = inlets, post
         self._newest = 0.0
         self._found: list[list[tuple[Rows, int, Floats]]] = [[] for _ in inlets]
+        self._native: list[list[tuple[int, int, Exponential]]] = [[] for _ in inlets]
+        self._traced: list[list[tuple[int, MetricExemplar]]] = [[] for _ in inlets]
 
     def add(self, point: Point, stream: _Stream | None) -> None:
         self._newest = max(self._newest, point.time / 1e9)
         if stream is None:
-            self.counted["ignored"] += len(point.values)
+            self.counted["ignored"] += len(point.values) + (point.native is not None)
             return
+        if point.delta and point.time <= stream.time:
+            self.counted["out_of_order"] += 1
+            return
+        if point.native is not None:
+            self._add_native(point, point.native, stream)
+        else:
+            self._add_values(point, stream)
+        if point.exemplars:
+            self._traced[stream.inlet] += (
+                (int(stream.rows.max()), MetricExemplar({"trace_id": trace}, value, time / 1e9))
+                for trace, value, time in point.exemplars
+            )
+        stream.time = point.time
+
+    def _add_native(self, point: Point, native: Exponential, stream: _Stream) -> None:
+        row, found = int(stream.rows[0]), self._native[stream.inlet]
+        if point.delta:
+            if stream.native is None and 0 < point.start < point.time:
+                found.append((row, point.start, native.nothing()))
+            native = stream.native = stream.native.plus(native) if stream.native else native
+        found.append((row, point.time, native))
+
+    def _add_values(self, point: Point, stream: _Stream) -> None:
         values, kept = point.values, stream.rows >= 0
         found = self._found[stream.inlet]
         if point.delta:
-            if point.time <= stream.time:
-                self.counted["out_of_order"] += 1
-                return
             if stream.totals is None:
                 stream.totals = np.zeros(len(values))
                 if 0 < point.start < point.time:
                     found.append((stream.rows[kept], point.start, stream.totals[kept]))
             stream.totals = stream.totals + values
             values = stream.totals
-        stream.time = point.time
         found.append((stream.rows[kept], point.time, values[kept]))
 
     def end(self) -> None:
-        for inlet, found in zip(self._inlets, self._found, strict=True):
+        for inlet, found, native in zip(self._inlets, self._found, self._native, strict=True):
             rows = np.concatenate([np.zeros(0, np.intp), *(one[0] for one in found)])
             times = np.concatenate(
                 [np.zeros(0), *(np.full(len(one[0]), one[1] / 1e9) for one in found)]
@@ -164,8 +188,17 @@ class _Taking:
             values = np.concatenate([np.zeros(0), *(one[2] for one in found)])
             samples = Samples(rows, times, values)
             taken = inlet.take(samples, self._post.received_at, self._newest)
-            self.counted["repeated"] += taken.repeated
-            self.counted["taken"] += len(rows) - taken.repeated - taken.out_of_order
+            whole = inlet.take_histograms(histograms(native), self._post.received_at)
+            repeated = taken.repeated + whole.repeated
+            self.counted["repeated"] += repeated
+            refused = taken.out_of_order + whole.out_of_order
+            self.counted["taken"] += len(rows) + len(native) - repeated - refused
+        traced = list(zip(self._inlets, self._traced, strict=True))
+        if any(self._traced):
+            came = sum(map(len, self._traced))
+            kept = sum(inlet.take_exemplars(own) for inlet, own in traced)
+            for result, number in (("kept", kept), ("ignored", came - kept)):
+                telemetry.pushed_exemplars.add(number, {"protocol": "otlp", "result": result})
         for result, number in self.counted.items():
             if number:
                 telemetry.pushed_samples.add(number, {"protocol": "otlp", "result": result})

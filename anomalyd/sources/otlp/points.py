@@ -9,18 +9,13 @@ from typing import Any
 import numpy as np
 
 from anomalyd.model import Floats
+from anomalyd.sources.otlp.exponential import Exponential, exponential
 from anomalyd.sources.otlp.naming import metric_name
 
 DELTA = 1
 """AggregationTemporality; what is not delta is taken to be cumulative."""
 
 _NO_VALUE = 1
-_SCALE = 2
-"""Exponential histograms are read at four buckets per doubling, 19% wide: theirs are merged, since
-the series of a finer scale would come and go with it."""
-_LOWEST, _HIGHEST = -68, 68
-"""Of their buckets: from 8e-6 to 1.5e5."""
-_BOUNDS = 2.0 ** ((np.arange(_LOWEST, _HIGHEST) + 1) / 2**_SCALE)
 
 Has = Callable[[Any, str], bool]
 
@@ -30,7 +25,8 @@ class Point:
     """One data point: `values` of the series `names`, each with a label `le` or ''.
 
     key: what tells its series apart within a resource. attributes: as they came. time, start: ns.
-    delta: values are since `start`, to be added up.
+    delta: values are since `start`, to be added up. native: what it counts instead of `values`,
+    where the series is a native histogram. exemplars: (trace's id in hex, value, ns).
     """
 
     key: tuple[object, ...]
@@ -40,6 +36,8 @@ class Point:
     time: int
     start: int
     delta: bool
+    native: Exponential | None = None
+    exemplars: Sequence[tuple[str, float, int]] = ()
 
 
 def points(metric: Any, name: str, unit: str, has: Has) -> Iterator[Point | None]:
@@ -83,17 +81,10 @@ def _explicit(one: Any, base: str, has: Has, delta: bool) -> Point | None:
 
 
 def _exponential(one: Any, base: str, has: Has, delta: bool) -> Point | None:
-    if one.flags & _NO_VALUE or not -10 <= one.scale <= 20:
+    found = None if one.flags & _NO_VALUE else exponential(one, has)
+    if found is None:
         return None
-    counts = np.array(one.positive.bucket_counts, dtype=np.float64)
-    index = one.positive.offset + np.arange(len(counts))
-    fine = one.scale - _SCALE
-    merged = index >> fine if fine >= 0 else ((index + 1) << -fine) - 1
-    place = np.clip(merged, _LOWEST, _HIGHEST) - _LOWEST
-    buckets = np.bincount(place, weights=counts, minlength=len(_BOUNDS) + 1)
-    below = one.zero_count + sum(one.negative.bucket_counts)
-    cumulative = below + np.cumsum(buckets[: len(_BOUNDS)])
-    return _histogram(one, base, tuple(_BOUNDS.tolist()), cumulative, has, delta)
+    return _point(one, ((base, ""),), np.empty(0), delta, found)
 
 
 def _histogram(
@@ -108,8 +99,20 @@ def _histogram(
     return _point(one, tuple(names), np.array(values, dtype=np.float64), delta)
 
 
-def _point(one: Any, names: tuple[tuple[str, str], ...], values: Floats, delta: bool) -> Point:
+def _point(
+    one: Any,
+    names: tuple[tuple[str, str], ...],
+    values: Floats,
+    delta: bool,
+    native: Exponential | None = None,
+) -> Point:
     attributes = [bytes(pair) for pair in one.attributes]
     key = (names, tuple(attributes))
     start, time = one.start_time_unix_nano, one.time_unix_nano
-    return Point(key, names, attributes, values, time, start, delta)
+    traced = [_exemplar(each) for each in one.exemplars] if one.exemplars else ()
+    return Point(key, names, attributes, values, time, start, delta, native, traced)
+
+
+def _exemplar(one: Any) -> tuple[str, float, int]:
+    trace = one.trace_id if isinstance(one.trace_id, str) else one.trace_id.hex()
+    return trace, one.as_double or float(one.as_int or 0), one.time_unix_nano

@@ -172,12 +172,6 @@ def calls_of(source: Combined) -> list[tuple[str, str, float]]:
     return [call for part in parts if isinstance(part, SpanSource) for call in part.calls()]
 
 
-def kept_of(source: Combined) -> Reservoir | None:
-    """A few of the spans that an environment is sent, if it is sent any."""
-    parts = source.parts.values()
-    return next((part.kept for part in parts if isinstance(part, SpanSource)), None)
-
-
 def receiver(sources: Mapping[Environment, Source]) -> Receiver:
     inlets = {name: one for name, one in sources.items() if isinstance(one, SpanSource)}
     return Otlp(inlets, max(one.limits.body_limit for one in inlets.values()))
