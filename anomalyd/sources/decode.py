@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from anomalyd.model import Floats, Labels, Rows
 from anomalyd.signals.exemplars import MetricExemplar, of_pairs
-from anomalyd.sources.slices import cut
+from anomalyd.sources.sequence import SHORT, Sequences
+from anomalyd.sources.slices import Slices, cut
 from anomalyd.sources.wire import WRITE_1, WRITE_2
 
 IGNORED = -1
@@ -56,13 +57,32 @@ class Identity:
         self._old: set[int] = set()
         self._invalid: set[int] = set()
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        self._sequences = Sequences(_NEW)
 
     @property
     def ignored(self) -> int:
         return len(self._young | self._old)
 
-    def codes(self, keys: list[bytes]) -> Rows:
-        """intp[n]; `_NEW` where the key is not known, and may be no labels alone."""
+    def codes(self, slices: Slices) -> tuple[Rows, bool]:
+        """intp[n]; `_NEW` where the key is not known, and may be no labels alone. And whether they
+        came in another order than before, so that they are to be kept."""
+        keys, text = slices.keys, slices.text
+        if text is None:
+            return self._look_up(list(keys)), False
+        found, looks = self._sequences.codes(text, lambda nth: self._code(keys[nth]))
+        others = self._look_up(list(keys[len(found) :]))
+        return np.concatenate([found, others]), len(others) + looks > max(len(keys) // SHORT, 1)
+
+    def keep(self, slices: Slices, codes: Rows) -> None:
+        """Series are looked for in this order from now on; codes are theirs."""
+        if slices.text is not None:
+            self._sequences.keep(slices.text, codes)
+
+    def _code(self, key: bytes) -> int:
+        code = self.known.get(key, _NEW)
+        return self._unneeded(hash(key)) if code == _NEW else code
+
+    def _look_up(self, keys: list[bytes]) -> Rows:
         codes = np.fromiter(map(self.known.get, keys, repeat(_NEW)), np.intp, len(keys))
         unknown = np.flatnonzero(codes == _NEW)
         if not len(unknown):
@@ -88,6 +108,7 @@ class Identity:
         """Series whose codes mean others from now on."""
         gone = frozenset(codes)
         self.known = {key: code for key, code in self.known.items() if code not in gone}
+        self._sequences.forget(np.array(list(gone), dtype=np.intp))
 
     def _labels(self, pairs: list[tuple[str, str]]) -> Labels:
         """`Labels.of`, of pairs that many series share: a series then costs a pointer for each."""
@@ -121,7 +142,7 @@ class Identity:
 def decode(body: bytes, identity: Identity) -> Columns:
     """Raises google.protobuf.message.DecodeError where the body is no WriteRequest."""
     slices = cut(body)
-    codes = identity.codes(slices.keys)
+    codes, reordered = identity.codes(slices)
     odd = list(slices.odd)
     for place in np.flatnonzero(codes == _NEW).tolist():
         key = slices.keys[place]
@@ -131,6 +152,8 @@ def decode(body: bytes, identity: Identity) -> Columns:
             codes[place] = identity.learn(key, _pairs(series.labels))
         else:
             odd.append(_whole(key, int(slices.times[place]), float(slices.values[place])))
+    if reordered:
+        identity.keep(slices, codes)
     named = codes != _NEW
     rest = _fully((WRITE_1["TimeSeries"].FromString(one) for one in odd), identity)
     return Columns(

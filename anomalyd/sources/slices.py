@@ -6,7 +6,9 @@ Almost every series on the wire is its labels and then one sample, of 18 bytes (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from anomalyd.model import Floats, Rows
 from anomalyd.signals.window import Mask
+from anomalyd.sources.sequence import Text
 from anomalyd.sources.wire import WRITE_1
 
 Bytes = NDArray[np.uint8]
@@ -33,13 +36,35 @@ _PLACES = 128 ** np.arange(6, dtype=np.int64)
 class Slices:
     """keys: what stands before the sample, n of them. times: int64[n], ms. values: float64[n].
 
-    odd: series that are something else, as they came.
+    odd: series that are something else, as they came. text: the body, if all of it is series that
+    were cut.
     """
 
-    keys: list[bytes]
+    keys: Sequence[bytes]
     times: Times
     values: Floats
     odd: list[bytes]
+    text: Text | None = None
+
+
+class _Keys(Sequence[bytes]):
+    """Parts of a body, made when they are asked for."""
+
+    def __init__(self, body: bytes, starts: Rows, stops: Rows) -> None:
+        self._body, self._starts, self._stops = body, starts, stops
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, which: int) -> bytes: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[bytes]: ...
+    def __getitem__(self, which: int | slice) -> bytes | list[bytes]:
+        if isinstance(which, slice):
+            starts, stops = self._starts[which].tolist(), self._stops[which].tolist()
+            return [self._body[a:b] for a, b in zip(starts, stops, strict=True)]
+        return self._body[self._starts[which] : self._stops[which]]
 
 
 def cut(body: bytes) -> Slices:
@@ -67,8 +92,9 @@ def _cut_at_once(body: bytes) -> Slices | None:
     if (is_sample == is_zero).any():
         return None
     stops = ends - np.where(is_zero, _ZERO, _SAMPLE)
-    keys = [body[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
-    return Slices(keys, _times(tails), _values(tails, is_zero), [])
+    text = Text(_timeless(raw, ends, is_zero), np.append(begins, ends[-1]))
+    keys = _Keys(body, starts, stops)
+    return Slices(keys, _times(tails), _values(tails, is_zero), [], text)
 
 
 def _cut_one_by_one(body: bytes) -> Slices:
@@ -111,6 +137,16 @@ def _shapes(tails: Bytes) -> tuple[Mask, Mask]:
     tagged = tails[:, -7] == 0x10
     is_sample = tagged & (tails[:, 0] == 0x12) & (tails[:, 1] == 16) & (tails[:, 2] == 0x09)
     return is_sample, tagged & (tails[:, 9] == 0x12) & (tails[:, 10] == 7)
+
+
+def _timeless(raw: Bytes, ends: Rows, is_zero: Mask) -> Bytes:
+    """A copy in which times are 0, and values that there are. Bodies of which these are the same
+    are of the same series: what is left of a sample, 12 10 09 or 12, says which form it had."""
+    copy = raw.copy()
+    words = np.ndarray((len(copy) - 7,), "<u8", copy, strides=(1,))
+    words[ends - 8] = 0
+    words[ends[~is_zero] - 15] = 0
+    return copy
 
 
 def _times(tails: Bytes) -> Times:
