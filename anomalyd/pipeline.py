@@ -11,7 +11,7 @@ the tests all call `Pipeline.process`. It does no I/O and reads no clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,7 +35,9 @@ from anomalyd.judgement.integrity import IntegrityLog
 from anomalyd.judgement.silences import Silence
 from anomalyd.judgement.still import Still
 from anomalyd.judgement.verdict import Judge
-from anomalyd.model import Anomaly, Batch, Floats, Incident, Run, Verdict
+from anomalyd.model import Anomaly, Batch, Floats, Incident, Risk, Run, Verdict
+from anomalyd.risk.evidence import Evidence
+from anomalyd.risk.score import assess
 from anomalyd.signals.table import SignalTable
 
 
@@ -145,18 +147,9 @@ class Pipeline:
         smear: over how many windows the values of one moment are spread.
         """
         lookup = Lookup(baseline) if baseline is not None else None
-        settings = self.settings
-        self.reference = Reference(
-            self.table,
-            lookup,
-            settings.run_label,
-            settings.totals,
-            transfer,
-            smear,
-            settings.blip,
-            settings.capacity,
-            settings.ratio,
-        )
+        own = self.settings
+        given = (own.run_label, own.totals, transfer, smear, own.blip, own.capacity, own.ratio)
+        self.reference = Reference(self.table, lookup, *given)
         self.judged_by = JudgedBy(baseline, transfer, smear)
         self._baseline = digest(baseline) if baseline is not None else ""
         self._drifts = drift.sentences(baseline.meta) if baseline is not None else {}
@@ -219,7 +212,15 @@ class Pipeline:
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
         told = (self.silences, self.graph, self._drifts, self.facts)
         judge = Judge(self.table, self.reference, self.settings, *told)
-        return judge.verdict(course, self.anomalies, self.incidents.of_run(run.id)), closed
+        verdict = judge.verdict(course, self.anomalies, self.incidents.of_run(run.id))
+        return replace(verdict, risk=self._risk(verdict, course)), closed
+
+    def _risk(self, verdict: Verdict, course: Course) -> Risk:
+        """Worked out of the verdict, which knows nothing of it."""
+        baseline = self.judged_by.baseline
+        peak = baseline.peak_load if baseline is not None else np.inf
+        seen = course.record.judged_loads
+        return assess(Evidence(verdict, seen, peak, self.graph.declared, self.facts))
 
     def forget_run(self, run_id: str) -> None:
         self.courses.pop(run_id, None)

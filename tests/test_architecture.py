@@ -51,10 +51,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "signals": set(),
     "detectors": set(),
     "explain": set(),
+    "risk": set(),  # what a judged run says of the release: after the verdict, never in it
     "streams": set(),  # a stream by its own past, with no production
     "baseline": {"query", "signals"},
     "judgement": {"baseline", "detectors", "explain", "signals"},
-    "pipeline": CORE,
+    "pipeline": CORE | {"risk"},
     "snapshots": CORE | {"pipeline"},  # a pipeline's state, to go on from
     "replay": CORE | {"pipeline", "snapshots"},  # the same judge over recordings
     # talks to the world
@@ -63,8 +64,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "enrich": {"clients", "config", "http", "query"},
     "parity": {"config", "http", "query", "signals"},
     "runs": set(),
-    "report": set(),
-    "api": {"address", "config", "http", "protobuf", "push", "runs"},
+    "report": {"risk"},
+    "api": {"address", "config", "http", "protobuf", "push", "risk", "runs"},
     "demo": set(),
 }
 """Every other module directly in the package, and `commands`, builds and runs the parts (cli,
@@ -75,7 +76,7 @@ ONLY_IN = {
     "matplotlib": ("anomalyd.report.plots",),
     "statsmodels": ("anomalyd.baseline.fit",),
     "pandas": (),
-    "scipy": (),
+    "scipy": ("anomalyd.risk.calibration",),
     "sqlite3": ("anomalyd.runs",),
 }
 """A library, and the prefixes of the modules that may import it."""
@@ -206,7 +207,7 @@ def test_what_decides_is_pure() -> None:
     against = [
         found
         for found in IMPORTS
-        if found.part in CORE | {"pipeline"}
+        if found.part in CORE | {"pipeline", "risk"}
         and found.library in TALKS | {"asyncio"}
         and found.by not in PURE_BUT_FOR.get(found.library, set())
     ]

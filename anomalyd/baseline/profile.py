@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,3 +82,10 @@ class Baseline:
 
     profiles: Profiles
     meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def peak_load(self) -> float:
+        """The largest load per unit of capacity that production was seen at (1/s); infinite where
+        that is not known, or the profiles are not conditioned on it."""
+        known = self.meta.get("load_range")
+        return float(known[1]) if known and self.meta.get("conditioned", True) else math.inf

@@ -29,6 +29,10 @@ class Record:
         self.values.append(values.astype(np.float32))
         self.counts.append(counts.astype(np.float32))
 
+    @property
+    def judged_loads(self) -> list[float]:
+        return [load for load, there in zip(self.loads, self.judged, strict=True) if there]
+
     def dump(self) -> dict[str, NDArray[np.generic]]:
         """Arrays for a file: ragged columns are laid end to end, `known` tells their lengths."""
         return {

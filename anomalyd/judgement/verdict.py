@@ -118,8 +118,7 @@ class Judge:
         """What a difference between the environments accounts for does not fail the run."""
         if not self._facts:
             return list(findings)
-        record = course.record
-        loads = [load for load, there in zip(record.loads, record.judged, strict=True) if there]
+        loads = course.record.judged_loads
         steady = [self._findings.over_its_stretch(finding) for finding in findings]
         load = statistics.median(loads) if loads else math.nan
         why = drift.explained(steady, self._facts, self._graph, load)
@@ -221,11 +220,11 @@ class Judge:
         return doubts[:REASONS]
 
     def _far_beyond(self, course: Course) -> bool:
-        loads = _judged_loads(course)
+        loads = course.record.judged_loads
         return 2 * sum(self._reference.far_beyond(load) for load in loads) > len(loads)
 
     def _far_below(self, course: Course) -> bool:
-        loads, least = _judged_loads(course), FAR_BELOW * self._reference.least_load
+        loads, least = course.record.judged_loads, FAR_BELOW * self._reference.least_load
         return 2 * sum(load < least for load in loads) > len(loads)
 
     def _strange_services(self, findings: Sequence[Finding]) -> list[str]:
@@ -233,11 +232,6 @@ class Judge:
         unmatched = {f.service for f in findings if f.state == "unmatched"}
         partnered = {f.service for f in findings if f.state != "unmatched"}
         return sorted((unmatched - partnered) & self._graph.declared)
-
-
-def _judged_loads(course: Course) -> list[float]:
-    record = course.record
-    return [load for load, judged in zip(record.loads, record.judged, strict=True) if judged]
 
 
 def _unseen(findings: Sequence[Finding], windows: int) -> list[str]:

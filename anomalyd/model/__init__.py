@@ -21,6 +21,12 @@ from anomalyd.model.labels import (
     Selector,
     escape_label_value,
 )
+from anomalyd.model.risk import (
+    Became,
+    RecordedOutcome,
+    Risk,
+    RiskTerm,
+)
 from anomalyd.model.runs import (
     Integrity,
     Outcome,
@@ -67,6 +73,7 @@ __all__ = [
     "LOAD_SIGNAL",
     "Anomaly",
     "Batch",
+    "Became",
     "Change",
     "Coverage",
     "Definition",
@@ -90,7 +97,10 @@ __all__ = [
     "PromQL",
     "Rate",
     "Ratio",
+    "RecordedOutcome",
     "Reshaped",
+    "Risk",
+    "RiskTerm",
     "Rows",
     "Run",
     "RunState",

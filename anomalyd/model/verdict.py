@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from anomalyd.model.incidents import Incident
 from anomalyd.model.labels import Labels
+from anomalyd.model.risk import Risk
 from anomalyd.model.runs import Integrity, Outcome, Phase
 from anomalyd.model.shape import ShapeChange
 from anomalyd.model.signals import Kind
@@ -75,6 +76,9 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """risk: worked out after the outcome, which knows nothing of it; None in those of older
+    versions."""
+
     run_id: str
     outcome: Outcome
     reasons: tuple[str, ...]
@@ -87,6 +91,7 @@ class Verdict:
     phases: tuple[Phase, ...] = ()
     shadow: bool = False
     shape: tuple[ShapeChange, ...] = ()
+    risk: Risk | None = None
 
     @property
     def exit_code(self) -> int:

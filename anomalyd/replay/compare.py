@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from anomalyd import codec
-from anomalyd.model import Finding, Verdict
+from anomalyd.model import Finding, Risk, Verdict
 
 MOST = 20
 """Differences told at most."""
 
 
 def same(one: Verdict, other: Verdict) -> bool:
-    """To the last digit."""
-    return codec.to_dict(one) == codec.to_dict(other)
+    """To the last digit, as far as both follow from the run alone: traces are not recorded, nor is
+    what became of other releases."""
+    ours, theirs = (codec.to_dict(_of_the_run(verdict)) for verdict in (one, other))
+    if one.risk is None or other.risk is None:
+        ours["risk"] = theirs["risk"] = None
+    return ours == theirs
+
+
+def _of_the_run(verdict: Verdict) -> Verdict:
+    risk = verdict.risk
+    return replace(
+        verdict, shape=(), risk=Risk(risk.score, risk.terms) if risk is not None else None
+    )
 
 
 def differences(before: Verdict, after: Verdict) -> list[str]:
@@ -30,6 +42,9 @@ def differences(before: Verdict, after: Verdict) -> list[str]:
     ]
     if not told and before.reasons != after.reasons:
         told.append(f"the reasons were: {'; '.join(before.reasons)}")
+    one, other = before.risk, after.risk
+    if one is not None and other is not None and one.score != other.score:
+        told.append(f"the risk was {one.score:g} and became {other.score:g}")
     ids = [{incident.id for incident in verdict.incidents} for verdict in (before, after)]
     if ids[0] != ids[1]:
         told.append(

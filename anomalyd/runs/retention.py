@@ -20,7 +20,8 @@ def prune(database: Database, now: float, age: float) -> list[str]:
 
     Report directories go only where they are inside the state directory: elsewhere they are the
     user's. A run whose directory cannot be deleted stays for the next time, and one that was
-    accepted until that is undone: its recording teaches. Silences that ended as long ago go too.
+    accepted until that is undone: its recording teaches. What became of a release stays: it
+    calibrates. Silences that ended as long ago go too.
     Returns the ids of the runs that went, oldest first. Raises StoreError.
     """
     old = [
@@ -50,7 +51,7 @@ def prune(database: Database, now: float, age: float) -> list[str]:
 
 
 def _all_of(database: Database, run_id: Cell) -> list[Write]:
-    writes = [delete(schema.RUNS, run_id), delete(schema.VERDICTS, run_id)]
+    writes = [delete(one, run_id) for one in (schema.RUNS, schema.VERDICTS, schema.RISKS)]
     for table in (schema.INCIDENTS, schema.ENRICHMENTS, schema.NOTES):
         rows = database.select(table, {"run_id": run_id}, only=())
         writes += [delete(table, *(row[name] for name in table.key)) for row in rows]

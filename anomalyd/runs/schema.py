@@ -25,6 +25,8 @@ NOTES = Table("notes", ("run_id", "number"), ("written_at", "text"))
 SILENCES = Table("silences", ("id",), ("until", "body"))
 MEMORY = Table("memory", ("sink", "key"), ("value",))
 ENRICHMENTS = Table("enrichments", ("run_id", "id"), ("body",))
+RISKS = Table("risks", ("run_id",), ("score", "calibrated"))
+OUTCOMES = Table("outcomes", ("run_id",), ("recorded_at", "body"))
 ACCEPTED = Table("accepted", ("run_id",), ("accepted_at",))
 
 MIGRATIONS: tuple[str, ...] = (
@@ -57,6 +59,11 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE enrichments (
       run_id TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, id));
+    """,
+    """
+    CREATE TABLE risks (run_id TEXT PRIMARY KEY, score REAL NOT NULL, calibrated REAL);
+    CREATE TABLE outcomes (
+      run_id TEXT PRIMARY KEY, recorded_at REAL NOT NULL, body TEXT NOT NULL);
     """,
 )
 """Step n brings a database of version n to n + 1; a step is never edited once released."""

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from anomalyd import codec
-from anomalyd.model import Enrichment, Incident, Outcome, Run, RunState, Verdict
+from anomalyd.model import (
+    Enrichment,
+    Incident,
+    Outcome,
+    RecordedOutcome,
+    Risk,
+    Run,
+    RunState,
+    Verdict,
+)
 from anomalyd.runs import retention, schema
 from anomalyd.runs.database import Cell, Database, Row, Write, delete, put
 from anomalyd.runs.errors import StoreError
@@ -144,11 +153,39 @@ class Store:
             "report_dir": str(report_dir) if report_dir else None,
         }
         writes = [_run(run), put(schema.VERDICTS, row), *map(_incident, verdict.incidents)]
+        if verdict.risk is not None:
+            writes.append(_risk(run.id, verdict.risk))
         self._database.write(writes)
 
     def verdict(self, run_id: str) -> Verdict | None:
         rows = self._database.select(schema.VERDICTS, {"run_id": run_id})
         return self._body(schema.VERDICTS, Verdict, rows[0]) if rows else None
+
+    def risk(self, run_id: str) -> tuple[float, float | None] | None:
+        """(score, calibrated or None) of a run's verdict, without reading the rest of it."""
+        rows = self._database.select(schema.RISKS, {"run_id": run_id})
+        if not rows:
+            return None
+        score, calibrated = rows[0]["score"], rows[0]["calibrated"]
+        return float(score or 0.0), None if calibrated is None else float(calibrated)
+
+    def save_outcome(self, outcome: RecordedOutcome) -> None:
+        """What became of a release; the one recorded before is replaced."""
+        row: Row = {
+            "run_id": outcome.run_id,
+            "recorded_at": outcome.recorded_at,
+            "body": codec.dumps(outcome),
+        }
+        self._database.write([put(schema.OUTCOMES, row)])
+
+    def delete_outcome(self, run_id: str) -> None:
+        """One that was not recorded is left as it is."""
+        self._database.write([delete(schema.OUTCOMES, run_id)])
+
+    def outcomes(self) -> list[RecordedOutcome]:
+        """Of all releases, the first recorded first."""
+        rows = self._database.select(schema.OUTCOMES, order="recorded_at")
+        return [self._body(schema.OUTCOMES, RecordedOutcome, row) for row in rows]
 
     def report_dir(self, run_id: str) -> Path | None:
         rows = self._database.select(schema.VERDICTS, {"run_id": run_id}, only=("report_dir",))
@@ -225,6 +262,11 @@ def _incident(incident: Incident) -> Write:
         "body": codec.dumps(incident),
     }
     return put(schema.INCIDENTS, row)
+
+
+def _risk(run_id: str, risk: Risk) -> Write:
+    calibrated = risk.calibrated_score if risk.calibrated else None
+    return put(schema.RISKS, {"run_id": run_id, "score": risk.score, "calibrated": calibrated})
 
 
 def _known(time: float) -> float:
