@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from anomalyd import __version__
-from anomalyd.commands import asked, known_good, mirrored, offline, shell
+from anomalyd.commands import asked, known_good, mirrored, offline, rated, shell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -209,6 +209,8 @@ main.add_command(mirrored.parity)
 
 
 main.add_command(asked.runs)
+main.add_command(rated.outcome)
+main.add_command(rated.risk)
 main.add_command(offline.score)
 
 

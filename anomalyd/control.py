@@ -13,11 +13,13 @@ from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
 from anomalyd.judgement.phases import phases
 from anomalyd.model import (
+    Became,
     Edge,
     Enrichment,
     Incident,
     Labels,
     Outcome,
+    RecordedOutcome,
     Run,
     RunState,
     State,
@@ -28,7 +30,9 @@ from anomalyd.replay import bundle, tape
 from anomalyd.replay.recording import RecordingError
 from anomalyd.report import FORMATS
 from anomalyd.reports import Reporter
-from anomalyd.runs import acceptance
+from anomalyd.risk.calibration import Enough
+from anomalyd.risk.reliability import Reliability, reliability
+from anomalyd.runs import acceptance, outcomes
 from anomalyd.runs.life import UnknownRun
 from anomalyd.runs.retention import RECORDINGS
 from anomalyd.runs.silences import Silence
@@ -45,7 +49,7 @@ class DaemonControl:
     """Implements `api.control.Control`.
 
     session: the one at work now, None while there is none. fit_trouble: why the last fit of the
-    baseline failed, if it did.
+    baseline failed, if it did. needed: outcomes that calibrate.
     """
 
     def __init__(
@@ -57,9 +61,11 @@ class DaemonControl:
         reload: Callable[[], Awaitable[None]],
         metrics: Callable[[], bytes],
         fit_trouble: Callable[[], str | None],
+        needed: Callable[[], Enough] = Enough,
     ) -> None:
         self._store, self._reporter = store, reporter
         self._session, self._clock = session, clock
+        self._needed = needed
         self._reload, self._metrics, self._fit_trouble = reload, metrics, fit_trouble
 
     def start_run(self, name: str, selector: str, labels: Mapping[str, str]) -> Run:
@@ -92,6 +98,18 @@ class DaemonControl:
     def accepted(self) -> Collection[str]:
         return self._store.accepted()
 
+    def record_outcome(self, run_id: str, became: Became, note: str) -> RecordedOutcome:
+        return outcomes.record(self._store, run_id, became, self._clock(), note)
+
+    def undo_outcome(self, run_id: str) -> RecordedOutcome | None:
+        return outcomes.undo(self._store, run_id)
+
+    def outcomes(self) -> Sequence[RecordedOutcome]:
+        return self._store.outcomes()
+
+    def reliability(self) -> Reliability:
+        return reliability(self._store.outcomes(), self._needed())
+
     def runs(self, limit: int) -> Sequence[Run]:
         return self._store.runs(limit)
 
@@ -106,7 +124,8 @@ class DaemonControl:
             last = verdict.phases[-1].kind if verdict.phases else ""
             likely, reasons = verdict.outcome, verdict.reasons
             accepted = run_id in self._store.accepted()
-            return RunStatus(run, elapsed, last, verdict.coverage, (), likely, reasons, accepted)
+            told = (likely, reasons, accepted, verdict.risk, outcomes.became(self._store, run_id))
+            return RunStatus(run, elapsed, last, verdict.coverage, (), *told)
         incidents = self._store.incidents(run_id)
         return RunStatus(
             run,

@@ -21,9 +21,11 @@ from anomalyd import control, reloading, telemetry
 from anomalyd.api.hub import Hub
 from anomalyd.config import Config
 from anomalyd.errors import USER_ERRORS, sentences
+from anomalyd.last import LastRuns
 from anomalyd.listening import Listening, listen
 from anomalyd.notify import Notifier
 from anomalyd.reports import Reporter
+from anomalyd.risk.calibration import Enough
 from anomalyd.running import Finished
 from anomalyd.runs.store import Store
 from anomalyd.session import Session
@@ -77,7 +79,7 @@ class Daemon:
         self._told: list[str] = []
         self._watched: Callable[[str], bool] = lambda series: False
         self._bands: tuple[telemetry.Band, ...] = ()
-        self._outcomes: tuple[tuple[str, str], ...] = ()
+        self._last = LastRuns()
 
     def stop(self) -> None:
         """End as soon as nothing is half done: drain, snapshot, leave."""
@@ -110,11 +112,12 @@ class Daemon:
     async def run(self) -> None:
         """Until `stop`. Raises StoreError, ApiError, SourceError, SinkError for the user."""
         with Store.open(self.config.state_dir / "anomalyd.db", exclusive=True) as store:
-            self._remember_outcomes(store)
+            self._last.remember(store)
             handle = telemetry.setup(
                 self.config.telemetry,
                 bands=lambda: self._bands,
-                outcomes=lambda: self._outcomes,
+                outcomes=lambda: self._last.outcomes,
+                risks=lambda: self._last.risks,
                 sources=("staging", "production"),
                 sinks=[name for name, _ in self.config.sinks if name not in ("queue", "drain")],
             )
@@ -132,7 +135,7 @@ class Daemon:
         reporter.put_missed()
 
         def ended(finished: Finished) -> None:
-            self._remember_outcomes(store)
+            self._last.remember(store)
             reporter.put(finished)
 
         async with self._api(store, reporter, metrics), asyncio.TaskGroup() as tasks:
@@ -164,6 +167,7 @@ class Daemon:
             self.reload,
             metrics,
             lambda: upkeep.trouble if upkeep is not None else None,
+            lambda: Enough(self.config.risk.outcomes, self.config.risk.of_each),
         )
         async with listen(self.config, facade, self.hub) as self.listening:
             yield
@@ -265,10 +269,6 @@ class Daemon:
             await session.judge(asked)
             limit = session.config.telemetry.series
             self._bands = control.bands(session, self._watched, limit)
-
-    def _remember_outcomes(self, store: Store) -> None:
-        found = [(run.id, store.outcome(run.id)) for run in store.runs(20)]
-        self._outcomes = tuple((run_id, str(outcome)) for run_id, outcome in found if outcome)
 
 
 async def serve(daemon: Daemon) -> None:

@@ -19,6 +19,7 @@ from anomalyd.report.document import ReportError
 from anomalyd.runs.acceptance import NotAcceptable
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
+from anomalyd.runs.outcomes import NotRecordable
 from anomalyd.sinks.base import SinkError
 from anomalyd.sources.base import SourceError
 
@@ -37,6 +38,7 @@ USER_ERRORS = (
     GivenError,
     MirrorError,
     NotAcceptable,
+    NotRecordable,
     QueryError,
     RecordingError,
     ReportError,

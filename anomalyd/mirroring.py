@@ -90,7 +90,7 @@ class Mirroring:
         self._trouble = ""
         self._tell(found)
         if not busy() or not self._pipeline.facts:
-            self.parity, self._pipeline.facts = found, found.facts
+            self.parity, self._pipeline.facts = found, found.judged_by
 
     def _tell(self, found: Parity) -> None:
         counts = Counter((row.severity, row.state) for row in found.differences)

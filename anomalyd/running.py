@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anomalyd import reporting, telemetry
@@ -12,10 +12,24 @@ from anomalyd.api.control import NotReady
 from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.config import Config
 from anomalyd.enriching import Enricher
-from anomalyd.model import Batch, Enrichment, Incident, Labels, Run, RunState, ShapeChange, Verdict
+from anomalyd.facts import Fact
+from anomalyd.model import (
+    Batch,
+    Enrichment,
+    Incident,
+    Labels,
+    RecordedOutcome,
+    Risk,
+    Run,
+    RunState,
+    ShapeChange,
+    Verdict,
+)
 from anomalyd.pipeline import Pipeline
 from anomalyd.recorder import Recorder
 from anomalyd.report import Document
+from anomalyd.risk.calibration import Enough, calibrated
+from anomalyd.risk.evidence import CALLED
 from anomalyd.runs.detect import Detection
 from anomalyd.runs.life import Change, Lifecycle, Rules, UnknownRun
 from anomalyd.runs.store import Store
@@ -35,11 +49,15 @@ class Finished:
     document: Document
 
 
+async def _nothing(_: Run) -> Sequence[Fact]:
+    return ()
+
+
 class Running:
     """Every change of a run or an incident goes to the store first, then to sinks and listeners.
 
     finished: called with each run that ended; it must not wait. parity: what differs between the
-    environments, for the report.
+    environments, for the report. called: which operations a run called, asked at its end.
     """
 
     def __init__(
@@ -55,10 +73,12 @@ class Running:
         enricher: Enricher,
         shaping: Shaping,
         parity: Callable[[], Document | None] = lambda: None,
+        called: Callable[[Run], Awaitable[Sequence[Fact]]] = _nothing,
     ) -> None:
         self._enricher = enricher
         self._config, self._pipeline, self._store = config, pipeline, store
         self._recorder, self._shaping, self._parity = recorder, shaping, parity
+        self._called = called
         self._hub, self._delivery, self._finished, self._clock = hub, delivery, finished, clock
         judgement, runs = config.judgement, config.runs
         rules = Rules(judgement.warmup, judgement.settle, runs.max_duration, runs.label)
@@ -174,10 +194,12 @@ class Running:
         """Judge in a thread: the tick waits for it, the API and the sinks do not."""
         stored = self._store.run(run.id)
         run = replace(run, notes=stored.notes if stored is not None else run.notes)
+        outcomes = self._store.outcomes()
         self.judging = True
         try:
+            self._pipeline.facts = (*self._pipeline.facts, *await self._called(run))
             shape = self._shaping.end(run)
-            verdict, closed, document = await asyncio.to_thread(self._verdict, run, shape)
+            verdict, closed, document = await asyncio.to_thread(self._verdict, run, shape, outcomes)
         finally:
             self.judging = False
         for incident in closed:
@@ -185,6 +207,7 @@ class Running:
         directory = reporting.directory(self._config.state_dir, run.id)
         self._store.save_verdict(run, verdict, self._clock(), directory)
         self._recorder.finish(run, verdict)
+        self._pipeline.facts = tuple(f for f in self._pipeline.facts if f.kind != CALLED)
         telemetry.verdicts.add(1, {"outcome": verdict.outcome.value})
         self._pipeline.forget_run(run.id)
         self._delivery.put(RunFinished(run, verdict))
@@ -193,13 +216,22 @@ class Running:
         log.info("run %s: %s", run.id, verdict.outcome.value)
 
     def _verdict(
-        self, run: Run, shape: tuple[ShapeChange, ...]
+        self, run: Run, shape: tuple[ShapeChange, ...], outcomes: Sequence[RecordedOutcome]
     ) -> tuple[Verdict, list[Incident], Document]:
         at = run.stopped_at or run.started_at
         judged, closed = self._pipeline.finish_run(run, at)
-        verdict = replace(judged, shape=shape)
+        verdict = replace(judged, shape=shape, risk=self._calibrated(run, judged.risk, outcomes))
         made = reporting.build(run, verdict, self._pipeline, self._config, self._parity())
         return verdict, closed, made
+
+    def _calibrated(
+        self, run: Run, risk: Risk | None, outcomes: Sequence[RecordedOutcome]
+    ) -> Risk | None:
+        """By what became of releases before, as far as that was recorded."""
+        if risk is None:
+            return None
+        needed = Enough(self._config.risk.outcomes, self._config.risk.of_each)
+        return calibrated(risk, outcomes, run.started_at, needed)
 
     def _tell(self, incident: Incident) -> None:
         self._store.save_incident(incident)

@@ -19,6 +19,7 @@ from anomalyd.config import Config
 from anomalyd.crowding import crowded
 from anomalyd.detection import Detection
 from anomalyd.enriching import Enricher
+from anomalyd.exercise import Exercise
 from anomalyd.judgement.silences import Silence
 from anomalyd.keeping import BaselineFile, Disk, Memory
 from anomalyd.learning import Learner
@@ -104,12 +105,10 @@ class Session:
         self.enricher = Enricher(self.config.enrich, self._clock, kept_of(self.staging))
         await self.enricher.start(stack)
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
-        state = self.config.state_dir
+        state, store = self.config.state_dir, self.store
         self.teaching = Teaching(self.pipeline, self.store, state, self._disk)
         self.mirror = Mirroring(self.config, self.pipeline, self.store, self.delivery, self._clock)
-        recorder = Recorder(
-            self.pipeline, self.config, self.baseline, self._disk, self.store.accepted
-        )
+        recorder = Recorder(self.pipeline, self.config, self.baseline, self._disk, store.accepted)
         self._shaping = Shaping(self.staging, state, self._disk, self.config.runs.label)
         self.runs = Running(
             self.config,
@@ -123,6 +122,7 @@ class Session:
             self.enricher,
             self._shaping,
             self.mirror.section,
+            Exercise(self.config, self.plan.staging, self._clock).called,
         )
         self.read_silences()
         self.read_baseline()

@@ -167,6 +167,7 @@ class Band:
 
 Bands = Callable[[], Iterable[Band]]
 Outcomes = Callable[[], Iterable[tuple[str, str]]]
+Risks = Callable[[], Iterable[tuple[str, float, float | None]]]
 
 
 def trace_tick(asked_at: float, answered_at: float, judged_at: float) -> None:
@@ -187,19 +188,21 @@ def setup(
     *,
     bands: Bands = tuple,
     outcomes: Outcomes = tuple,
+    risks: Risks = tuple,
     sources: Iterable[str] = (),
     sinks: Iterable[str] = (),
 ) -> Telemetry:
     """Give the instruments their exporters and return the handle that renders and ends them.
 
     bands: the series to show, the most telling first; `settings.series` of them are exported.
-    outcomes: (run id, outcome) of the last finished runs. Both are called at every scrape and,
+    outcomes: (run id, outcome) of the last finished runs. risks: (run id, score, calibrated score
+    or None) of these. All are called at every scrape and,
     with OTLP, from an exporter's thread: they hand out what was prepared, such as a tuple.
     sources, sinks: names whose counters start at zero.
     """
     from anomalyd import telemetry_export
 
-    handle = telemetry_export.start(settings, bands, outcomes)
+    handle = telemetry_export.start(settings, bands, outcomes, risks)
     _at_zero(tuple(sources), tuple(sinks))
     return handle
 

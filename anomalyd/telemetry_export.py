@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from anomalyd import __version__
 from anomalyd.model import Outcome, escape_label_value
-from anomalyd.telemetry import Band, Bands, Outcomes
+from anomalyd.telemetry import Band, Bands, Outcomes, Risks
 
 if TYPE_CHECKING:
     from anomalyd import config
@@ -73,11 +73,11 @@ class Telemetry:
         self._closers.append(close)
 
 
-def start(settings: config.Telemetry, bands: Bands, outcomes: Outcomes) -> Telemetry:
+def start(settings: config.Telemetry, bands: Bands, outcomes: Outcomes, risks: Risks) -> Telemetry:
     """Install the exporters; may be called again after `shutdown` in the same process."""
     resource = Resource.create({"service.name": "anomalyd", "service.version": __version__})
     registry = CollectorRegistry()
-    collectors = [ProcessCollector(registry=None), _RunVerdicts(outcomes), _Build()]
+    collectors = [ProcessCollector(registry=None), _RunVerdicts(outcomes), _Risks(risks), _Build()]
     for collector in collectors:
         registry.register(collector)
     handle = Telemetry(settings, registry, bands)
@@ -117,6 +117,23 @@ class _RunVerdicts(Collector):
         for run, given in dict(self._outcomes()).items():
             for outcome in Outcome:
                 family.add_metric((run, outcome.value), float(outcome == given))
+        return [family]
+
+
+class _Risks(Collector):
+    def __init__(self, risks: Risks) -> None:
+        self._risks = risks
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "anomalyd_release_risk",
+            "Release risk of a finished run, 0 to 100; calibrated once outcomes suffice.",
+            labels=("run", "calibrated"),
+        )
+        for run, score, calibrated in self._risks():
+            family.add_metric((run, "false"), score)
+            if calibrated is not None:
+                family.add_metric((run, "true"), calibrated)
         return [family]
 
 

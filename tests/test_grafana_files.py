@@ -157,6 +157,7 @@ def history() -> str:
             Band("run-1", "p95", "cart", 'p95{service="cart"}', 0.9, 0.5, 0.4, 0.6, 1.5),
         ),
         outcomes=lambda: (("run-1", "fail"),),
+        risks=lambda: (("run-1", 93.0, 61.5),),
         sources=("staging",),
         sinks=("grafana",),
     )

@@ -109,3 +109,11 @@ async def test_what_cannot_be_compared_is_said_until_it_can(watched: Watched) ->
     watched.says("staging", 1)
     await watched.look()
     assert watched.mirroring.troubles() == []
+
+
+async def test_what_differs_undeclared_is_a_fact_that_runs_are_told(watched: Watched) -> None:
+    watched.says("staging", 3)
+    await watched.look()
+    (fact,) = (one for one in watched.pipeline.facts if one.kind == "drift")
+    assert (fact.place, fact.found) == ("setting of app.json retries", "setting")
+    assert fact.value in ("high", "medium", "low")

@@ -48,6 +48,7 @@ def handle() -> Iterator[Telemetry]:
         Settings(watch=("^cpu",)),
         bands=lambda: (BAND,),
         outcomes=lambda: (("run-1", "fail"),),
+        risks=lambda: (("run-1", 93.0, 61.5), ("run-0", 4.0, None)),
         sources=("staging",),
         sinks=("grafana",),
     )
@@ -98,6 +99,13 @@ def test_the_verdict_of_a_run_is_one_of_its_outcomes(handle: Telemetry) -> None:
         for outcome in ("pass", "fail", "inconclusive", "invalid")
     }
     assert told == {"pass": 0, "fail": 1, "inconclusive": 0, "invalid": 0}
+
+
+def test_the_risk_of_a_release_is_told_as_it_is_and_calibrated(handle: Telemetry) -> None:
+    samples = parsed(handle.render())
+    assert value(samples, "anomalyd_release_risk", run="run-1", calibrated="false") == 93.0
+    assert value(samples, "anomalyd_release_risk", run="run-1", calibrated="true") == 61.5
+    assert value(samples, "anomalyd_release_risk", run="run-0", calibrated="false") == 4.0
 
 
 def test_watch_selects_series_by_regex(handle: Telemetry) -> None:

@@ -141,6 +141,7 @@ def test_otlp_is_sent_what_metrics_shows_and_spans(receiver: Receiver) -> None:
         Settings(otlp_endpoint=receiver.url),
         bands=lambda: bands,
         outcomes=lambda: (("run-1", "fail"),),
+        risks=lambda: (("run-1", 93.0, None),),
     )
     telemetry.ticks.add(4)
     telemetry.trace_tick(asked_at=1000.0, answered_at=1000.5, judged_at=1000.75)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from anomalyd.api import graph, health, page, push, runs, silences, stream, verdicts
+from anomalyd.api import graph, health, page, push, risk, runs, silences, stream, verdicts
 from anomalyd.api.access import Access, guard
 from anomalyd.api.control import Control
 from anomalyd.api.errors import refusals
@@ -20,6 +20,10 @@ ROUTES = (
     web.post("/api/v1/runs/{id}/notes", runs.note),
     web.post("/api/v1/runs/{id}/accept", runs.accept),
     web.delete("/api/v1/runs/{id}/accept", runs.undo_accept),
+    web.post("/api/v1/runs/{id}/outcome", risk.record),
+    web.delete("/api/v1/runs/{id}/outcome", risk.undo),
+    web.get("/api/v1/outcomes", risk.outcomes),
+    web.get("/api/v1/risk", risk.reliability),
     web.get("/api/v1/runs/{id}/verdict", verdicts.verdict),
     web.get(r"/api/v1/runs/{id}/report.{form:json|xml|md|html}", verdicts.report),
     web.get("/api/v1/runs/{id}/recording", verdicts.recording),
@@ -37,6 +41,7 @@ ROUTES = (
     web.post("/-/reload", health.reload),
     web.get("/metrics", health.metrics),
     web.get("/runs/{id}", page.run),
+    web.get("/risk", page.risk),
     web.get("/", page.index),
 )
 

@@ -115,6 +115,10 @@ class ServerClient:
         """As `accept`."""
         return self._json(await self._ask("DELETE", f"/runs/{_part(run_id)}/accept"))
 
+    async def told(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """What a path under /api/v1 answers, as plain values; asked again on failure."""
+        return self._json(await self._ask(method, path, body=body))
+
     async def runs(self, limit: int = 100) -> list[dict[str, Any]]:
         """Newest first: each the fields of a Run, `outcome` or None, and `accepted`."""
         body = await self._ask("GET", "/runs", query={"limit": str(limit)})

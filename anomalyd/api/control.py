@@ -7,8 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from anomalyd.model import Coverage, Edge, Enrichment, Incident, Labels, Outcome, Run, Verdict
+from anomalyd.model import (
+    Became,
+    Coverage,
+    Edge,
+    Enrichment,
+    Incident,
+    Labels,
+    Outcome,
+    RecordedOutcome,
+    Risk,
+    Run,
+    Verdict,
+)
 from anomalyd.push import Receiver
+from anomalyd.risk.reliability import Reliability
 from anomalyd.runs.silences import Silence
 
 ReportFormat = Literal["json", "junit", "markdown", "html"]
@@ -22,6 +35,7 @@ class RunStatus:
     phase: of the load, '' where not known. coverage: so far, None where there is none yet.
     likely: what the verdict would be if the run ended now (the verdict's once finished), None
     where nothing was judged yet; reasons belong to it. incidents: the open ones. accepted: as good.
+    risk: of the verdict. became: what is recorded of the release.
     """
 
     run: Run
@@ -32,6 +46,8 @@ class RunStatus:
     likely: Outcome | None = None
     reasons: tuple[str, ...] = ()
     accepted: bool = False
+    risk: Risk | None = None
+    became: Became | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +114,22 @@ class Control(Protocol):
 
     def accepted(self) -> Collection[str]:
         """Ids of the runs that were accepted."""
+        ...
+
+    def record_outcome(self, run_id: str, became: Became, note: str) -> RecordedOutcome:
+        """What became of the release. Raises `runs.outcomes.NotRecordable`."""
+        ...
+
+    def undo_outcome(self, run_id: str) -> RecordedOutcome | None:
+        """What was recorded, None if nothing was; idempotent."""
+        ...
+
+    def outcomes(self) -> Sequence[RecordedOutcome]:
+        """Of all releases, the first recorded first."""
+        ...
+
+    def reliability(self) -> Reliability:
+        """What the outcomes say of release risk."""
         ...
 
     def runs(self, limit: int) -> Sequence[Run]:

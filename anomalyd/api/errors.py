@@ -18,6 +18,7 @@ from anomalyd.push import Refused
 from anomalyd.runs.acceptance import NotAcceptable
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
+from anomalyd.runs.outcomes import NotRecordable
 
 
 class Refusal(Exception):
@@ -55,6 +56,7 @@ DOMAIN = (
     SelectorRefused,
     UnknownRun,
     NotAcceptable,
+    NotRecordable,
     StoreError,
     ConfigError,
     NotReady,
@@ -126,6 +128,8 @@ def from_domain(error: Exception) -> Refusal:
             return Refusal(404, "unknown_run", str(error))
         case NotAcceptable():
             return Refusal(409, "not_acceptable", str(error))
+        case NotRecordable():
+            return Refusal(409, "not_recordable", str(error))
         case NotReady():
             return Refusal(503, "not_ready", str(error), {"Retry-After": "5"})
         case Refused():

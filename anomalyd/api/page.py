@@ -7,17 +7,22 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from markupsafe import Markup
 
 from anomalyd.api.control import NotReady
 from anomalyd.api.keys import CONTROL
 from anomalyd.api.verdicts import FORMATS
 from anomalyd.model import RunState
+from anomalyd.risk import telling
+from anomalyd.risk.drawing import diagram
+from anomalyd.risk.wording import standing
 from anomalyd.units import format_duration
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 RUNS_SHOWN = 50
+OUTCOMES_SHOWN = 200
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -48,7 +53,24 @@ async def run(request: web.Request) -> web.Response:
         run=status.run,
         reports=reports,
         incidents=control.incidents(run_id),
+        standing=standing(status.risk) if status.risk is not None else "",
         finished=status.run.state is RunState.FINISHED,
+    )
+
+
+async def risk(request: web.Request) -> web.Response:
+    control = request.app[CONTROL]
+    found = control.reliability()
+    drawn = [
+        (name, curve, Markup(diagram(curve, name)))  # noqa: S704 - numbers and our own words
+        for name, curve in (("As it is", found.raw), ("Recalibrated", found.recalibrated))
+        if curve is not None
+    ]
+    return _page(
+        "risk.html.jinja",
+        standing=telling.standing(found),
+        drawn=drawn,
+        outcomes=list(reversed(control.outcomes()))[:OUTCOMES_SHOWN],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -36,6 +36,13 @@ class AcceptRun(Struct, forbid_unknown_fields=True, frozen=True):
 
     note: Annotated[str, Meta(max_length=10_000)] = ""
     force: bool = False
+
+
+class RecordOutcome(Struct, forbid_unknown_fields=True, frozen=True):
+    """What became of the release that a run tested."""
+
+    outcome: Literal["incident", "clean"]
+    note: Annotated[str, Meta(max_length=10_000)] = ""
 
 
 class AddSilence(Struct, forbid_unknown_fields=True, frozen=True):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from anomalyd.commands import shell
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path)
 
@@ -22,14 +19,7 @@ def runs() -> None:
     """Runs of a running daemon."""
 
 
-def _server_options(command: F) -> F:
-    command = click.option("--token-file", type=click.Path(path_type=Path), help="API token.")(
-        command
-    )
-    command = shell.json_option(command)
-    return click.option(
-        "--server", default="http://127.0.0.1:8642", show_default=True, help="URL of the daemon."
-    )(command)
+_server_options = shell.server_options
 
 
 @runs.command("list")

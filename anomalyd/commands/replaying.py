@@ -12,6 +12,7 @@ from anomalyd.baseline import file
 from anomalyd.baseline.profile import Baseline
 from anomalyd.facts import Fact
 from anomalyd.parity import given as parity_given
+from anomalyd.parity.differences import compare
 from anomalyd.parity.given import GivenError
 from anomalyd.parity.secrets import Mask
 from anomalyd.replay import judge
@@ -75,7 +76,8 @@ def replay(inputs: Inputs, false_fail: float) -> Document:
 
 def _facts(path: Path) -> tuple[Fact, ...]:
     """What is so in both environments, as somebody listed it."""
-    return tuple(fact for side in parity_given.collect(path, Mask()) for fact in side.facts)
+    staging, production = parity_given.collect(path, Mask())
+    return compare([staging], [production], [], 0.0).judged_by
 
 
 def understand(

@@ -18,6 +18,9 @@ from anomalyd.exits import BUG, INTERRUPTED, USAGE
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
 class Commands(click.Group):
     """Ends in one sentence where the system refuses us, and never by accident like a verdict."""
 
@@ -66,6 +69,16 @@ def config_options(command: F) -> F:
     )(command)
 
 
+def server_options(command: F) -> F:
+    command = click.option("--token-file", type=click.Path(path_type=Path), help="API token.")(
+        command
+    )
+    command = json_option(command)
+    return click.option(
+        "--server", default="http://127.0.0.1:8642", show_default=True, help="URL of the daemon."
+    )(command)
+
+
 def load(path: Path, overrides: tuple[str, ...], as_json: bool = False) -> Any:
     """The configuration; what is wrong with it is told on stderr, as JSON on stdout too."""
     from anomalyd import config
@@ -110,6 +123,3 @@ def run(work: Any) -> Any:
 
 def answer(data: Any, text: str, as_json: bool) -> None:
     click.echo(json.dumps(data) if as_json else text)
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")

@@ -30,6 +30,7 @@ from anomalyd.config.judging import (
     Judgement,
     Limits,
     Retention,
+    RiskConfig,
     Runs,
     Silence,
 )
@@ -113,6 +114,7 @@ __all__ = [
     "Reports",
     "Retention",
     "Rewrite",
+    "RiskConfig",
     "Runs",
     "Scrape",
     "ScrapeTarget",

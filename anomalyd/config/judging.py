@@ -41,6 +41,13 @@ class Judgement(Section):
         } | {"shadow": self.shadow}
 
 
+class RiskConfig(Section):
+    """How many recorded outcomes calibrate: in all, and of either kind."""
+
+    outcomes: int = Field(30, ge=2, le=100_000)
+    of_each: int = Field(5, ge=1, le=10_000)
+
+
 class Silence(Excuse):
     """Series that may not decide, with the reason and until when; `match` selects by labels."""
 

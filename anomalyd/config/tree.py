@@ -14,7 +14,15 @@ from anomalyd import address
 from anomalyd.config.endpoints import Otlp
 from anomalyd.config.enriching import Enrich
 from anomalyd.config.environments import Environments
-from anomalyd.config.judging import BaselineConfig, Judgement, Limits, Retention, Runs, Silence
+from anomalyd.config.judging import (
+    BaselineConfig,
+    Judgement,
+    Limits,
+    Retention,
+    RiskConfig,
+    Runs,
+    Silence,
+)
 from anomalyd.config.outputs import Api, Reports, Sinks, Telemetry
 from anomalyd.config.parity import ParityConfig
 from anomalyd.config.signals import Identity, Load, Match, Signals
@@ -34,6 +42,7 @@ class Config(Section):
     judgement: Judgement = Judgement()
     runs: Runs = Runs()
     parity: ParityConfig = ParityConfig()
+    risk: RiskConfig = RiskConfig()
     silences: tuple[Silence, ...] = ()
     graph: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     learn_graph: bool = True

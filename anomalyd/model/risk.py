@@ -52,6 +52,11 @@ class Risk:
     needed_of_each: int = 0
 
     @property
+    def uncalibrated(self) -> Risk:
+        """What follows from the run alone."""
+        return Risk(self.score, self.terms)
+
+    @property
     def shown(self) -> float:
         """The one number: calibrated where it can be."""
         return self.calibrated_score if self.calibrated else self.score

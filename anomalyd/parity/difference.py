@@ -42,6 +42,14 @@ class Difference:
         ]
         return f"{self.kind.name} of {self.place}: {', '.join(said)}"
 
+    @property
+    def fact(self) -> Fact:
+        """That it differs, as a fact of staging: recorded with a run, and part of its risk."""
+        place = f"{self.kind.name} of {self.place}"
+        return Fact(
+            "drift", place, Environment.STAGING, self.severity, self.kind.name, self.service
+        )
+
     def told(self) -> dict[str, str]:
         """As a report has it: texts alone, none empty for what one environment has not."""
         return {

@@ -52,6 +52,11 @@ class Parity:
     def drift(self) -> tuple[Difference, ...]:
         return tuple(one for one in self.differences if one.state == OPEN)
 
+    @property
+    def judged_by(self) -> tuple[Fact, ...]:
+        """What a run is told of: all facts, and which of them differ undeclared."""
+        return (*self.facts, *(row.fact for row in self.drift))
+
 
 def compare(
     staging: Sequence[Collected], production: Sequence[Collected], rules: Sequence[Rule], now: float

@@ -26,6 +26,8 @@ DATA = re.compile(
     r"|mongodb_\w*(documents|objects|count)|\w*_rows|\w*_row_count|\w*_documents|\w*_table_size_bytes)$"
 )
 RATIO = re.compile(r"\w*hit_(ratio|rate)$")
+CALLED = "called"
+"""Kind of the facts on what a run called: it is recorded with a run, and never compared."""
 _LOAD_STEP = 60.0
 _LEAST = 1e-9
 
@@ -39,16 +41,12 @@ async def collect(look: Look) -> None:
 
 async def _requests(look: Look) -> None:
     """Of the counter that the preset `http` judges by."""
-    found = presets.resolve(("http",), look.labels)
-    rate = next((s.definition for s in found if isinstance(s.definition, Rate)), None)
-    if rate is None:
+    counted = _counted(look)
+    if counted is None:
         return
     look.offers(Part.SERVICES)
-    counter = rate.rate
-    carried = look.labels[counter.metric]
-    operation = next((label for label in OPERATION if label in carried), "")
-    method = next((label for label in METHOD if label in carried), "")
-    by = [*look.canonical.service_labels, *(one for one in (operation, method) if one)]
+    counter, operation, method = counted
+    by = _by(look, operation, method)
     selector = look.select(counter.metric, *counter.matchers)
     query = f"sum by ({', '.join(by)}) (rate({selector}[{duration(look.span)}]))"
     known = f"group by ({', '.join(by)}) ({selector})"
@@ -61,6 +59,40 @@ async def _requests(look: Look) -> None:
             look.add("operation", f"{service} {name}", "present", known, service)
     await _mix(look, query, operation, method)
     await _load(look, counter)
+
+
+async def called(look: Look) -> None:
+    """Which operations were called within `span`, by how often; one fact more, of no place, says
+    that it is known."""
+    counted = _counted(look)
+    if counted is None or not counted[1]:
+        return
+    counter, operation, method = counted
+    by = ", ".join(_by(look, operation, method))
+    selector = look.select(counter.metric, *counter.matchers)
+    query = f"sum by ({by}) (increase({selector}[{duration(look.span)}])) > 0"
+    calls: dict[tuple[str, str], float] = defaultdict(float)
+    for labels, value in await look.ask(Part.TRAFFIC, query):
+        calls[_operation(look, labels, operation, method)] += value
+    look.add(CALLED, "", "asked", query)
+    for (service, name), count in sorted(calls.items()):
+        if service and name:
+            look.add(CALLED, f"{service} {name}", f"{count:.0f}", query, service, count)
+
+
+def _counted(look: Look) -> tuple[Selector, str, str] | None:
+    """The counter of requests, and its labels of the operation and the method, '' for none."""
+    found = presets.resolve(("http",), look.labels)
+    rate = next((s.definition for s in found if isinstance(s.definition, Rate)), None)
+    if rate is None:
+        return None
+    carried = look.labels[rate.rate.metric]
+    operation = next((label for label in OPERATION if label in carried), "")
+    return rate.rate, operation, next((label for label in METHOD if label in carried), "")
+
+
+def _by(look: Look, operation: str, method: str) -> list[str]:
+    return [*look.canonical.service_labels, *(one for one in (operation, method) if one)]
 
 
 def _operation(look: Look, labels: Labels, operation: str, method: str) -> tuple[str, str]:

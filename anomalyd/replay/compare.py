@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from anomalyd import codec
-from anomalyd.model import Finding, Risk, Verdict
+from anomalyd.model import Finding, Verdict
 
 MOST = 20
 """Differences told at most."""
@@ -23,10 +23,8 @@ def same(one: Verdict, other: Verdict) -> bool:
 
 
 def _of_the_run(verdict: Verdict) -> Verdict:
-    risk = verdict.risk
-    return replace(
-        verdict, shape=(), risk=Risk(risk.score, risk.terms) if risk is not None else None
-    )
+    risk = verdict.risk.uncalibrated if verdict.risk is not None else None
+    return replace(verdict, shape=(), risk=risk)
 
 
 def differences(before: Verdict, after: Verdict) -> list[str]:

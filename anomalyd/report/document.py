@@ -88,6 +88,7 @@ def document(
             "reasons": texts(verdict.reasons),
         },
         "coverage": parts.coverage(verdict.coverage),
+        "risk": parts.risk(verdict.risk),
         "incidents": [_incident(incident) for incident in verdict.incidents],
         "findings": [
             _finding(finding, longer.get(finding.series, math.nan))

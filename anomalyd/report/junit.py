@@ -11,7 +11,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
-from anomalyd.report import advice, views
+from anomalyd.report import advice, release, views
 from anomalyd.report.document import Document
 
 _ILLEGAL = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -60,6 +60,7 @@ def _properties(document: Document) -> list[tuple[str, str]]:
         ("run", document["run"]["id"]),
         ("verdict", document["verdict"]["outcome"]),
         ("anomalyd.version", document["generator"]["version"]),
+        *([("risk", release.line(document))] if document.get("risk") else []),
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from anomalyd.report import advice, enriched, views
+from anomalyd.report import advice, enriched, release, views
 from anomalyd.report.document import Document
 
 SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "invalid": "🚫"}
@@ -40,6 +40,7 @@ def markdown(document: Document) -> str:
         _next(document),
         _notes(document),
         _coverage(document),
+        _risk(document),
         _details(document),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -166,9 +167,23 @@ def _coverage(document: Document) -> str:
     return f"**Coverage:** {prose(views.coverage_line(document))}{tail}"
 
 
+def _risk(document: Document) -> str:
+    said = release.line(document)
+    return f"**Release risk:** {prose(said)}. {prose(release.NOTE)}" if said else ""
+
+
+def _terms(document: Document) -> str:
+    rows = [
+        (f"{one['points']:.1f}", prose(release.reason(one)), prose(one["mend"]))
+        for one in (*release.terms(document), *release.others(document))
+    ]
+    return _table(("points", "because", "what would lower it"), rows) if rows else ""
+
+
 def _details(document: Document) -> str:
     coverage = document["coverage"]
     parts = [
+        _fold("What the release risk is made of", _terms(document)),
         _fold("Missing in staging", _listed(coverage["missing"])),
         _fold("Without a partner in production", _listed(coverage["unmatched"])),
         _fold("Silenced", _listed(coverage["silenced"])),

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anomalyd.model import Coverage, Estimate, Integrity, Phase, ShapeChange
+from anomalyd.model import Coverage, Estimate, Integrity, Phase, Risk, RiskTerm, ShapeChange
+from anomalyd.risk.wording import standing
 
 Document = dict[str, Any]
 
@@ -56,6 +57,38 @@ def _estimate(found: Estimate) -> Document:
         "low": rounded(found.low),
         "high": rounded(found.high),
         "of": round(found.of),
+    }
+
+
+def risk(found: Risk | None) -> Document | None:
+    """None for a verdict of an older version."""
+    if found is None:
+        return None
+    return {
+        "score": number(found.score),
+        "calibrated": found.calibrated,
+        "calibrated_score": number(found.calibrated_score),
+        "low": number(found.low),
+        "high": number(found.high),
+        "alike": found.alike,
+        "outcomes": found.outcomes,
+        "incidents": found.incidents,
+        "needed": found.needed,
+        "needed_of_each": found.needed_of_each,
+        "standing": standing(found),
+        "terms": [_term(term) for term in found.terms],
+    }
+
+
+def _term(term: RiskTerm) -> Document:
+    return {
+        "name": term.name,
+        "value": rounded(term.value),
+        "weight": number(term.weight),
+        "points": number(term.points),
+        "known": term.known,
+        "reason": text(term.reason),
+        "mend": text(term.mend),
     }
 
 

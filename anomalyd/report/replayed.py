@@ -20,6 +20,7 @@ def document(verdict: Verdict, *, capacity: float, windows: int) -> Document:
         "reasons": list(verdict.reasons),
         "incidents": [_incident(incident) for incident in verdict.incidents],
         "findings": [_finding(finding) for finding in verdict.findings],
+        "risk": parts.risk(verdict.risk),
         "coverage": parts.coverage(verdict.coverage),
         "integrity": [parts.integrity(fault, float) for fault in verdict.integrity],
         "phases": [parts.phase(phase, float) for phase in verdict.phases],
@@ -81,4 +82,13 @@ def render(found: Document) -> str:
         f"{coverage['judged']} of {coverage['production_series']} series judged over "
         f"{found['windows']} windows; {coverage['powered']} could have shown a change that matters"
     )
+    if found["risk"] is not None:
+        lines.append(
+            f"release risk: {found['risk']['score']:.0f} of 100 ({found['risk']['standing']})"
+        )
+        lines += [
+            f"  {term['points']:5.1f}  {term['reason']}"
+            for term in sorted(found["risk"]["terms"], key=lambda term: -term["points"])
+            if term["points"]
+        ]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from anomalyd.report import advice, views
+from anomalyd.report import advice, release, views
 from anomalyd.report.document import Document
 
 _SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "invalid": "!"}
@@ -30,6 +30,7 @@ def terminal(document: Document, color: bool, paths: Sequence[Path] = ()) -> str
         _suspects(document, ink),
         _section(views.NOTES, [_safe(note) for note in document["run"]["notes"]], ink),
         _coverage(document),
+        _risk(document, ink),
         _drift(document, ink),
         _section("Next", [_safe(step) for step in advice.next_steps(document)], ink),
         _section("Reports", [str(path) for path in paths], ink),
@@ -113,6 +114,13 @@ def _coverage(document: Document) -> str:
     if len(missing) > _LISTED:
         lines.append(f"    and {len(missing) - _LISTED} more")
     return "\n".join(lines)
+
+
+def _risk(document: Document, ink: _Ink) -> str:
+    found = release.terms(document)
+    lines = [f"{one['points']:5.1f}  {_safe(release.reason(one))}" for one in found[:_LISTED]]
+    more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    return _section(f"Release risk: {release.line(document)}", [*lines, *more], ink)
 
 
 def _drift(document: Document, ink: _Ink) -> str:

@@ -1,7 +1,8 @@
 """Does the number keep what it says: reliability by bins, and the Brier score.
 
-What is fitted to outcomes is shown as it does on outcomes that it was not fitted to: each is left
-out in turn (of very many, a twentieth at a time), so that the diagram does not flatter itself.
+What is fitted to outcomes is shown as it does on outcomes that it was not fitted to, by stratified
+cross-validation, so that the diagram does not flatter itself. Leaving out one at a time would do it
+an injustice: without an incident fewer are expected, without a clean release more (Kohavi, 1995).
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomalyd.model import Became, Floats, RecordedOutcome
+from anomalyd.model import Became, Floats, RecordedOutcome, Rows
 from anomalyd.risk.calibration import Enough, enough, fitted, shares
 from anomalyd.risk.intervals import wilson
 
 BINS = 5
 """Of equal width."""
-LEFT_OUT_ALONE = 300
-"""Outcomes up to which each is left out by itself."""
-FOLDS = 20
+FOLDS = 10
+"""At most: each has its share of the incidents, of low and high scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """outcomes, incidents: recorded so far. raw: of the score as it is, calibrated: of what was made
-    of it, both None while outcomes do not suffice."""
+    """outcomes, incidents: recorded so far. raw: of the score as it is; recalibrated: of what was
+    made of it. Both None while outcomes do not suffice."""
 
     outcomes: int
     incidents: int
@@ -67,15 +67,24 @@ def reliability(outcomes: Sequence[RecordedOutcome], needed: Enough) -> Reliabil
     if not enough(outcomes, needed):
         return Reliability(*counted)
     scores = np.array([one.score for one in outcomes])
-    raw, again = scores / 100, left_out(scores, incidents)
+    raw, again = scores / 100, cross_validated(scores, incidents)
     return Reliability(*counted, True, curve(raw, incidents), curve(again, incidents))
 
 
-def left_out(scores: Floats, incidents: Floats) -> Floats:
-    """What each outcome is given by a calibration that does not know it: float64[n], n > 1."""
-    n = len(scores)
-    folds = np.arange(n) % (n if n <= LEFT_OUT_ALONE else FOLDS)
-    given = np.empty(n)
+def folds_of(scores: Floats, incidents: Floats) -> Rows:
+    """The fold of each outcome: intp[n]. Of one kind, neighbours by score are in different ones."""
+    fewest = int(min(incidents.sum(), (1 - incidents).sum()))
+    folds = np.zeros(len(scores), dtype=np.intp)
+    for kind in (0.0, 1.0):
+        rows = np.flatnonzero(incidents == kind)
+        order = rows[np.argsort(scores[rows], kind="stable")]
+        folds[order] = np.arange(len(order)) % max(2, min(FOLDS, fewest))
+    return folds
+
+
+def cross_validated(scores: Floats, incidents: Floats) -> Floats:
+    """What each outcome is given by a calibration that does not know it: float64[n], n > 2."""
+    folds, given = folds_of(scores, incidents), np.empty(len(scores))
     for fold in range(int(folds.max()) + 1):
         known = folds != fold
         given[~known] = shares(fitted(scores[known], incidents[known]), scores[~known])

@@ -47,5 +47,10 @@ def undo(store: Store, run_id: str) -> RecordedOutcome | None:
     return before
 
 
+def became(store: Store, run_id: str) -> Became | None:
+    found = of(store, run_id)
+    return found.became if found is not None else None
+
+
 def of(store: Store, run_id: str) -> RecordedOutcome | None:
     return next((one for one in store.outcomes() if one.run_id == run_id), None)

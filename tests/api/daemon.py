@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -17,9 +17,24 @@ from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.api.paging import select
 from anomalyd.api.server import serve
 from anomalyd.config import ConfigError
-from anomalyd.model import Edge, Enrichment, Incident, Labels, Outcome, Run, RunState, Verdict
+from anomalyd.model import (
+    Became,
+    Edge,
+    Enrichment,
+    Incident,
+    Labels,
+    Outcome,
+    RecordedOutcome,
+    Run,
+    RunState,
+    Verdict,
+)
 from anomalyd.push import Receiver
-from anomalyd.runs import acceptance
+from anomalyd.risk.calibration import Enough
+from anomalyd.risk.evidence import Evidence
+from anomalyd.risk.reliability import Reliability, reliability
+from anomalyd.risk.score import assess
+from anomalyd.runs import acceptance, outcomes
 from anomalyd.runs.life import Lifecycle, Rules, UnknownRun
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store
@@ -47,6 +62,7 @@ class Daemon:
         self.reasons_degraded: list[str] = []
         self.reload_errors: list[str] = []
         self.reloads = 0
+        self.needed = Enough()
         self.known_edges: list[Edge] = []
         self.receivers: dict[str, Receiver] | None = {}
         self.keys = [f'latency{{service="s{number}"}}' for number in range(25)]
@@ -63,6 +79,7 @@ class Daemon:
 
     def finish(self, run: Run) -> None:
         verdict = samples.verdict(run.id)
+        verdict = replace(verdict, risk=assess(Evidence(verdict)))
         directory = self.reports / run.id
         directory.mkdir(parents=True)
         for form, name in FILES.items():
@@ -102,6 +119,18 @@ class Daemon:
     def undo_accept(self, run_id: str) -> Run:
         return acceptance.undo(self.store, run_id)
 
+    def record_outcome(self, run_id: str, became: Became, note: str) -> RecordedOutcome:
+        return outcomes.record(self.store, run_id, became, self.clock, note)
+
+    def undo_outcome(self, run_id: str) -> RecordedOutcome | None:
+        return outcomes.undo(self.store, run_id)
+
+    def outcomes(self) -> Sequence[RecordedOutcome]:
+        return self.store.outcomes()
+
+    def reliability(self) -> Reliability:
+        return reliability(self.store.outcomes(), self.needed)
+
     def accepted(self) -> Sequence[str]:
         return self.store.accepted()
 
@@ -123,6 +152,8 @@ class Daemon:
             likely=verdict.outcome if verdict else None,
             reasons=verdict.reasons if verdict else (),
             accepted=run_id in self.store.accepted(),
+            risk=verdict.risk if verdict else None,
+            became=outcomes.became(self.store, run_id),
         )
 
     def enrichments(self, run_id: str | None) -> Sequence[Enrichment]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -26,8 +27,10 @@ def recorded(shop: Bench, run_id: str) -> RecordedRun:
 
 
 def told(verdict: Verdict | None) -> object:
+    """What follows from the run alone: its risk, but not what became of other releases."""
     assert verdict is not None
-    return codec.to_dict(verdict)
+    assert verdict.risk is not None
+    return codec.to_dict(replace(verdict, risk=verdict.risk.uncalibrated))
 
 
 def replays(shop: Bench, run_id: str) -> RecordedRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,12 @@ from anomalyd.model import (
     Verdict,
 )
 from anomalyd.report.document import Document, SeriesPlot, document
+from anomalyd.risk.calibration import Enough, calibrated
+from anomalyd.risk.evidence import Evidence
+from anomalyd.risk.score import assess
+from tests.risk.outcomes import overstated
 
+OUTCOMES = overstated(4)
 START = 1_772_460_000.0  # 2026-03-02T14:00:00Z
 EDGES = {
     "frontend": ("cart", "catalog", "checkout"),
@@ -186,9 +192,11 @@ def _verdict(
     outcome: Outcome, reasons: tuple[str, ...], findings, coverage: Coverage, **over
 ) -> Verdict:
     base = {"reference": "production", "budget": 0.01, "phases": PHASES}
-    return Verdict(
+    found = Verdict(
         run().id, outcome, reasons, coverage=coverage, findings=tuple(findings), **(base | over)
     )
+    risk = assess(Evidence(found, (70.0,), 84.0, EDGES))
+    return replace(found, risk=calibrated(risk, OUTCOMES, START, Enough()))
 
 
 def passing() -> Document:

@@ -93,6 +93,6 @@ def test_it_says_how_far_to_believe_it():
     assert standing(Risk(50.0, ())) == "uncalibrated"
     enough_of_both = [outcome(50, True)] * 10 + [outcome(50, False)] * 30
     assert said(enough_of_both) == (
-        "calibrated by 40 outcomes: of 40 releases like it 25% had an incident (95% interval 14% to "
-        "40%); 50 before that"
+        "calibrated by 40 outcomes: of 40 releases like it 25% had an incident (95% interval "
+        "14% to 40%); 50 before that"
     )

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from anomalyd.risk.calibration import Enough, fitted, shares
 from anomalyd.risk.intervals import wilson
-from anomalyd.risk.reliability import FOLDS, curve, left_out, reliability
+from anomalyd.risk.reliability import FOLDS, cross_validated, curve, folds_of, reliability
 from tests.risk.outcomes import outcomes, overstated
 
 
@@ -43,14 +43,27 @@ def test_a_number_that_overstates_is_seen_to_and_its_calibration_is_not():
     assert sum(one.count for one in found.raw.bins) == 400
 
 
-def test_each_outcome_is_judged_by_the_others():
-    scores = np.array([10.0, 20.0, 30.0, 90.0])
-    incidents = np.array([0.0, 0.0, 1.0, 1.0])
-    naive = [
-        shares(fitted(np.delete(scores, i), np.delete(incidents, i)), scores[i : i + 1])[0]
-        for i in range(4)
-    ]
-    assert left_out(scores, incidents).tolist() == naive
+def columns(n: int) -> tuple[np.ndarray, np.ndarray]:
+    found = overstated(n)
+    had = [one.became == "incident" for one in found]
+    return np.array([one.score for one in found]), np.array(had, dtype=float)
+
+
+def test_no_outcome_is_judged_by_itself():
+    scores, incidents = columns(60)
+    folds, given = folds_of(scores, incidents), cross_validated(scores, incidents)
+    for i in range(60):
+        others = folds != folds[i]
+        blocks = fitted(scores[others], incidents[others])
+        assert given[i] == shares(blocks, scores[i : i + 1])[0]
+
+
+def test_every_fold_has_its_share_of_incidents():
+    _, incidents = columns(400)
+    folds = folds_of(*columns(400))
+    had = np.bincount(folds, weights=incidents)
+    assert len(had) == FOLDS
+    assert had.max() - had.min() <= 1
 
 
 def test_chance_alone_is_not_made_to_look_like_skill():
@@ -58,15 +71,6 @@ def test_chance_alone_is_not_made_to_look_like_skill():
     noise = outcomes([(float(s), bool(h)) for s, h in zip(
         random.uniform(0, 100, 200), random.random(200) < 0.3, strict=True)])  # fmt: skip
     assert reliability(noise, Enough()).recalibrated.skill < 0.05
-
-
-def test_of_very_many_a_twentieth_is_left_out_at_a_time():
-    many = overstated(301)
-    scores = np.array([one.score for one in many])
-    incidents = np.array([one.became == "incident" for one in many], dtype=float)
-    known = np.arange(301) % FOLDS != 3
-    wanted = shares(fitted(scores[known], incidents[known]), scores[~known])
-    assert left_out(scores, incidents)[~known].tolist() == wanted.tolist()
 
 
 def test_the_brier_score_is_the_mean_squared_error():
