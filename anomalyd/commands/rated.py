@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from anomalyd.commands import shell
+
+if TYPE_CHECKING:
+    from anomalyd.commands.rating import Keeper
 
 _FILE = click.Path(path_type=Path)
 _HERE = click.option(
@@ -33,7 +36,11 @@ def outcome(context: click.Context, /, path: Path | None, **options: Any) -> Non
     A daemon is asked, or with -c the state directory of `anomalyd watch` is changed.
     """
     _check(options)
-    _ask("outcome", context, path, options)
+    keeper = _keeper(context, path, options)
+    from anomalyd.commands import rating
+
+    data, text = shell.run(rating.outcome(keeper, options))
+    shell.answer(data, text, options["as_json"])
 
 
 @click.command()
@@ -43,7 +50,11 @@ def outcome(context: click.Context, /, path: Path | None, **options: Any) -> Non
 @click.pass_context
 def risk(context: click.Context, /, path: Path | None, **options: Any) -> None:
     """Say how far to believe release risk, by what became of releases: its reliability diagram."""
-    _ask("risk", context, path, options)
+    keeper = _keeper(context, path, options)
+    from anomalyd.commands import rating
+
+    data, text = shell.run(rating.risk(keeper, options))
+    shell.answer(data, text, options["as_json"])
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -59,13 +70,14 @@ def _check(options: dict[str, Any]) -> None:
         shell.fail("say what became of the release: incident or clean; or take it back with --undo")
 
 
-def _ask(what: str, context: click.Context, path: Path | None, options: dict[str, Any]) -> None:
-    if path is not None:
-        if context.get_parameter_source("server") is not ParameterSource.DEFAULT:
-            shell.fail("--server asks a daemon, -c its state directory; choose one")
-        config = shell.load(path, ())
+def _keeper(context: click.Context, path: Path | None, options: dict[str, Any]) -> Keeper:
+    if path is None:
+        from anomalyd.commands import rating
+
+        return rating.There(options, os.environ)
+    if context.get_parameter_source("server") is not ParameterSource.DEFAULT:
+        shell.fail("--server asks a daemon, -c its state directory; choose one")
+    config = shell.load(path, ())
     from anomalyd.commands import rating
 
-    judge = rating.Here(config) if path is not None else rating.There(options, os.environ)
-    data, text = shell.run(getattr(rating, what)(judge, options))
-    shell.answer(data, text, options["as_json"])
+    return rating.Here(config)

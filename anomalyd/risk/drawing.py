@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anomalyd.risk.reliability import Bin, Curve
 
-SIZE, LEFT, BOTTOM, ROOM = 300.0, 44.0, 40.0, 12.0
+SIZE, LEFT, BOTTOM, ROOM = 300.0, 58.0, 40.0, 12.0
 STEPS = (0, 20, 40, 60, 80, 100)
 
 

@@ -17,7 +17,7 @@ EACH_VERSION = 0.25
 def drift(evidence: Evidence) -> RiskTerm:
     """Undeclared differences between the environments, by their severity."""
     if not evidence.compared:
-        return _not_compared("drift", 0.3)
+        return _not_compared("drift", "settings", 0.3)
     found = [f for f in evidence.of_kind(DRIFT) if f.found not in (*VERSIONS, *ELSEWHERE)]
     found.sort(key=lambda fact: (-OF_SEVERITY.get(fact.value, 0.0), fact.place))
     reason = "staging differs from production in nothing that is undeclared"
@@ -33,7 +33,7 @@ def drift(evidence: Evidence) -> RiskTerm:
 def versions(evidence: Evidence) -> RiskTerm:
     """Services that are not of production's version, beyond one, which is taken for the release."""
     if not evidence.compared:
-        return _not_compared("versions", 0.15)
+        return _not_compared("versions", "versions", 0.15)
     found = [fact for fact in evidence.of_kind(DRIFT) if fact.found in VERSIONS]
     places = sorted({fact.service or fact.place for fact in found})
     more = max(0, len(places) - 1)
@@ -48,6 +48,7 @@ def versions(evidence: Evidence) -> RiskTerm:
     return RiskTerm("versions", value, 0.15, reason, True, mend if more else "")
 
 
-def _not_compared(name: str, weight: float) -> RiskTerm:
+def _not_compared(name: str, what: str, weight: float) -> RiskTerm:
     mend = "let parity compare the environments: see docs/parity.md"
-    return unknown(name, weight, "the environments were not compared", mend)
+    reason = f"the environments were not compared: their {what} may differ"
+    return unknown(name, weight, reason, mend)

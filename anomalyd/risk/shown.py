@@ -77,6 +77,7 @@ def near(evidence: Evidence) -> RiskTerm:
         reason = (
             f"{plural(len(close), 'series', 'series')} came close to firing, as a share of the "
             f"evidence that it takes: {listed(named, close)}"
+            + ("; what fired counts fully" if fired else "")
         )
     mend = "look at these, or test for longer, which settles it" if close else ""
     return RiskTerm("near-misses", any_of(worst.values()), 0.25, reason, True, mend)

@@ -70,7 +70,7 @@ async def test_every_link_of_the_pages_leads_somewhere(api):
         text = await page(api, path)
         assert "<script" not in text
         links |= set(re.findall(r'(?:href|src)="([^"]+)"', text))
-    assert len(links) == 6
+    assert len(links) == 7
     for link in links:
         async with api.http.get(api.url + link) as response:
             assert response.status == 200, link

@@ -40,7 +40,7 @@ def test_every_term_is_shown_the_one_that_counts_most_first():
     assert {one["name"] for one in every} == {one["name"] for one in document["risk"]["terms"]}
     text = markdown(document)
     assert all(one["name"].replace("-", " ") in html(document) for one in every)
-    assert "the environments were not compared (assumed)" in text
+    assert "the environments were not compared: their settings may differ (assumed)" in text
     assert "let parity compare the environments" in text
 
 

@@ -26,7 +26,7 @@ def test_the_diagram_in_characters_has_what_was_said_over_its_interval():
     assert lines[2] == "as it is: Brier score 0.200, -10% against one constant chance"
     (first, second) = (line for line in lines[4:6])
     assert first == " 20 -  40      --------x------------                  3 of 10"
-    assert second == " 80 - 100  x----------                         o      0 of 10"
+    assert second == " 80 - 100  x-----------                        o      0 of 10"
     assert lines[-1].startswith("o said, x had an incident")
 
 
