@@ -48,7 +48,7 @@ async def test_operations_are_told_by_how_often_the_run_called_them():
     (query,) = api.asked
     assert 'env="stg"' in query
     assert 'testid="blue"' in query
-    assert "[5m]" in query
+    assert "[300s]" in query
 
 
 async def test_a_run_that_called_nothing_is_known_to_have_called_nothing():

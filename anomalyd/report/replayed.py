@@ -77,11 +77,6 @@ def render(found: Document) -> str:
         ranked = ", ".join(f"{s['service']} {s['score']:.2f}" for s in incident["suspects"][:3])
         lines.append(f"incident {incident['severity']}: {incident['summary']}")
         lines.append(f"  suspects: {ranked or 'none: the evidence is thin'}")
-    coverage = found["coverage"]
-    lines.append(
-        f"{coverage['judged']} of {coverage['production_series']} series judged over "
-        f"{found['windows']} windows; {coverage['powered']} could have shown a change that matters"
-    )
     if found["risk"] is not None:
         lines.append(
             f"release risk: {found['risk']['score']:.0f} of 100 ({found['risk']['standing']})"
@@ -91,4 +86,9 @@ def render(found: Document) -> str:
             for term in sorted(found["risk"]["terms"], key=lambda term: -term["points"])
             if term["points"]
         ]
+    coverage = found["coverage"]
+    lines.append(
+        f"{coverage['judged']} of {coverage['production_series']} series judged over "
+        f"{found['windows']} windows; {coverage['powered']} could have shown a change that matters"
+    )
     return "\n".join(lines)

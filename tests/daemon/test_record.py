@@ -189,7 +189,7 @@ async def test_recordings_end_where_they_may_take_no_more(shop, staging, product
 async def test_the_oldest_recording_makes_room_for_the_next(shop, staging, production):
     state = shop.config.state_dir
     names = []
-    for limit in (10**9, 16_000):
+    for limit in (10**9, 13_000):
         limits = {"recording_bytes": limit}
         shop.config = configuration(staging.url, production.url, state, limits=limits)
         async with shop.at_work():
@@ -198,7 +198,7 @@ async def test_the_oldest_recording_makes_room_for_the_next(shop, staging, produ
             await shop.verdict(run)
         names.append([path.name for path in (state / "recordings").iterdir()])
     size = sum(path.stat().st_size for path in (state / "recordings" / run.id).iterdir())
-    assert 7_500 < size < 16_000
+    assert 7_500 < size < 13_000
     assert names[0] != names[1] == [run.id]
 
 

@@ -63,7 +63,8 @@ def rows(text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_label_value_cannot_break_the_table(text):
     built = markdown(document_with(text))
-    assert rows(built) == [5, 5]
+    assert rows(built)[:2] == [5, 5]
+    assert set(rows(built)[2:]) == {3}
     allowed = {"<code>", "</code>", "<details>", "</details>", "<summary>", "</summary>"}
     for token in tokens(built):
         assert token.type not in {"link_open", "image", "s_open", "em_open"}, token
