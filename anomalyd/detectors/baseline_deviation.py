@@ -172,7 +172,7 @@ class BaselineDeviation:
         at_once, most = 1 / sd, np.where(betting, np.exp(context.brief), np.inf).astype(np.float32)
         sizes, tolerated = _sizes(context, betting)
         usual = _under(e, tolerated[0], left)
-        downward = _under(e, tolerated[DOWN], left) if (context.sign == 0).any() else usual
+        downward = _under(e, tolerated[1], left) if (context.sign == 0).any() else usual
         wealth = np.empty_like(self._wealth)
         over, root = np.empty_like(left), np.empty_like(left)
         for j, (size, share, grown) in enumerate(zip(sizes, SHARES, wealth, strict=True)):
@@ -263,11 +263,12 @@ def _under(e: Bets, allowed: Bets, left: Bets) -> tuple[Bets, Bets]:
 
 
 def _sizes(context: Context, betting: Mask) -> tuple[Bets, Bets]:
-    """(steps bet on beyond what is tolerated, what is tolerated that way): float32[sizes, n], 0
-    where a row does not bet, so that every likelihood ratio is 1 there."""
+    """(steps bet on beyond what is tolerated, float32[sizes, n]; what is tolerated the way of the
+    first and the other way, float32[2, n]): 0 where a row does not bet, so that every likelihood
+    ratio is 1 there."""
     scale = np.where(betting, np.where(context.sign < 0, -context.size, context.size), 0.0)
     both = np.flatnonzero(context.sign == 0)
     sizes = np.multiply.outer(SIZES, scale)
     sizes[:, both] = np.multiply.outer(BOTH_WAYS, scale[both])
-    tolerated = np.sign(sizes) * np.where(betting, context.tolerate, 0.0)
+    tolerated = np.sign(sizes[[0, DOWN]]) * np.where(betting, context.tolerate, 0.0)
     return sizes.astype(np.float32), tolerated.astype(np.float32)

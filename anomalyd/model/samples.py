@@ -44,5 +44,6 @@ class Batch:
     duplicates: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
-        if len(np.unique(self.rows)) != len(self.rows):
+        ascending = bool((self.rows[1:] > self.rows[:-1]).all())
+        if not ascending and len(np.unique(self.rows)) != len(self.rows):
             raise ValueError("rows of a Batch must be unique")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomalyd.model import Floats, Rows
+from anomalyd.signals.window import Mask
 
 _SMALL = 1e-12
 """Relative difference of buckets taken for rounding (smallDeltaTolerance, promql/quantile.go)."""
@@ -40,11 +41,19 @@ def quantile(starts: Rows, bounds: Floats, counts: Floats, quantiles: Floats) ->
 
 def _monotonic(first: Rows, sizes: Rows, counts: Floats) -> Floats:
     """Counts with decreases and differences of rounding levelled to the bucket before."""
+    levelled = _level(counts[:-1], counts[1:])
+    levelled[first[1:] - 1] = False
+    if not levelled.any():
+        return counts
     counts = counts.copy()
     for nth in range(1, int(sizes.max(initial=0))):
         here = first[sizes > nth] + nth
         before, now = counts[here - 1], counts[here]
-        total = np.abs(before) + np.abs(now)
-        level = (now < before) | (np.abs(now - before) < _SMALL * total)
-        counts[here] = np.where(level, before, now)
+        counts[here] = np.where(_level(before, now), before, now)
     return counts
+
+
+def _level(before: Floats, now: Floats) -> Mask:
+    """Whether a count is not what it seems: less than the one before, or but for rounding it."""
+    total = np.abs(before) + np.abs(now)
+    return (now < before) | ((now != before) & (np.abs(now - before) < _SMALL * total))
