@@ -1,7 +1,8 @@
-"""Where the time goes: `python -m bench.profile [tick|replay|scrape]` prints it by function."""
+"""Where the time goes, by function: `python -m bench.profile [tick|replay|scrape|push|spans]`."""
 
 from __future__ import annotations
 
+import asyncio
 import cProfile
 import sys
 from collections.abc import Callable, Mapping
@@ -10,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from anomalyd.push import Post
 from anomalyd.signals.table import SignalTable
-from bench import replay, whole, worlds
+from bench import push, replay, spans, whole, worlds
+from bench.span_bodies import LATEST, bodies
 from bench.tick import READY
 from bench.worlds import WINDOW
 
 ROWS, LEAST = 10, 0.015
+PROTOBUF = {"content-type": "application/x-protobuf"}
 
 Function = tuple[str, int, str]
 """File, line and name, as cProfile has them."""
@@ -56,7 +60,45 @@ def scrape() -> Callable[[], object]:
     return minute
 
 
-WHAT = {"tick": (tick, "process"), "replay": (recorded_run, "replay"), "scrape": (scrape, "minute")}
+def pushed() -> Callable[[], object]:
+    """The same of 25k raw series, pushed."""
+    daemon = push.Pushed(500)
+    daemon.window()
+    bodies = []
+    for _ in range(round(whole.WINDOW / whole.SCRAPE)):
+        bodies.append((daemon.now, daemon.bodies()))
+        daemon.now += whole.SCRAPE
+
+    def minute() -> None:
+        for daemon.now, sent in bodies:
+            daemon.push(sent)
+            for step in np.arange(0, whole.SCRAPE, worlds.STEP):
+                daemon.pipeline.process(daemon.evaluator.evaluate(daemon.now + step))
+
+    return minute
+
+
+def received() -> Callable[[], object]:
+    """Twelve requests of 8,192 spans in protobuf, without the network, and their ticks."""
+    listening = spans.Listening()
+    receiver, sent = listening.receiver(""), bodies(12, 1024)
+
+    async def requests() -> None:
+        for nth, body in enumerate(sent):
+            receiver.receive(Post("staging", PROTOBUF, body, LATEST + nth))
+        for tick in np.arange(0, len(sent) + spans.TICK_LATE, spans.STEP):
+            await listening.source.collect(LATEST + tick)
+
+    return lambda: asyncio.run(requests())
+
+
+WHAT = {
+    "tick": (tick, "process"),
+    "replay": (recorded_run, "replay"),
+    "scrape": (scrape, "minute"),
+    "push": (pushed, "minute"),
+    "spans": (received, "requests"),
+}
 """Each with the function whose parts are the stages."""
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from anomalyd.model import Floats, Rows
@@ -29,7 +28,6 @@ A time is 10 and a varint; six bytes of it hold every ms from 1971 to 2109.
 """
 _ZERO = 9
 """The same of one whose value is 0: 12 07, a time."""
-_PLACES = 128 ** np.arange(6, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +78,33 @@ def _cut_at_once(body: bytes) -> Slices | None:
     if not len(ends) or ends[-1] != len(raw):
         return None
     begins = np.append(0, ends[:-1])
-    heads = sliding_window_view(raw, 3)[begins].astype(np.intp)
-    short = heads[:, 1] < 0x80
-    said = np.where(short, heads[:, 1], heads[:, 1] & 0x7F | heads[:, 2] << 7)
+    low, high = (raw.take(begins + place).astype(np.intp) for place in (1, 2))
+    short = low < 0x80
+    said = np.where(short, low, low & 0x7F | high << 7)
     starts = begins + 3 - short
-    sound = (heads[:, 0] == 0x0A) & (short | (heads[:, 2] < 0x80))
-    if not sound.all() or (starts + said != ends).any() or (said < _SAMPLE).any():
+    sound = (raw.take(begins) == 0x0A) & (short | (high < 0x80)) & (said >= _SAMPLE)
+    if not sound.all() or (starts + said != ends).any():
         return None
-    tails = sliding_window_view(raw, _SAMPLE)[ends - _SAMPLE]
-    is_sample, is_zero = _shapes(tails)
-    if (is_sample == is_zero).any():
+    tails = _tails(raw, ends)
+    if (tails.is_sample == tails.is_zero).any():
         return None
-    stops = ends - np.where(is_zero, _ZERO, _SAMPLE)
-    text = Text(_timeless(raw, ends, is_zero), np.append(begins, ends[-1]))
-    keys = _Keys(body, starts, stops)
-    return Slices(keys, _times(tails), _values(tails, is_zero), [], text)
+    stops = ends - np.where(tails.is_zero, _ZERO, _SAMPLE)
+    text = Text(_timeless(raw, ends, tails.is_zero), np.append(begins, ends[-1]))
+    return Slices(_Keys(body, starts, stops), tails.times, tails.values, [], text)
 
 
 def _cut_one_by_one(body: bytes) -> Slices:
     series: list[bytes] = list(WRITE_1["Slices"].FromString(body).timeseries)
-    tails = np.frombuffer(b"".join([_tail(one) for one in series]), np.uint8).reshape(-1, _SAMPLE)
-    is_sample, is_zero = _shapes(tails)
-    timed = (tails[:, -6:-1] >= 0x80).all(axis=1) & (tails[:, -1] < 0x80)
-    simple = (is_sample != is_zero) & timed
-    sizes = np.where(is_zero, _ZERO, _SAMPLE)
-    kept = tails[simple]
+    raw = np.frombuffer(b"".join([_tail(one) for one in series]), np.uint8)
+    tails = _tails(raw, np.arange(1, len(series) + 1) * _SAMPLE)
+    last = raw.reshape(-1, _SAMPLE)[:, -6:]
+    timed = (last[:, :-1] >= 0x80).all(axis=1) & (last[:, -1] < 0x80)
+    simple = (tails.is_sample != tails.is_zero) & timed
+    sizes = np.where(tails.is_zero, _ZERO, _SAMPLE)
     return Slices(
         [series[i][: -sizes[i]] for i in np.flatnonzero(simple).tolist()],
-        _times(kept),
-        _values(kept, is_zero[simple]),
+        tails.times[simple],
+        tails.values[simple],
         [series[i] for i in np.flatnonzero(~simple).tolist()],
     )
 
@@ -132,28 +128,42 @@ def _ends(raw: Bytes) -> Rows:
     return ends[last | (raw[np.where(last, 0, ends)] == 0x0A)]
 
 
-def _shapes(tails: Bytes) -> tuple[Mask, Mask]:
-    """Of uint8[n, 18]: whether each may be a sample, and whether one of value 0."""
-    tagged = tails[:, -7] == 0x10
-    is_sample = tagged & (tails[:, 0] == 0x12) & (tails[:, 1] == 16) & (tails[:, 2] == 0x09)
-    return is_sample, tagged & (tails[:, 9] == 0x12) & (tails[:, 10] == 7)
+@dataclass(frozen=True, slots=True)
+class _Tails:
+    """The last 18 bytes of n series as samples: whether each may be one, and whether one of value
+    0; what time and value are in them if so."""
+
+    is_sample: Mask
+    is_zero: Mask
+    times: Times
+    values: Floats
+
+
+def _tails(raw: Bytes, ends: Rows) -> _Tails:
+    """Of series that end there, none within the first 18 bytes."""
+    words = _words(raw)
+    begin, last = words[ends - _SAMPLE], words[ends - 8]
+    tagged = last & 0xFF00 == 0x1000
+    is_sample = tagged & (begin & 0xFFFFFF == 0x091012)
+    is_zero = tagged & (last & 0xFF == 7) & (raw.take(ends - _ZERO) == 0x12)
+    times = last >> 16 & 0x7F
+    for place in range(1, 6):
+        times |= last >> 16 + place & 0x7F << 7 * place
+    values = words[ends - 15].view("<f8").astype(np.float64, copy=False)
+    values[is_zero] = 0.0
+    return _Tails(is_sample, is_zero, times.view(np.int64), values)
+
+
+def _words(raw: Bytes) -> NDArray[np.uint64]:
+    """Eight bytes from each place on, the first one lowest: a view."""
+    return np.ndarray((max(len(raw) - 7, 0),), "<u8", raw, strides=(1,))
 
 
 def _timeless(raw: Bytes, ends: Rows, is_zero: Mask) -> Bytes:
     """A copy in which times are 0, and values that there are. Bodies of which these are the same
     are of the same series: what is left of a sample, 12 10 09 or 12, says which form it had."""
     copy = raw.copy()
-    words = np.ndarray((len(copy) - 7,), "<u8", copy, strides=(1,))
+    words = _words(copy)
     words[ends - 8] = 0
     words[ends[~is_zero] - 15] = 0
     return copy
-
-
-def _times(tails: Bytes) -> Times:
-    return (tails[:, -6:] & 0x7F).astype(np.int64) @ _PLACES
-
-
-def _values(tails: Bytes, is_zero: Mask) -> Floats:
-    values = np.ascontiguousarray(tails[:, 3:11]).view("<f8")[:, 0].astype(np.float64)
-    values[is_zero] = 0.0
-    return values

@@ -41,6 +41,26 @@ class Desk:
         return {name for name, row in self.rows.items() if mask[row]}
 
 
+@pytest.mark.parametrize(
+    ("rows", "once"),
+    [
+        ([], True),
+        ([4], True),
+        ([1, 2, 7], True),
+        ([7, 1, 2], True),
+        ([1, 1], False),
+        ([1, 2, 1], False),
+    ],
+)
+def test_a_batch_has_every_row_once_in_any_order(rows, once):
+    values = np.ones(len(rows))
+    if once:
+        Batch(30.0, np.array(rows, dtype=np.intp), values, values, NAMES)
+        return
+    with pytest.raises(ValueError, match="unique"):
+        Batch(30.0, np.array(rows, dtype=np.intp), values, values, NAMES)
+
+
 def test_it_grows_with_the_table_and_only_then():
     desk = Desk("cpu a", "load")
     assert desk.board.grown() is False
