@@ -23,7 +23,7 @@ from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.explain.suspects import Graph
 from anomalyd.facts import Fact
-from anomalyd.judgement import tell
+from anomalyd.judgement import budget, tell
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.board import Board
@@ -125,8 +125,9 @@ class Pipeline:
         judged, watched = self._judged(context, loads)
         scores = self.bank.score(context, judged, watched)
         self.evidence = scores.log_evidence
+        thresholds = budget.together(self._under_way(), scores.log_evidence)
         quiet = self.board.quiet(self.silences, batch.time)
-        changed = self.anomalies.step(context, scores, self._thresholds(scores), judged, quiet)
+        changed = self.anomalies.step(context, scores, thresholds, judged, quiet)
         self.still.learn(changed.calm)
         touched = [i for c in self._under_way() for i in self._tell(c, context, scores)]
         touched += self.incidents.close_due(batch.time)
@@ -244,7 +245,8 @@ class Pipeline:
         course.rows = self.board.rows_of(course.run.selector)
         partnered = self.reference.partner[course.rows] >= 0
         course.deciding = course.rows[partnered & ~self.board.is_load[course.rows]]
-        course.log_threshold = self._log_threshold(len(course.deciding))
+        series = max(self.reference.series, len(course.deciding))
+        course.log_threshold = budget.log_threshold(series, self.settings.false_fail)
 
     def _under_way(self) -> list[Course]:
         return [course for course in self.courses.values() if course.under_way]
@@ -260,25 +262,6 @@ class Pipeline:
             judged[course.deciding] |= of_values
             watched[course.deciding] |= of_absences
         return judged, watched
-
-    def _thresholds(self, scores: Scores) -> Floats:
-        """e-BH (Wang and Ramdas, "False discovery rate control with e-values", 2022): k series
-        fire together once each has 1/k of the evidence that one alone would need. In a good run
-        that needs a mean e-value of 1 / false_fail, whatever the series have in common."""
-        thresholds = np.full(len(self.table), np.inf)
-        for course in self._under_way():
-            found = np.sort(scores.log_evidence[course.deciding])[::-1]
-            needed = course.log_threshold - np.log(np.arange(1, len(found) + 1))
-            together = np.flatnonzero(found >= needed)
-            at = together[-1] if together.size else 0
-            thresholds[course.deciding] = needed[at] if len(needed) else course.log_threshold
-        return thresholds
-
-    def _log_threshold(self, deciding: int) -> float:
-        """Ville bounds each series over all windows, Bonferroni all series of production (or of
-        the run, where several are compared with one of production)."""
-        series = max(self.reference.series, deciding, 1)
-        return float(np.log(series / self.settings.false_fail))
 
     def _tell(self, course: Course, context: Context, scores: Scores) -> list[str]:
         """Ids of the incidents that this window's firing and resolved rows of a run touched."""

@@ -78,7 +78,7 @@ def test_a_finding_says_that_production_itself_moved():
 
 
 def test_a_difference_that_may_be_the_environment_s_own_is_neither_failed_nor_passed():
-    verdict = Stage(faults=[Fault("latency", "cart", at=0, size=0.7)], offset=0.01).play().verdict()
+    verdict = Stage(faults=[Fault("latency", "cart", at=0, size=0.9)], offset=0.01).play().verdict()
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.exit_code == 3
     assert "staging's own difference may explain it" in verdict.reasons[0]

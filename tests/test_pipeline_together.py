@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalyd.judgement.evidence import Scores
+from anomalyd.judgement.budget import together
 from tests.judgement.world import SERVICES, WINDOW, Fault, Stage
 
 SERIES, FALSE_FAIL = 20, 0.01
@@ -25,9 +25,7 @@ def fires(stage: Stage, evidence) -> set[int]:
     n = len(stage.pipeline.table)
     log_evidence = np.zeros(n)
     log_evidence[course.deciding] = evidence
-    nothing = np.zeros(n, dtype=bool)
-    scores = Scores(log_evidence, np.zeros(n, dtype=np.intp), nothing, nothing)
-    thresholds = stage.pipeline._thresholds(scores)
+    thresholds = together([course], log_evidence)
     assert np.isinf(np.delete(thresholds, course.deciding)).all()
     reached = log_evidence[course.deciding] >= thresholds[course.deciding]
     return set(np.flatnonzero(reached).tolist())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anomalyd.baseline.transfer import Transfer
 
-FORMAT = 1
+FORMAT = 2
 _ABOUT = "about"
 _NUMBERS: Mapping[str, type] = {"runs": int, "centre": float, "most_load": float}
 _UNREADABLE = (

@@ -28,9 +28,9 @@ SHIFT, SHIFT_OF_CPU = 0.25, 0.10
 """Prior sd of the log load by which staging is busier than production at the same load per unit of
 capacity: what a request costs differs, and capacity itself is hardly known better, but by cpu."""
 
-OVERLOAD, OVERLOAD_ELSE = 1.5, 0.3
+OVERLOAD, OVERLOAD_ELSE, OVERLOAD_OF_CALLS = 1.5, 0.3, 0.1
 """Sd of what a unit of log load beyond all that is known may bring: where requests queue (latency,
-what is under way), and elsewhere."""
+what is under way), elsewhere, and to how many requests one request makes."""
 
 REPEATED = 0.2
 """What a unit of log load counts for as unknown, beyond production's, where accepted runs were."""
@@ -39,8 +39,9 @@ NOISIER = 1.0
 """Where requests queue, the noise grows by that share for a unit of log load beyond production's:
 what is close to its capacity feels every fluctuation of its own."""
 
-STRETCH = 5.0
-"""Beyond production's load range each unit of log load counts this many times for `SLOPE`."""
+STRETCH, STRETCH_OF_CALLS = 5.0, 1.0
+"""Beyond production's load range each unit of log load counts this many times for `SLOPE`; for how
+many requests one request makes, which is no matter of how many there are, as within it."""
 
 SURE = 24.0
 """Windows that the scale of production's noise counts for in staging."""
@@ -61,13 +62,13 @@ class Transfer:
     runs did not show a series.
 
     most_load: load per unit of capacity that they were judged at, but for a few windows at most.
-    mean: of the residual, at the log load `centre` and at that `steepness` (see `Context`); slope:
-    its change per unit of load; shift: per unit of steepness; offset, slope_sd, shift_sd: sds of
-    what a new run differs from these by, slope_with_shift: covariance of two of them; in the
-    residual's scale, but for what is of `shift`. noise: scale of innovations over production's;
-    phi: their autocorrelation; wander: sd of their slow part over the noise's; sure: windows that
-    these rest on. bad_ratio: upper 95% bound of the error ratio; burst: relative variance of its
-    mean between windows.
+    mean: of the residual, at the log load per unit of capacity `centre` and at that `steepness`
+    (see `Context`); slope: its change per unit of load; shift: per unit of steepness; offset,
+    slope_sd, shift_sd: sds of what a new run differs from these by, slope_with_shift: covariance
+    of two of them; in the residual's scale, but for what is of `shift`. noise: scale of innovations
+    over production's; phi: their autocorrelation; wander: sd of their slow part over the noise's;
+    sure: windows that these rest on. bad_ratio: upper 95% bound of the error ratio; burst: relative
+    variance of its mean between windows.
     """
 
     runs: int

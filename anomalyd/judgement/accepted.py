@@ -87,10 +87,12 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
     if not parts or not rows.size:
         return None
     runs = _joined(parts, len(rows))
-    centre = float(np.median(runs.load[0][runs.of >= 0]))
+    loads = _loads(records)
+    usual = float(np.median(loads)) if loads else 1.0
+    centre = reference.position(usual, rows)
     steepness = row_medians(runs.steepness)
     runs = replace(runs, steepness=runs.steepness - steepness[:, np.newaxis])
-    x = runs.load - centre
+    x = runs.load - centre[:, np.newaxis]
     sizes = reference.sizes(rows)
     line = _line(runs, x, sizes)
     level = runs.residual - line.at(x, runs.steepness)
@@ -125,14 +127,14 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
     spread = {name: np.full(n, np.nan) for name in learned}
     for name, values in learned.items():
         spread[name][partner] = values
-    judged = [
-        load
-        for record in records
-        for load, judged in zip(record.loads, record.judged, strict=True)
-        if judged and np.isfinite(load)
-    ]
-    most = sorted(judged)[-LEAST_WINDOWS] if len(judged) >= LEAST_WINDOWS else 0.0
-    return Transfer(runs=len(parts), centre=centre, most_load=most, **spread)
+    most = loads[-LEAST_WINDOWS] if len(loads) >= LEAST_WINDOWS else 0.0
+    return Transfer(runs=len(parts), centre=float(np.log(usual)), most_load=most, **spread)
+
+
+def _loads(records: Sequence[Record]) -> list[float]:
+    """Of the windows that were judged, in order of size."""
+    windows = [one for record in records for one in zip(record.loads, record.judged, strict=True)]
+    return sorted(load for load, judged in windows if judged and np.isfinite(load))
 
 
 def _contexts(reference: Reference, record: Record, rows: Rows, window: float) -> list[Context]:

@@ -10,7 +10,7 @@ from anomalyd.baseline import transfer
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
-from anomalyd.judgement import chance
+from anomalyd.judgement import budget, chance
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.fixed import fixed, is_total
 from anomalyd.judgement.reach import Reach
@@ -21,12 +21,6 @@ from anomalyd.signals.table import SignalTable
 
 FEWEST = 0.04
 """Share of production's number under way, below which its noise is not taken to grow further."""
-
-BLIP_MAY_BRING = 14.8
-"""Nats, about what it takes a series of a run to fire."""
-
-MOST_PER_WINDOW = 5.5
-"""No single window may bring more: one absurd sample must not decide a run."""
 
 
 class Reference:
@@ -218,8 +212,12 @@ class Reference:
     def _shift(self, load: float, steepness: Floats, rows: Rows) -> Floats:
         """How much staging's usual residual differs from 0 at this load: float64[len(rows)]."""
         f = self._fixed
-        of_load = f.slope[rows] * self._reach.stretched(np.full(len(rows), load))
+        of_load = f.slope[rows] * self.position(load, rows)
         return f.mean[rows] + of_load + f.shift[rows] * (steepness - f.steepness[rows])
+
+    def position(self, load: float, rows: Rows) -> Floats:
+        """What slopes count a load as, see `Reach.stretched`: float64[len(rows)]."""
+        return self._reach.stretched(np.full(len(rows), load), self._fixed.stretch[rows])
 
     def context(
         self,
@@ -245,6 +243,7 @@ class Reference:
         factor = np.where(known, transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
         allowed = factor * band.bad_ratio + transfer.ERROR_SLACK
         offered = loads * self._capacity
+        most = budget.brief(window, self.smear, self._blip)
         few, sampling = chance.of(f, band.expected, counts, offered, window, self.smear)
         return Context(
             time=time,
@@ -262,7 +261,7 @@ class Reference:
             slope=f.slope_sd,
             shift=f.shift_sd,
             slope_with_shift=f.both,
-            load=self._reach.stretched(loads),
+            load=self._reach.stretched(loads, f.stretch),
             steepness=np.nan_to_num(band.steepness - f.steepness),
             beyond=self._reach.beyond(loads, f.busier),
             overload=f.overload,
@@ -272,7 +271,7 @@ class Reference:
             bad=np.where(counted, values * counts, np.nan),
             total=np.where(counted, counts, np.nan),
             burst=f.burst,
-            brief=np.where(f.blips, self._brief(window), MOST_PER_WINDOW),
+            brief=np.where(f.blips, most, budget.MOST_PER_WINDOW),
             bad_ratio=np.where(counted, np.minimum(allowed, 1.0), np.nan),
             answered=answered,
             shown=f.shown,
@@ -282,11 +281,6 @@ class Reference:
             usual=f.usual,
             gap=f.gap,
         )
-
-    def _brief(self, window: float) -> float:
-        """What one window may bring, so that a blip alone does not decide."""
-        windows = (self._blip + self.smear * window) / window + 0.7
-        return float(min(MOST_PER_WINDOW, BLIP_MAY_BRING / windows))
 
     def _residual(self, values: Floats, band: Band, rows: Rows) -> Floats:
         residual = np.full(len(rows), np.nan)

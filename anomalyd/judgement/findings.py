@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -28,6 +29,9 @@ POWER_WINDOWS = 240
 IN_PART = 0.5
 """Of what was seen whole: more than that cannot be made up for by what was seen in part."""
 
+DOUBTED = 0.1
+"""Good runs that may be left in doubt for what staging differs by: a bound of Bonferroni's."""
+
 FIRED = ("fired", "explained")
 
 NOT_JUDGED = "no window of the run was judged"
@@ -43,13 +47,14 @@ def _share_of_few(contexts: Sequence[Context], values: Floats) -> Floats:
     return np.asarray(few.sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
 
 
-def _usual_difference(contexts: Sequence[Context], n: int) -> Floats:
-    """What nineteen of twenty good runs differ from production by at most, all through, at the
-    loads of this one, in the residual's scale: float64[n]."""
+def _usual_difference(contexts: Sequence[Context], n: int, series: int) -> Floats:
+    """What nine of ten good runs differ from production by at most, all through, at the loads of
+    this one, in any of their series, in the residual's scale: float64[n]. series: how many."""
     if not contexts:
         return np.zeros(n)
     variance = np.median([context.difference for context in contexts], axis=0)
-    return np.asarray(2 * np.sqrt(np.where(np.isfinite(contexts[0].noise), variance, 0.0)))
+    sds = NormalDist().inv_cdf(1 - DOUBTED / max(series, 1))
+    return np.asarray(sds * np.sqrt(np.where(np.isfinite(contexts[0].noise), variance, 0.0)))
 
 
 class Findings:
@@ -121,7 +126,7 @@ class Findings:
         if fired.any() and contexts:
             taken = [c.take(np.flatnonzero(fired)) for c in contexts]
             share[fired] = power.passing_share(taken, threshold[fired])
-        usual = _usual_difference(contexts, len(rows))
+        usual = _usual_difference(contexts, len(rows), len(course.deciding))
         seen = Seen(values, bands, mde, usual, share, _share_of_few(contexts, values) > MOSTLY)
         return [self._finding(course, anomalies, seen, i, int(r)) for i, r in enumerate(rows)]
 

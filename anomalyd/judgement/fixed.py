@@ -30,7 +30,7 @@ class Fixed:
     Of its signal: sign; relative, absolute, what is tolerated; ratio (of counts), rate (of
     requests), per_request (a number of things for each), held (a number of things under way), blips
     (see `BLIPS`): bool; overload: what a unit of log load beyond all that is known may bring;
-    noisier: by what share it makes the noise grow.
+    stretch: how often it counts for a slope; noisier: by what share it makes the noise grow.
     Of production's profile, NaN without one: noise, sampling, median; logarithmic: bool; usual
     (bool), gap: see `Context`.
     Of `Transfer`, or what is assumed before any run was accepted: mean, steepness (at which that
@@ -49,6 +49,7 @@ class Fixed:
     held: Mask
     blips: Mask
     overload: Floats
+    stretch: Floats
     noisier: Floats
     noise: Floats
     sampling: Floats
@@ -130,6 +131,7 @@ def fixed(
         held=of_signal["held"] == 1.0,
         blips=of_signal["blips"] == 1.0,
         overload=of_signal["overload"] * size,
+        stretch=of_signal["stretch"],
         beyond=of_signal["beyond"].astype(np.intp),
         busier=_busier(table, of_signal["queues"] == 1.0, known, partner),
         noisier=np.where(of_signal["queues"] == 1.0, transfer.NOISIER, 0.0),
@@ -164,7 +166,10 @@ def _of_signals(table: SignalTable) -> dict[str, Floats]:
         ],
         "queues": queues,
         "beyond": [_goes_on(s) for s in signals],
-        "overload": [transfer.OVERLOAD if one else transfer.OVERLOAD_ELSE for one in queues],
+        "overload": [_overload(s) for s in signals],
+        "stretch": [
+            transfer.STRETCH_OF_CALLS if _is_calls(s) else transfer.STRETCH for s in signals
+        ],
     }
     index = table.signal_index
     return {name: np.array(values, dtype=np.float64)[index] for name, values in found.items()}
@@ -269,6 +274,21 @@ def _goes_on(signal: Signal) -> GoesOn:
         return GoesOn.IN_PROPORTION
     of_cpu = signal.kind is Kind.SATURATION and not _is_held(signal)
     return GoesOn.ALONG_A_LINE if of_cpu else GoesOn.AS_THERE
+
+
+def _is_calls(signal: Signal) -> bool:
+    """Whether it says how many requests come of one: a rate of them, or a number for each."""
+    return signal.kind is Kind.OTHER or (signal.is_rate and signal.kind is Kind.TRAFFIC)
+
+
+def _stretch(signal: Signal) -> float:
+    return transfer.STRETCH_OF_CALLS if _is_calls(signal) else transfer.STRETCH
+
+
+def _overload(signal: Signal) -> float:
+    if signal.kind is Kind.LATENCY or _is_held(signal):
+        return transfer.OVERLOAD
+    return transfer.OVERLOAD_OF_CALLS if _is_calls(signal) else transfer.OVERLOAD_ELSE
 
 
 def _is_held(signal: Signal) -> bool:

@@ -21,7 +21,7 @@ class Reach:
         self._lookup = lookup if lookup is not None and lookup.conditioned else None
         self._most = lookup.most_load if lookup is not None else np.inf
         self._accepted = known.most_load if known is not None else 0.0
-        self._centre = known.centre if known is not None else 0.0
+        self._usual = known.centre if known is not None and known.runs else None
 
     @property
     def least(self) -> float:
@@ -53,12 +53,15 @@ class Reach:
         top = self._lookup.baseline.profiles.load_bins[-1]
         return np.nan_to_num(np.log(np.where(loads > 0, loads, np.nan)) - top, nan=0.0)
 
-    def stretched(self, loads: Floats) -> Floats:
-        """Log load from the middle of production's range, each unit beyond it counted more."""
+    def stretched(self, loads: Floats, stretch: Floats) -> Floats:
+        """Log load from where accepted runs mostly were, or from the middle of production's range;
+        each unit beyond that range is counted `stretch` times more."""
         if self._lookup is None:
             return np.zeros(len(loads))
         bins = self._lookup.baseline.profiles.load_bins
+        middle = (bins[0] + bins[-1]) / 2 if self._usual is None else self._usual
         position = np.log(np.where(loads > 0, loads, np.nan))
-        beyond = position - np.clip(position, bins[0], bins[-1])
-        centred = position - (bins[0] + bins[-1]) / 2
-        return np.nan_to_num(centred + transfer.STRETCH * beyond - self._centre)
+        beyond, beyond_at_middle = (
+            one - np.clip(one, bins[0], bins[-1]) for one in (position, middle)
+        )
+        return np.nan_to_num(position - middle + stretch * (beyond - beyond_at_middle))

@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -26,8 +26,8 @@ from anomalyd.detectors import DETECTORS
 from anomalyd.detectors.absence import Absence
 from anomalyd.detectors.level_filter import LevelFilter
 from anomalyd.detectors.run_shift import RunShift
-from anomalyd.judgement import accepted, context, evidence, findings, noise
-from anomalyd.pipeline import Pipeline
+from anomalyd.judgement import accepted, budget, context, evidence, findings, noise
+from anomalyd.judgement.course import Course
 from anomalyd.replay import judge as replaying
 from bench.judgement import ours
 from bench.judgement.production import production
@@ -95,9 +95,9 @@ def of_context(**changed: float) -> tuple[Change, ...]:
     return ((context.Reference, "context", held),)
 
 
-def _bonferroni(self: Pipeline, scores: evidence.Scores) -> Floats:
-    thresholds = np.full(len(self.table), np.inf)
-    for course in self.courses.values():
+def _bonferroni(courses: Iterable[Course], log_evidence: Floats) -> Floats:
+    thresholds = np.full(len(log_evidence), np.inf)
+    for course in courses:
         thresholds[course.deciding] = course.log_threshold
     return thresholds
 
@@ -132,8 +132,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("without wander", (*of_context(wander=0.0), (noise, "WANDERS", (0.0,))), True),
     Variant("without smear", ((replaying, "smear_of", lambda *given: 1),), True),
     Variant("without capacity", ((replaying, "capacity_ratio", lambda *given: 1.0),), True),
-    Variant("without cap on blips", of_context(brief=context.MOST_PER_WINDOW)),
-    Variant("without e-BH", ((Pipeline, "_thresholds", _bonferroni),)),
+    Variant("without cap on blips", of_context(brief=budget.MOST_PER_WINDOW)),
+    Variant("without e-BH", ((budget, "together", _bonferroni),)),
     Variant("without slope of transfer", ((accepted, "_line", _flat),), True),
     Variant("without halves of run_shift", ((RunShift, "_halves", staticmethod(_median_of_all)),)),
     Variant("without shift of load", of_context(shift=0.0, slope_with_shift=0.0)),
