@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from anomalyd import __version__
-from anomalyd.commands import asked, known_good, mirrored, offline, rated, shell
+from anomalyd.commands import asked, checked, known_good, mirrored, offline, rated, shell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -174,6 +174,7 @@ def _baseline(path: Path) -> Any:
 @click.option("--name", default="", help="Name of the run; the command's by default.")
 @click.option("--selector", default="", help="Value of runs.label that the run's series carry.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the run.")
+@click.option("--version", default="", help="The version that staging is to run.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where reports go (--server).")
 @click.option(
     "--wait",
@@ -206,6 +207,7 @@ main.add_command(offline.explain)
 main.add_command(known_good.calibrate)
 main.add_command(known_good.mutate)
 main.add_command(mirrored.parity)
+main.add_command(checked.checks)
 
 
 main.add_command(asked.runs)

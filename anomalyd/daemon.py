@@ -223,6 +223,7 @@ class Daemon:
                     tasks.create_task(session.learner.run(), name="service graph"),
                     tasks.create_task(session.enricher.run(session.runs.enriched), name="enrich"),
                     tasks.create_task(session.mirror.run(session.runs.busy), name="parity"),
+                    tasks.create_task(session.deploying.run(session.runs.by_id), name="deployment"),
                 ]
                 self.session = session
                 self._say_at_work(session)

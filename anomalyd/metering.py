@@ -10,7 +10,8 @@ from anomalyd import telemetry
 from anomalyd.model import RunState, State
 
 if TYPE_CHECKING:
-    from anomalyd.session import Asked, Session
+    from anomalyd.session import Session
+    from anomalyd.tick import Asked
 
 _UNDER_WAY = (RunState.WARMUP, RunState.ACTIVE, RunState.SETTLING)
 

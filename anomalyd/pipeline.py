@@ -35,7 +35,7 @@ from anomalyd.judgement.integrity import IntegrityLog
 from anomalyd.judgement.silences import Silence
 from anomalyd.judgement.still import Still
 from anomalyd.judgement.verdict import Judge
-from anomalyd.model import Anomaly, Batch, Floats, Incident, Risk, Run, Verdict
+from anomalyd.model import Anomaly, Batch, DeploymentCheck, Floats, Incident, Risk, Run, Verdict
 from anomalyd.risk.evidence import Evidence
 from anomalyd.risk.score import assess
 from anomalyd.signals.table import SignalTable
@@ -72,17 +72,17 @@ class JudgedBy:
 
 
 class Pipeline:
-    """State over the rows of one signal table, and the runs under way (`courses`, by run id)."""
+    """State over the rows of one signal table; `courses`, `checks` of the runs under way, by id."""
 
     def __init__(self, table: SignalTable, settings: Settings, graph: Graph) -> None:
         self.table, self.settings = table, settings
         self.silences: Sequence[Silence] = ()
         self.facts: Sequence[Fact] = ()
+        self.checks: dict[str, tuple[DeploymentCheck, ...]] = {}
         self.board = Board(table, settings.run_label)
         self.reference = Reference(table, None, settings.run_label, settings.totals)
         self.bank = Bank()
-        self.anomalies = Anomalies(settings.keep_firing_for)
-        self.still = Still()
+        self.anomalies, self.still = Anomalies(settings.keep_firing_for), Still()
         self.graph, self._baseline = graph, ""
         self._drifts: dict[str, str] = {}
         self.judged_by = JudgedBy()
@@ -211,7 +211,7 @@ class Pipeline:
         course = self.courses[run.id]
         course.close(run, self.settings.window)
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
-        told = (self.silences, self.graph, self._drifts, self.facts)
+        told = (self.silences, self.graph, self._drifts, self.facts, self.checks.get(run.id, ()))
         judge = Judge(self.table, self.reference, self.settings, *told)
         verdict = judge.verdict(course, self.anomalies, self.incidents.of_run(run.id))
         return replace(verdict, risk=self._risk(verdict, course)), closed
@@ -225,6 +225,7 @@ class Pipeline:
 
     def forget_run(self, run_id: str) -> None:
         self.courses.pop(run_id, None)
+        self.checks.pop(run_id, None)
         self.incidents.forget(run_id)
 
     def grow(self) -> None:

@@ -193,7 +193,8 @@ class Recorder:
             found.judged_by = judged_by
         pipeline = self._pipeline
         silences, facts = tuple(pipeline.silences), tuple(pipeline.facts)
-        return Conditions(run, silences, found.reference, pipeline.graph.callees, facts)
+        checks = pipeline.checks.get(run.id, ())
+        return Conditions(run, silences, found.reference, pipeline.graph.callees, facts, checks)
 
     def _write_reference(self, found: _Tape, judged_by: JudgedBy, frame: Frame) -> None:
         baseline, transfer = references.names(len(found.told))

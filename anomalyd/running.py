@@ -11,6 +11,7 @@ from anomalyd import reporting, telemetry
 from anomalyd.api.control import NotReady
 from anomalyd.api.hub import Hub, finished_event, incident_event, run_event
 from anomalyd.config import Config
+from anomalyd.deploying import Deploying
 from anomalyd.enriching import Enricher
 from anomalyd.facts import Fact
 from anomalyd.model import (
@@ -72,10 +73,11 @@ class Running:
         recorder: Recorder,
         enricher: Enricher,
         shaping: Shaping,
+        deploying: Deploying,
         parity: Callable[[], Document | None] = lambda: None,
         called: Callable[[Run], Awaitable[Sequence[Fact]]] = _nothing,
     ) -> None:
-        self._enricher = enricher
+        self._enricher, self._deploying = enricher, deploying
         self._config, self._pipeline, self._store = config, pipeline, store
         self._recorder, self._shaping, self._parity = recorder, shaping, parity
         self._called = called
@@ -92,6 +94,10 @@ class Running:
     def unfinished(self) -> list[Run]:
         """Oldest first."""
         return self._lifecycle.runs
+
+    def by_id(self) -> dict[str, Run]:
+        """Those under way, by id."""
+        return {run.id: run for run in self.unfinished}
 
     def busy(self) -> bool:
         """Whether a run is under way or being judged."""
@@ -199,6 +205,7 @@ class Running:
         try:
             self._pipeline.facts = (*self._pipeline.facts, *await self._called(run))
             shape = self._shaping.end(run)
+            await self._deploying.conclude(run)
             verdict, closed, document = await asyncio.to_thread(self._verdict, run, shape, outcomes)
         finally:
             self.judging = False
@@ -210,6 +217,7 @@ class Running:
         self._pipeline.facts = tuple(f for f in self._pipeline.facts if f.kind != CALLED)
         telemetry.verdicts.add(1, {"outcome": verdict.outcome.value})
         self._pipeline.forget_run(run.id)
+        self._deploying.forget(run.id)
         self._delivery.put(RunFinished(run, verdict))
         self._finished(Finished(run, verdict, document))
         self._hub.publish(finished_event(run, verdict))

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
-from anomalyd import assembly, clocks
+from anomalyd import assembly, clocks, deploying
 from anomalyd.api.hub import Hub
 from anomalyd.baseline.rows import RowStore, RowsWriter
 from anomalyd.config import Config
@@ -25,7 +24,7 @@ from anomalyd.keeping import BaselineFile, Disk, Memory
 from anomalyd.learning import Learner
 from anomalyd.metering import measure
 from anomalyd.mirroring import Mirroring
-from anomalyd.model import Batch, Environment
+from anomalyd.model import Environment
 from anomalyd.push import Receiver
 from anomalyd.recorder import Recorder
 from anomalyd.refresh import baseline_path, requests, store_path
@@ -39,23 +38,9 @@ from anomalyd.sources.boundaries import boundaries
 from anomalyd.sources.combined import Combined, arrived
 from anomalyd.sources.kept import kept_of
 from anomalyd.teaching import Teaching
+from anomalyd.tick import Asked
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the environments answered for one tick; asked_at, answered_at: unix seconds.
-
-    under_way: value of `runs.detect` by selector, None if it was not to be had. production: of
-    one that is scraped.
-    """
-
-    batch: Batch
-    production: Batch | None
-    under_way: Mapping[str, float] | None
-    asked_at: float
-    answered_at: float
 
 
 class Session:
@@ -108,6 +93,7 @@ class Session:
         state, store = self.config.state_dir, self.store
         self.teaching = Teaching(self.pipeline, self.store, state, self._disk)
         self.mirror = Mirroring(self.config, self.pipeline, self.store, self.delivery, self._clock)
+        self.deploying = deploying.build(self.config, plan, self.pipeline, store, self._clock)
         recorder = Recorder(self.pipeline, self.config, self.baseline, self._disk, store.accepted)
         self._shaping = Shaping(self.staging, state, self._disk, self.config.runs.label)
         self.runs = Running(
@@ -121,6 +107,7 @@ class Session:
             recorder,
             self.enricher,
             self._shaping,
+            self.deploying,
             self.mirror.section,
             Exercise(self.config, self.plan.staging, self._clock).called,
         )

@@ -130,6 +130,10 @@ parity_differences = meter.create_gauge(
 parity_equal_facts = meter.create_gauge(
     "anomalyd_parity_equal_facts", description="Facts that are the same in both environments."
 )
+deployment_checks = meter.create_gauge(
+    "anomalyd_deployment_checks",
+    description="Checks of the deployment that the last run tested, by kind and state.",
+)
 api_requests = meter.create_counter(
     "anomalyd_api_requests", description="Requests to the API, by route, method and status."
 )

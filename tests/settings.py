@@ -71,6 +71,8 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "ParityFiles": {"staging": "deploy/staging", "production": "deploy/production"},
     "ParityIgnore": {"reason": "known", "until": "2027-01-31T00:00:00Z"},
     "ParityExpect": {"kind": "replicas", "reason": "smaller"},
+    "DeploymentIgnore": {"reason": "known", "until": "2027-01-31T00:00:00Z"},
+    "Probe": {"url": "http://a"},
     "Detect": {"promql": "k6_vus"},
     "GrafanaSink": {"url": "http://a"},
     "AlertmanagerSink": {"urls": ["http://a"]},

@@ -1,6 +1,6 @@
 """The direction of the imports: what a part may know of, and what it must not.
 
-`cli -> daemon -> {api, runs, sinks, report, enrich, sources, parity} -> model` and
+`cli -> daemon -> {api, runs, sinks, report, enrich, sources, parity, deployment} -> model` and
 `daemon -> pipeline -> {signals, baseline, detectors, judgement, explain} -> model`.
 """
 
@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "anomalyd"
 ANYWHERE = {"anomalyd", "facts", "model", "spans", "units", "telemetry", "codec"}
 """Words and self-metrics; `telemetry` is cheap to import and `codec` is the model's JSON."""
 
-EDGE = {"api", "enrich", "parity", "report", "runs", "sinks", "sources"}
+EDGE = {"api", "deployment", "enrich", "parity", "report", "runs", "sinks", "sources"}
 CORE = {"baseline", "detectors", "explain", "judgement", "signals", "streams"}
 
 MAY_KNOW: dict[str, set[str]] = {
@@ -31,6 +31,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "facts": set(),
     "codec": set(),
     "address": set(),
+    "kubernetes": set(),
     "notify": set(),
     "protobuf": set(),  # message classes of the fields that are read
     "push": set(),  # what the API and the receivers of pushed data say to one another
@@ -62,7 +63,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "sources": {"address", "clients", "config", "http", "protobuf", "push", "query", "signals"},
     "sinks": {"config", "http"},
     "enrich": {"clients", "config", "http", "query"},
-    "parity": {"config", "http", "query", "signals"},
+    "parity": {"config", "http", "kubernetes", "query", "signals"},
+    "deployment": {"config", "http", "kubernetes", "query", "signals"},
     "runs": set(),
     "report": {"risk"},
     "api": {"address", "config", "http", "protobuf", "push", "risk", "runs"},

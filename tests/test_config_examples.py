@@ -19,7 +19,8 @@ FULL = DIRECTORY / "full.yaml"
 MINIMAL = DIRECTORY / "minimal.yaml"
 
 ENDPOINT = re.compile(
-    r"^(environments|sinks|enrich)\.\w+\.(?=(auth|tls|headers|timeout|scrape|remote_write|otlp|otlp_metrics|tempo)\b)"
+    r"^(environments|sinks|enrich|deployment)\.\w+(\[\])?\."
+    r"(?=(auth|tls|headers|timeout|scrape|remote_write|otlp|otlp_metrics|tempo)\b)"
 )
 """Where settings begin that several sections share: the example shows each of them once."""
 

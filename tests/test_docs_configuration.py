@@ -18,7 +18,8 @@ from tests.settings import Setting, read, settings, tree_with
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 ENDPOINT = re.compile(
-    r"^(environments\.<environment>(\.tempo)?|sinks\.(grafana|alertmanager|webhook)|enrich\.(tempo|jaeger|loki))"
+    r"^(environments\.<environment>(\.tempo)?|sinks\.(grafana|alertmanager|webhook)"
+    r"|enrich\.(tempo|jaeger|loki)|deployment\.probes\[\])"
     r"\.(?=(auth|tls|headers|timeout)\b)"
 )
 NOTHING = {"not set", "none", "by kind"}

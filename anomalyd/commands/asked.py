@@ -40,6 +40,7 @@ def runs_show(**options: Any) -> None:
 @runs.command("start")
 @click.argument("name")
 @click.option("--selector", default="", help="Value of runs.label that the run's series carry.")
+@click.option("--version", default="", help="The version that staging is to run.")
 @_server_options
 def runs_start(**options: Any) -> None:
     """Start a run by hand."""

@@ -14,6 +14,7 @@ import click
 from anomalyd import codec
 from anomalyd.api.client import ServerAway, ServerClient
 from anomalyd.config import Config
+from anomalyd.model import VERSION_LABEL
 from anomalyd.runs import acceptance
 from anomalyd.runs.store import Store
 from anomalyd.units import format_duration, rfc3339
@@ -69,7 +70,8 @@ async def _answer(
     if what == "accept":
         return await _accept(options, client)
     if what == "start":
-        run = await client.start_run(options["name"], options["selector"])
+        labels = {VERSION_LABEL: options["version"]} if options["version"] else {}
+        run = await client.start_run(options["name"], options["selector"], labels)
     elif what == "stop":
         run = await client.stop_run(options["run"])
     else:

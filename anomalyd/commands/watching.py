@@ -24,6 +24,7 @@ from anomalyd.commands.judges import PATIENCE_SECONDS, Here, Judge, Say, There, 
 from anomalyd.config import Config
 from anomalyd.errors import WatchError
 from anomalyd.exits import COMMAND_FAILED, INTERRUPTED
+from anomalyd.model import VERSION_LABEL
 from anomalyd.model import Outcome as Verdict
 from anomalyd.report import Document
 from anomalyd.report.terminal import terminal
@@ -145,6 +146,7 @@ async def run(
     """The `watch` command: its exit code. Raises what `errors.USER_ERRORS` names."""
     command = tuple(options["command"])
     labels = dict(_pair(label) for label in options["labels"])
+    labels |= {VERSION_LABEL: options["version"]} if options["version"] else {}
     name = options["name"] or Path(command[0]).name
     asked = Asked(command, name, options["selector"], labels, options["as_json"])
 

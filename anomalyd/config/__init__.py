@@ -7,6 +7,12 @@ replaced from the process environment; a secret may instead be read from the fil
 
 from __future__ import annotations
 
+from anomalyd.config.deployment import (
+    DeploymentConfig,
+    DeploymentIgnore,
+    Probe,
+    VersionConfig,
+)
 from anomalyd.config.endpoints import (
     Auth,
     BasicAuth,
@@ -81,6 +87,8 @@ __all__ = [
     "Change",
     "Config",
     "ConfigError",
+    "DeploymentConfig",
+    "DeploymentIgnore",
     "Detect",
     "Duration",
     "Endpoint",
@@ -105,6 +113,7 @@ __all__ = [
     "ParityExpect",
     "ParityFiles",
     "ParityIgnore",
+    "Probe",
     "RatioConfig",
     "Received",
     "Receiver",
@@ -131,6 +140,7 @@ __all__ = [
     "TempoMetrics",
     "Tls",
     "Url",
+    "VersionConfig",
     "WebhookSink",
     "Window",
     "load",

@@ -11,6 +11,7 @@ from pydantic import (
 from pydantic import model_validator as whole
 
 from anomalyd import address
+from anomalyd.config.deployment import DeploymentConfig
 from anomalyd.config.endpoints import Otlp
 from anomalyd.config.enriching import Enrich
 from anomalyd.config.environments import Environments
@@ -43,6 +44,7 @@ class Config(Section):
     runs: Runs = Runs()
     parity: ParityConfig = ParityConfig()
     risk: RiskConfig = RiskConfig()
+    deployment: DeploymentConfig = DeploymentConfig()
     silences: tuple[Silence, ...] = ()
     graph: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     learn_graph: bool = True

@@ -19,7 +19,17 @@ from anomalyd.judgement.findings import Findings, coverage_of
 from anomalyd.judgement.generator import breakdown
 from anomalyd.judgement.phases import phases
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Coverage, Finding, Incident, Integrity, Kind, Outcome, Verdict
+from anomalyd.model import (
+    CheckState,
+    Coverage,
+    DeploymentCheck,
+    Finding,
+    Incident,
+    Integrity,
+    Kind,
+    Outcome,
+    Verdict,
+)
 from anomalyd.signals.table import SignalTable
 from anomalyd.units import format_duration
 
@@ -71,10 +81,12 @@ class Judge:
         graph: Graph,
         drifts: Mapping[str, str],
         facts: Sequence[Fact] = (),
+        checks: Sequence[DeploymentCheck] = (),
     ) -> None:
         """drifts: what to say of series of production whose level changed, by key. facts: of both
-        environments; a difference between them may explain a slowdown."""
-        self._facts = facts
+        environments; a difference between them may explain a slowdown. checks: of the deployment
+        that the run tests."""
+        self._facts, self._checks = facts, tuple(checks)
         self._reference, self._settings, self._graph = reference, settings, graph
         self._drifts = drifts
         self._findings = Findings(table, reference, settings.window, silences)
@@ -104,6 +116,7 @@ class Judge:
                 course.run.active_at or course.run.started_at,
             ),
             shadow=self._settings.shadow,
+            deployment=self._checks,
         )
 
     def _told(self, finding: Finding) -> Finding:
@@ -142,9 +155,12 @@ class Judge:
         deciding = {f.series for f in fired}
         fires = (a.fired_at for a in course.anomalies.values() if a.series in deciding)
         first = min(fires, default=math.inf)
+        failed = self._failed_checks(broke)
         if fired and (broke is None or first <= broke.start):
             told = [wording.reason(finding) for finding in fired[:REASONS]]
-            return Outcome.FAIL, [*told, *excused[:REASONS]]
+            return Outcome.FAIL, [*failed, *told, *excused[:REASONS]]
+        if failed:
+            return Outcome.FAIL, [*failed, *excused[:REASONS]]
         broken = [e for e in course.integrity.entries() if e.breaks_run]
         if broke is not None:
             return Outcome.INVALID, [broke.detail]
@@ -159,6 +175,16 @@ class Judge:
             f"judged over {sum(course.record.judged)} windows; {worse} was worse than tolerated",
             *excused[:REASONS],
         ]
+
+    def _failed_checks(self, broke: Integrity | None) -> list[str]:
+        """Of what failed before the test broke, or brought it down: what takes the load away is
+        seen a window later than that the load is gone."""
+        until = broke.start + self._settings.window if broke is not None else math.inf
+        return [
+            f"deployment: {check.detail}"
+            for check in self._checks
+            if check.state is CheckState.FAILED and (check.at is None or check.at <= until)
+        ][:REASONS]
 
     def _breakdown(self, course: Course) -> Integrity | None:
         since = course.run.active_at if course.run.active_at is not None else math.inf
@@ -181,7 +207,8 @@ class Judge:
             return ["there is no baseline to judge by; fit one with `anomalyd baseline fit`"]
         if not any(course.record.judged):
             return ["no window could be judged: the run was too short, or no load was seen"]
-        doubts = [f"{f.series} was {f.note}" for f in findings if f.state == "weak" and f.note]
+        doubts = [f"deployment: {c.detail}" for c in self._checks if c.state is CheckState.UNKNOWN]
+        doubts += [f"{f.series} was {f.note}" for f in findings if f.state == "weak" and f.note]
         doubts += [e.detail for e in course.integrity.entries() if e.kind == "baseline"]
         doubts += self._outages(course)
         doubts += _unseen(findings, sum(course.record.judged))

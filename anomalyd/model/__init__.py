@@ -5,6 +5,11 @@ Times are float unix seconds. Ratios are 0..1. Values carry their signal's unit.
 
 from __future__ import annotations
 
+from anomalyd.model.deployment import (
+    CheckKind,
+    CheckState,
+    DeploymentCheck,
+)
 from anomalyd.model.incidents import (
     Anomaly,
     Edge,
@@ -28,6 +33,7 @@ from anomalyd.model.risk import (
     RiskTerm,
 )
 from anomalyd.model.runs import (
+    VERSION_LABEL,
     Integrity,
     Outcome,
     Phase,
@@ -71,12 +77,16 @@ from anomalyd.model.verdict import (
 __all__ = [
     "EDGE",
     "LOAD_SIGNAL",
+    "VERSION_LABEL",
     "Anomaly",
     "Batch",
     "Became",
     "Change",
+    "CheckKind",
+    "CheckState",
     "Coverage",
     "Definition",
+    "DeploymentCheck",
     "Edge",
     "Enrichment",
     "Environment",

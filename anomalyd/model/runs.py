@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from anomalyd.model.labels import Labels
 
+VERSION_LABEL = "version"
+"""Of a run: the version that staging is to run while it is tested."""
+
 
 class Outcome(StrEnum):
     PASS = "pass"  # noqa: S105

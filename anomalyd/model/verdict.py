@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from anomalyd.model.deployment import DeploymentCheck
 from anomalyd.model.incidents import Incident
 from anomalyd.model.labels import Labels
 from anomalyd.model.risk import Risk
@@ -92,6 +93,7 @@ class Verdict:
     shadow: bool = False
     shape: tuple[ShapeChange, ...] = ()
     risk: Risk | None = None
+    deployment: tuple[DeploymentCheck, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -6,10 +6,10 @@ A pod is found back to its workload by its owners where those are exposed, else 
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 
+from anomalyd.kubernetes import image, workload
 from anomalyd.model import Labels, Matcher
 from anomalyd.parity.asking import Look, distinct
 from anomalyd.parity.kinds import Part
@@ -42,11 +42,6 @@ NODE_TYPE = (
 )
 NODE_INFO = ("kernel_version", "os_image", "container_runtime_version", "kubelet_version")
 
-_OF_REPLICASET = re.compile(r"(.+)-[a-z0-9]{5,10}-[a-z0-9]{5}$")
-_OF_STATEFULSET = re.compile(r"(.+)-\d+$")
-_OF_DAEMONSET = re.compile(r"(.+)-[bcdfghjklmnpqrstvwxz2456789]{5}$")
-_REGISTRY = re.compile(r"^(?:[^/]*[.:][^/]*|localhost)/")
-
 
 async def collect(look: Look) -> None:
     if any(name.startswith("kube_") for name in look.names):
@@ -74,15 +69,6 @@ class Pods:
 
     def place(self, labels: Labels) -> str:
         return f"{self.service(labels)}/{labels.get('container') or labels.get('container_name')}"
-
-
-def workload(pod: str) -> str:
-    """The workload of a pod by Kubernetes' way of naming pods; the pod itself where it is none."""
-    for pattern in (_OF_REPLICASET, _OF_STATEFULSET, _OF_DAEMONSET):
-        found = pattern.match(pod)
-        if found:
-            return found[1]
-    return pod
 
 
 async def _pods(look: Look) -> Pods:
@@ -151,17 +137,6 @@ async def _images(look: Look, pods: Pods) -> None:
         look.add("image", place, distinct(found), query, service)
     for (place, service), found in versions.items():
         look.add("image-version", place, distinct(found), query, service)
-
-
-def image(reference: str) -> tuple[str, str]:
-    """Name without its registry, and tag or digest: `eu.gcr.io/shop/cart:v2` is shop/cart, v2.
-
-    A tag says more to people than a digest, which stands where there is no tag.
-    """
-    rest, _, digest = reference.partition("@")
-    rest = _REGISTRY.sub("", rest.removeprefix("docker-pullable://"))
-    name, colon, tag = rest.rpartition(":")
-    return (name, tag) if colon else (rest, digest or "latest")
 
 
 async def _bounds(look: Look) -> None:

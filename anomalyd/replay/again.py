@@ -104,6 +104,7 @@ class Player:
     def _set(self, now: Conditions, *, running: bool) -> None:
         pipeline = self.pipeline
         pipeline.silences, pipeline.facts = now.silences, now.facts
+        pipeline.checks = {now.run.id: now.checks}
         if now.graph != pipeline.graph.callees:
             declared = self._stretch.declared if self._stretch is not None else None
             pipeline.use_graph(Graph(now.graph, declared))

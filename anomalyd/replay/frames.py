@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anomalyd import codec
 from anomalyd.facts import Fact
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Batch, Floats, Incident, Run, Signal, Verdict
+from anomalyd.model import Batch, DeploymentCheck, Floats, Incident, Run, Signal, Verdict
 from anomalyd.pipeline import JudgedBy, Settings
 from anomalyd.replay.recorded import Conditions, RecordedRun, Resumed, Stretch, Window
 
@@ -118,6 +118,8 @@ def _conditions(now: Conditions, before: Conditions | None) -> Meta:
         changed["graph"] = {caller: list(callees) for caller, callees in now.graph.items()}
     if now.facts != (before.facts if before is not None else ()):
         changed["facts"] = [codec.to_dict(one) for one in now.facts]
+    if now.checks != (before.checks if before is not None else ()):
+        changed["checks"] = [codec.to_dict(one) for one in now.checks]
     return changed
 
 
@@ -218,7 +220,10 @@ class _Reading:
         known = before.facts if before is not None else ()
         if "facts" in meta:
             known = tuple(codec.from_dict(Fact, one) for one in meta["facts"])
-        return Conditions(run, silences, reference, graph, known)
+        checks = before.checks if before is not None else ()
+        if "checks" in meta:
+            checks = tuple(codec.from_dict(DeploymentCheck, one) for one in meta["checks"])
+        return Conditions(run, silences, reference, graph, known, checks)
 
     def _close(self) -> None:
         if self.stretches:

@@ -8,21 +8,22 @@ from typing import Any
 
 from anomalyd.facts import Fact
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Batch, Incident, Run, Signal, Verdict
+from anomalyd.model import Batch, DeploymentCheck, Incident, Run, Signal, Verdict
 from anomalyd.pipeline import JudgedBy, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What holds while a window is judged: the run as it then stands, the silences, which of
-    `RecordedRun.references` judges, who calls whom (caller to callees) as far as is known, and what
-    is so in the environments."""
+    `RecordedRun.references` judges, who calls whom (caller to callees) as far as is known, what
+    is so in the environments, and what was found of the deployment."""
 
     run: Run
     silences: tuple[Silence, ...]
     reference: int
     graph: Mapping[str, Sequence[str]]
     facts: tuple[Fact, ...] = ()
+    checks: tuple[DeploymentCheck, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

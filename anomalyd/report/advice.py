@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomalyd.report import length, views
+from anomalyd.report import deployed, length, views
 from anomalyd.report.document import Document
 
 LEAD = 0.4
@@ -27,13 +27,19 @@ def headline(document: Document) -> str:
 
 def _failed(document: Document) -> str:
     fired = views.deciding(document)
+    broken = deployed.failed(document)
+    if broken and not fired:
+        return f"{views.plural(len(broken), 'check')} of the deployment failed."
     if not fired:
         return "The run broke a rule of its own; see the reasons."
     where = len({finding["service"] for finding in fired if finding["service"]})
     what = views.plural(len(fired), "signal")
     what += f" of {views.plural(where, 'service')}" if where else ""
     verb = "is" if len(fired) == 1 else "are"
-    return f"{what} {verb} worse than production at the same load."
+    checks = (
+        f"{views.plural(len(broken), 'check')} of the deployment failed, and " if broken else ""
+    )
+    return f"{checks}{what} {verb} worse than production at the same load."
 
 
 def origin(document: Document) -> str:
@@ -51,6 +57,8 @@ def origin(document: Document) -> str:
 def confidence(document: Document) -> str:
     """How sure the verdict is, in one sentence."""
     outcome, budget = document["verdict"]["outcome"], views.budget(document)
+    if outcome == "fail" and not views.deciding(document) and deployed.failed(document):
+        return "That was seen, not inferred: chance has no part in it."
     if outcome == "fail":
         strongest = max((f["evidence"] or 0.0 for f in views.deciding(document)), default=0.0)
         chance = views.odds(strongest)
@@ -72,6 +80,8 @@ def next_steps(document: Document) -> list[str]:
 
 def _after_fail(document: Document) -> list[str]:
     steps = ["Hold the release."]
+    for check in deployed.failed(document)[:3]:
+        steps.append(f"{check['place']}: {check['mend'].rstrip('.')}.")
     for number, suspect in enumerate(views.suspects(document)[:3]):
         verb = "Then look at" if number else "Start with"
         steps.append(f"{verb} {suspect['service']}: {suspect['reason'].rstrip('.')}.")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from anomalyd.model import (
     Anomaly,
+    DeploymentCheck,
     Finding,
     Incident,
     Labels,
@@ -99,6 +100,7 @@ def document(
         "phases": [parts.phase(phase, instant) for phase in verdict.phases],
         "series": [_series(trace) for trace in traces],
         "parity": parity,
+        "deployment": [_check(check) for check in verdict.deployment],
         "edges": {text(caller): texts(edges[caller]) for caller in sorted(edges)},
     }
 
@@ -160,6 +162,17 @@ def _incident(incident: Incident) -> Document:
         "suspects": [_suspect(suspect) for suspect in incident.suspects],
         "anomalies": [_anomaly(anomaly) for anomaly in incident.anomalies],
         "enrichment": None,
+    }
+
+
+def _check(check: DeploymentCheck) -> Document:
+    return {
+        "kind": check.kind.value,
+        "place": text(check.place),
+        "state": check.state.value,
+        "detail": text(check.detail),
+        "at": instant(check.at),
+        "mend": text(check.mend),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from anomalyd.report import advice, enriched, release, views
+from anomalyd.report import advice, deployed, enriched, release, views
 from anomalyd.report.document import Document
 from anomalyd.report.graph import graph
 from anomalyd.report.timeline import marks, timeline
@@ -31,6 +31,7 @@ def html(document: Document) -> str:
         views=views,
         enriched=enriched,
         release=release,
+        deployed=deployed,
         graph=graph(document),
         rows=timeline(document),
         marks=marks(document),

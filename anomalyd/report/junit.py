@@ -1,4 +1,5 @@
-"""JUnit XML: one testsuite per service, one testcase per judged series, and one for the verdict.
+"""JUnit XML: one testsuite per service, one testcase per judged series, one for the verdict, and
+one per check of the deployment.
 
 The shape is the one that Jenkins and GitLab read (the schema of Jenkins' xUnit plugin). CI tools
 count a skipped testcase as no harm, so what makes a run inconclusive or invalid is an `error` of
@@ -11,7 +12,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
-from anomalyd.report import advice, release, views
+from anomalyd.report import advice, deployed, release, views
 from anomalyd.report.document import Document
 
 _ILLEGAL = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -30,6 +31,8 @@ def junit(document: Document) -> str:
     run = document["run"]
     root = ET.Element("testsuites", name=_legal(f"anomalyd {run['name']}"))
     suites = [_suite(document, "anomalyd", [_verdict_case(document)])]
+    checks = [_check_case(document, check) for check in deployed.checks(document)]
+    suites += [_suite(document, "deployment", checks)] if checks else []
     for service in views.services(document):
         found = [f for f in document["findings"] if views.owner(f) == service]
         suites.append(_suite(document, service, [_case(document, f) for f in found]))
@@ -100,6 +103,23 @@ def _case(document: Document, finding: Document) -> ET.Element:
     elif state != "ok":
         _add(case, "skipped", message=_SKIPPED.get(state) or str(state))
     _add(case, "system-out", detail)
+    return case
+
+
+def _check_case(document: Document, check: Document) -> ET.Element:
+    kind, state = check["kind"], check["state"]
+    where = check["place"] or "staging"
+    case = ET.Element(
+        "testcase", name=_legal(where), classname=_legal(f"deployment.{kind}"), time="0"
+    )
+    body = "\n".join(line for line in (check["detail"], check["mend"]) if line)
+    if state == deployed.FAILED:
+        _outcome(case, document, "failure", "deployment", check["detail"], body)
+    elif state == "unknown":
+        _outcome(case, document, "error", "unseen", check["detail"], body)
+    elif state == "ignored":
+        _add(case, "skipped", message=check["detail"])
+    _add(case, "system-out", body)
     return case
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from anomalyd.report import advice, enriched, release, views
+from anomalyd.report import advice, deployed, enriched, release, views
 from anomalyd.report.document import Document
 
 SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "invalid": "🚫"}
@@ -187,6 +187,7 @@ def _details(document: Document) -> str:
         _fold("Missing in staging", _listed(coverage["missing"])),
         _fold("Without a partner in production", _listed(coverage["unmatched"])),
         _fold("Silenced", _listed(coverage["silenced"])),
+        _fold("Deployment", _deployment(document)),
         _fold("Staging differs from production", _drift(document)),
         _fold("Close to failing", _nearly(document)),
         _fold("Shape of the traces", _shape(document)),
@@ -205,6 +206,14 @@ def _drift(document: Document) -> str:
     found = views.drift(document)
     more = len(found) - _LISTED
     return _bullets([*map(prose, found[:_LISTED]), *([f"and {more} more"] if more > 0 else [])])
+
+
+def _deployment(document: Document) -> str:
+    found = deployed.telling(document)
+    lines = [prose(deployed.sentence(check)) for check in found[:_LISTED]]
+    more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    passed = deployed.passed(document)
+    return _bullets([*lines, *more, *([passed] if passed else [])])
 
 
 def _integrity(document: Document) -> str:

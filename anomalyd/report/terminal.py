@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from anomalyd.report import advice, release, views
+from anomalyd.report import advice, deployed, release, views
 from anomalyd.report.document import Document
 
 _SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "invalid": "!"}
@@ -31,6 +31,7 @@ def terminal(document: Document, color: bool, paths: Sequence[Path] = ()) -> str
         _section(views.NOTES, [_safe(note) for note in document["run"]["notes"]], ink),
         _coverage(document),
         _risk(document, ink),
+        _deployment(document, ink),
         _drift(document, ink),
         _section("Next", [_safe(step) for step in advice.next_steps(document)], ink),
         _section("Reports", [str(path) for path in paths], ink),
@@ -128,6 +129,13 @@ def _drift(document: Document, ink: _Ink) -> str:
     more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
     lines = [*map(_safe, found[:_LISTED]), *more]
     return _section("Staging differs from production", lines, ink)
+
+
+def _deployment(document: Document, ink: _Ink) -> str:
+    found = deployed.telling(document)
+    more = [f"and {len(found) - _ROWS} more"] if len(found) > _ROWS else []
+    lines = [_safe(deployed.sentence(check)) for check in found[:_ROWS]]
+    return _section("Deployment", [*lines, *more], ink)
 
 
 def _section(title: str, lines: Iterable[str], ink: _Ink) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ Series = tuple[dict[str, str], str | float]
 class Shop(FakePrometheus):
     """load: requests/s at each service. slower, failing: factor of latency and share of failed
     requests by service, 1 and 0.002 where not set. Extra series are added to latency's answer.
-    runs: value of the label `testid` by run, '' where series carry none.
+    runs: value of the label `testid` by run, '' where series carry none. more: what ranges of other
+    metrics yield, by query and time.
     """
 
     load: float = 50.0
@@ -41,6 +43,7 @@ class Shop(FakePrometheus):
     runs: tuple[str, ...] = ("",)
     running: float = 0.0
     now: float | None = None
+    more: Callable[[str, float], list[Series]] = lambda query, time: []
 
     def __post_init__(self) -> None:
         self.metrics = dict(METRICS)
@@ -60,6 +63,8 @@ class Shop(FakePrometheus):
 
     def series(self, query: str, time: float) -> list[Series]:
         """What a query yields at a time; the same whenever it is asked."""
+        if not any(metric in query for metric in METRICS):
+            return self.more(query, time)
         if "latency_seconds" in query:
             return [*self._of_services(self.latency, time), *self.extra]
         if "failed_total" in query:

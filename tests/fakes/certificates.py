@@ -39,7 +39,7 @@ class Authority:
             decipher_only=False,
         )
         builder = (
-            self._builder(self._name, self._key)
+            self._builder(self._name, self._key, (-24 * 365, 24 * 365))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(may_sign, critical=True)
         )
@@ -48,12 +48,15 @@ class Authority:
             builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
 
-    def issue(self, name: str, address: str = "127.0.0.1") -> Pair:
+    def issue(
+        self, name: str, address: str = "127.0.0.1", valid: tuple[float, float] = (-1, 1)
+    ) -> Pair:
+        """valid: from and until, hours from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         certificate = (
-            self._builder(subject, key)
+            self._builder(subject, key, valid)
             .add_extension(alternative, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -68,9 +71,15 @@ class Authority:
         )
         return pair
 
-    def server(self, *, mutual: bool = False, address: str = "127.0.0.1") -> ssl.SSLContext:
+    def server(
+        self,
+        *,
+        mutual: bool = False,
+        address: str = "127.0.0.1",
+        valid: tuple[float, float] = (-1, 1),
+    ) -> ssl.SSLContext:
         """A server's context; with `mutual` it wants a certificate of this authority."""
-        pair = self.issue("server", address)
+        pair = self.issue("server", address, valid)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(pair.cert_file, pair.key_file)
         if mutual:
@@ -79,17 +88,20 @@ class Authority:
         return context
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        valid: tuple[float, float] = (-1, 1),
     ) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
+        now, (since, until) = datetime.now(UTC), valid
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
+            .not_valid_before(now + timedelta(hours=since))
+            .not_valid_after(now + timedelta(hours=until))
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )

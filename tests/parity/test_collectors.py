@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anomalyd import kubernetes
 from anomalyd.model import Environment, Matcher
 from anomalyd.parity import metrics, runtime, server, workloads
 from anomalyd.parity.asking import Form, Look
@@ -160,7 +161,7 @@ async def test_limits_are_those_of_the_workload_that_owns_the_pod() -> None:
     ],
 )
 def test_an_image_is_its_name_and_its_version(reference: str, name: str, version: str) -> None:
-    assert workloads.image(reference) == (name, version)
+    assert kubernetes.image(reference) == (name, version)
 
 
 async def test_info_is_told_label_by_label_without_what_says_whose_it_is() -> None:

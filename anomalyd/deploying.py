@@ -1,0 +1,222 @@
+"""Checks the deployment of every run under way: at its start, now and then, and at its end.
+
+What was found is an input of the pipeline, by run. A failure stays with its run, whatever follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from anomalyd import assembly, codec, telemetry
+from anomalyd.assembly import Plan
+from anomalyd.config import Config, DeploymentConfig
+from anomalyd.deployment import checks
+from anomalyd.deployment.asking import INTERVAL_SECONDS, Server
+from anomalyd.deployment.checks import Wanted
+from anomalyd.deployment.probes import probe_all
+from anomalyd.deployment.timeline import History
+from anomalyd.deployment.told import Names, Span
+from anomalyd.model import (
+    VERSION_LABEL,
+    CheckKind,
+    CheckState,
+    DeploymentCheck,
+    Environment,
+    Run,
+    RunState,
+)
+from anomalyd.pipeline import Pipeline
+from anomalyd.query import QueryError, Trouble
+from anomalyd.runs.memory import SinkMemory
+from anomalyd.runs.store import Store
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+CONCLUDE_SECONDS = 20.0
+"""A verdict waits so long at most for the last look."""
+NOT_OFFERED = (Trouble.NOT_FOUND, Trouble.FORBIDDEN, Trouble.BAD_QUERY)
+
+Told = Callable[[Run, DeploymentCheck], None]
+Unfinished = Callable[[], Mapping[str, Run]]
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A run. looked, probed: when it last was, unix seconds. in_state: that the run was in then."""
+
+    run: Run
+    wanted: Wanted
+    history: History = field(default_factory=History)
+    probes: Sequence[DeploymentCheck] = ()
+    looked: float = -float("inf")
+    in_state: RunState | None = None
+    trouble: str = ""
+    told: set[tuple[CheckKind, str]] = field(default_factory=set)
+
+
+class Deploying:
+    """Of one session: `run` as a task, `conclude` before a verdict. told: called with each check
+    that fails, once; it must not wait."""
+
+    def __init__(
+        self,
+        config: Config,
+        pipeline: Pipeline,
+        names: Names,
+        server: Server | None,
+        memory: SinkMemory,
+        clock: Callable[[], float],
+        told: Told = lambda run, check: None,
+    ) -> None:
+        self._config: DeploymentConfig = config.deployment
+        self._pipeline, self._names, self._server = pipeline, names, server
+        self._memory, self._clock, self._told = memory, clock, told
+        self._runs: dict[str, _Watched] = {}
+        self._looking = asyncio.Lock()
+
+    def checks(self, run_id: str) -> Sequence[DeploymentCheck]:
+        """As they stand."""
+        return self._pipeline.checks.get(run_id, ())
+
+    async def run(self, unfinished: Unfinished) -> None:
+        """unfinished: the runs under way as they stand, by id."""
+        while True:
+            await self.turn(unfinished)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def turn(self, unfinished: Unfinished) -> None:
+        """Look at every run that it is time for."""
+        for run_id in unfinished():
+            async with self._looking:
+                run = unfinished().get(run_id)
+                if run is not None and self._due(self._of(run)):
+                    await self._look(run)
+
+    async def conclude(self, run: Run) -> None:
+        """A last look at a run that is over, before it is judged."""
+        try:
+            async with asyncio.timeout(CONCLUDE_SECONDS), self._looking:
+                await self._look(run)
+        except TimeoutError:
+            self._of(run).trouble = "nothing answered in time"
+            self._keep(self._of(run))
+
+    def forget(self, run_id: str) -> None:
+        """Its verdict is given."""
+        self._memory.delete(run_id)
+        self._runs.pop(run_id, None)
+
+    def _of(self, run: Run) -> _Watched:
+        """What is known of a run, with what failed before a restart."""
+        found = self._runs.get(run.id)
+        if found is None:
+            wanted = Wanted(self._config, self._names, run.labels.get(VERSION_LABEL))
+            found = self._runs[run.id] = _Watched(run, wanted)
+            self._pipeline.checks[run.id] = _remembered(self._memory.get(run.id))
+        found.run = run
+        return found
+
+    def _due(self, watched: _Watched) -> bool:
+        late = self._clock() - watched.looked >= self._config.every
+        return late or watched.in_state is not watched.run.state
+
+    async def _look(self, run: Run) -> None:
+        watched = self._of(run)
+        watched.looked = self._clock()
+        await self._ask(watched)
+        # Once the test is over the system may be taken down: one probe after that is the last.
+        if run.state is not RunState.FINISHED or watched.in_state is not RunState.SETTLING:
+            watched.probes = await probe_all(self._config.probes, self._clock)
+        watched.in_state = run.state
+        self._keep(watched)
+
+    async def _ask(self, watched: _Watched) -> None:
+        kinds = watched.wanted.kinds
+        if self._server is None or not kinds:
+            return
+        history, end = watched.history, self._clock()
+        start = history.until if history.until is not None else watched.run.started_at
+        try:
+            seen = await self._server.seen(kinds, start - self._server.step, end)
+        except QueryError as error:
+            offered = history.until is not None or error.kind not in NOT_OFFERED
+            if not watched.trouble:
+                log.warning("run %s: its deployment is not checked: %s", watched.run.id, error)
+            watched.trouble = str(error) if offered or self._insists else ""
+            return
+        for kind, tracks in seen.items():
+            history.take(kind, tracks, self._server.whole)
+        history.until, watched.trouble = end, ""
+
+    @property
+    def _insists(self) -> bool:
+        config = self._config
+        return config.targets is True or config.restarts is True or bool(config.version.expected)
+
+    def _keep(self, watched: _Watched) -> None:
+        """What is so becomes the pipeline's, and the store's."""
+        run, now = watched.run, self._clock()
+        if run.active_at is None:
+            return
+        step = self._server.step if self._server is not None else 0.0
+        span = Span(run.active_at, run.stopped_at if run.stopped_at is not None else now, step)
+        found = list(watched.probes) if watched.looked >= run.active_at else []
+        if self._server is not None:
+            found += checks.of_history(watched.history, watched.wanted, span, watched.trouble)
+        found = checks.excused(found, self._config, now)
+        before = self._pipeline.checks.get(run.id, ())
+        kept = self._pipeline.checks[run.id] = checks.merged(before, found)
+        failed = [check for check in kept if check.state is CheckState.FAILED]
+        if failed:
+            self._memory.put(run.id, _text(failed))
+        self._tell(watched, kept)
+
+    def _tell(self, watched: _Watched, kept: Sequence[DeploymentCheck]) -> None:
+        counts = Counter((check.kind, check.state) for check in kept)
+        for kind in CheckKind:
+            for state in CheckState:
+                labels = {"kind": kind.value, "state": state.value}
+                telemetry.deployment_checks.set(counts[kind, state], labels)
+        for check in kept:
+            key = (check.kind, check.place)
+            if check.state is CheckState.FAILED and key not in watched.told:
+                watched.told.add(key)
+                log.warning("run %s: deployment: %s", watched.run.id, check.detail)
+                self._told(watched.run, check)
+
+
+def build(
+    config: Config, plan: Plan, pipeline: Pipeline, store: Store, clock: Callable[[], float]
+) -> Deploying:
+    """Of what the session found of staging."""
+    names = Names(assembly.canonical(config, Environment.STAGING))
+    side, server = plan.staging, None
+    if side.api is not None:
+        server = Server(side.api, side.config.matchers, side.interval or INTERVAL_SECONDS)
+    return Deploying(config, pipeline, names, server, store.memory("deployment"), clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    checks: tuple[DeploymentCheck, ...]
+
+
+def _text(checks: Sequence[DeploymentCheck]) -> str:
+    return codec.dumps(_Failed(tuple(checks)))
+
+
+def _remembered(text: str | None) -> tuple[DeploymentCheck, ...]:
+    if text is None:
+        return ()
+    try:
+        return codec.loads(_Failed, text).checks
+    except (codec.CodecError, msgspec.MsgspecError) as error:
+        log.warning("checks of a run that were kept cannot be read: %s", error)
+        return ()

@@ -1,0 +1,1 @@
+"""Is what is tested deployed as it should be, and does it stay so while the test runs."""

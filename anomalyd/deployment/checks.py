@@ -1,0 +1,135 @@
+"""From what was seen of staging to checks: what failed, what could not be seen, what is well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from anomalyd.config import DeploymentConfig, VersionConfig
+from anomalyd.deployment import restarts, targets, versions
+from anomalyd.deployment.asking import VERSIONS
+from anomalyd.deployment.timeline import History, Watched
+from anomalyd.deployment.told import Names, Span, clock
+from anomalyd.deployment.versions import Expected
+from anomalyd.model import CheckKind, CheckState, DeploymentCheck
+
+MOST = 200
+"""Of one run: what failed comes first."""
+
+PATIENCE = 3
+"""Looks, or scrapes, that may be missing at the end."""
+
+_ORDER = list(CheckState)
+_KINDS = list(CheckKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run is to be checked for. version: that came with it, '' where none did."""
+
+    config: DeploymentConfig
+    names: Names
+    version: str = ""
+
+    @property
+    def expected(self) -> Expected | None:
+        """The version that came with the run stands before the one of the configuration."""
+        told = self.config.version
+        services = re.compile(told.services)
+        if isinstance(told.expected, dict) and told.expected:
+            return Expected(by_service=told.expected)
+        one = self.version or told.expected
+        return Expected(version=str(one), services=services) if one else None
+
+    @property
+    def kinds(self) -> list[Watched]:
+        """What has to be followed."""
+        found: list[Watched] = []
+        if self.config.targets:
+            found += [Watched.UP, Watched.DOWN]
+        if self.config.restarts:
+            found += [Watched.STARTED, Watched.RESTARTED, Watched.WAITING]
+        return found + (by(self.config.version) if self.expected else [])
+
+
+def by(config: VersionConfig) -> list[Watched]:
+    """What tells versions, in the order that was asked for."""
+    return [kind for name in config.by for kind in VERSIONS if kind.value == name]
+
+
+def of_history(
+    history: History, wanted: Wanted, span: Span, trouble: str = ""
+) -> list[DeploymentCheck]:
+    """One check per service and kind. trouble: why the last look found nothing, '' if it did."""
+    config, found = wanted.config, list[DeploymentCheck]()
+    if config.targets:
+        made = targets.checks(history, wanted.names, span, config.scrapes)
+        found += made or _nothing(CheckKind.TARGETS, config.targets, "`up`")
+    if config.restarts:
+        made = restarts.checks(history, wanted.names, span)
+        said = "process_start_time_seconds or kube-state-metrics"
+        found += made or _nothing(CheckKind.RESTARTS, config.restarts, said)
+    expected = wanted.expected
+    if expected is not None:
+        found += versions.checks(history, wanted.names, span, expected, by(config.version))
+    return found + _unseen(history, wanted, span, trouble)
+
+
+def _nothing(kind: CheckKind, wish: bool | str, what: str) -> list[DeploymentCheck]:
+    """Of what was asked for and is not there."""
+    if wish == "auto":
+        return []
+    detail = f"deployment.{kind} is set, but staging has no {what}"
+    mend = f"scrape it, or leave deployment.{kind} to auto"
+    return [DeploymentCheck(kind, "", CheckState.UNKNOWN, detail, None, mend)]
+
+
+def _unseen(history: History, wanted: Wanted, span: Span, trouble: str) -> list[DeploymentCheck]:
+    """Of what was followed, or asked for, and could not be until the end."""
+    watched = wanted.kinds
+    begun = history.until if history.until is not None else span.since
+    patience = PATIENCE * max(wanted.config.every, span.step)
+    if not watched or not trouble or span.until - begun <= patience:
+        return []
+    detail = (
+        f"targets, restarts and versions could not be seen from {clock(begun)} to "
+        f"{clock(span.until)}: {trouble}"
+    )
+    return [DeploymentCheck(CheckKind.TARGETS, "", CheckState.UNKNOWN, detail)]
+
+
+def excused(
+    checks: Iterable[DeploymentCheck], config: DeploymentConfig, now: float
+) -> list[DeploymentCheck]:
+    """What failed and is ignored says so, with the reason."""
+    return [_excused(check, config, now) for check in checks]
+
+
+def _excused(check: DeploymentCheck, config: DeploymentConfig, now: float) -> DeploymentCheck:
+    if check.state is not CheckState.FAILED:
+        return check
+    for rule in config.ignore:
+        fits = re.fullmatch(rule.kind, check.kind) and re.fullmatch(rule.place, check.place)
+        if fits and now < rule.until.timestamp():
+            detail = f"{check.detail}; ignored: {rule.reason}"
+            return replace(check, state=CheckState.IGNORED, detail=detail)
+    return check
+
+
+def merged(
+    before: Sequence[DeploymentCheck], now: Sequence[DeploymentCheck]
+) -> tuple[DeploymentCheck, ...]:
+    """What is so now, but what failed once stays failed; in the order of reading, `MOST` of them.
+    The order does not depend on when what was seen."""
+    kept = {(check.kind, check.place): check for check in now}
+    for check in before:
+        key = (check.kind, check.place)
+        if check.state is CheckState.FAILED and (
+            key not in kept or kept[key].state in (CheckState.PASSED, CheckState.UNKNOWN)
+        ):
+            kept[key] = check
+    order = sorted(
+        kept.values(), key=lambda c: (_ORDER.index(c.state), _KINDS.index(c.kind), c.place)
+    )
+    return tuple(order[:MOST])
