@@ -112,3 +112,44 @@ def series_2(references: Iterable[int], samples: Iterable[tuple[Native, int]]) -
     """The same of 2.0."""
     named = sender.references(references)
     return named + b"".join(held(3, message(one, time)) for one, time in samples)
+
+
+EXPOSED = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily"
+EXPOSED += "; encoding=delimited"
+_HISTOGRAM_FAMILY = 4
+
+
+def exposed(
+    name: str, metrics: Iterable[tuple[Mapping[str, str], Native, Mapping[str, str]]], now: float
+) -> bytes:
+    """A page of io.prometheus.client.MetricFamily: one family of (labels, sample, labels of its
+    exemplar)."""
+    family = held(1, name.encode()) + sender.integer(3, _HISTOGRAM_FAMILY) + held(5, b"seconds")
+    for labels, one, exemplar in metrics:
+        pairs = b"".join(sender.label(key, value) for key, value in labels.items())
+        family += held(4, pairs + held(7, _shown(one, exemplar, now)))
+    return varint(len(family)) + family
+
+
+def _shown(one: Native, exemplar: Mapping[str, str], now: float) -> bytes:
+    """An io.prometheus.client.Histogram; proto2, so that zeros are written."""
+    traced = b"".join(sender.label(key, value) for key, value in exemplar.items())
+    time = sender.integer(1, int(now)) + sender.integer(2, int(now % 1 * 1e9))
+    found = spans(one.positive)
+    flat = [count for _, counts in found for count in counts]
+    deltas = [int(b - a) for a, b in zip([0, *flat], flat, strict=False)]
+    return (
+        sender.integer(1, int(one.total))
+        + double(2, one.sum)
+        + varint(5 << 3)
+        + varint(signed(one.schema))
+        + double(6, one.threshold)
+        + varint(7 << 3)
+        + varint(int(one.zero))
+        + b"".join(
+            held(12, sender.integer(1, signed(offset)) + sender.integer(2, len(counts)))
+            for offset, counts in found
+        )
+        + b"".join(varint(13 << 3) + varint(signed(delta)) for delta in deltas)
+        + held(16, traced + double(2, 0.25) + held(3, time))
+    )
