@@ -23,6 +23,7 @@ from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Side, Wanted
 from anomalyd.sources.boundaries import Boundaries
 from anomalyd.sources.combined import Combined
+from anomalyd.sources.metadata import with_units
 from anomalyd.sources.queries import metrics_of
 
 Metrics = Mapping[str, frozenset[str]]
@@ -111,6 +112,8 @@ def _signals(config: Config, staging: Side, production: Side | None) -> list[Sig
     )
     if load and production is not None and SPANS not in production.metrics:
         load = presets.by_all_requests(load)
+    described = {**(production.described if production else {}), **staging.described}
+    own = [replace(signal, unit=with_units(signal, described)) for signal in own]
     overrides = config.signals.override
     found = [overrides[s.name].of(s) if s.name in overrides else s for s in found]
     return [*([load] if load else []), *found, *own]

@@ -22,6 +22,7 @@ from anomalyd.sources import PUSHED
 from anomalyd.sources.base import Side, SourceError
 from anomalyd.sources.combined import Combined
 from anomalyd.sources.discovery import SKEW_SECONDS, clock_skew
+from anomalyd.sources.metadata import misfit
 from anomalyd.sources.promapi import PromApi
 from anomalyd.sources.prometheus import PrometheusSource
 from anomalyd.sources.scrape import ScrapeSource
@@ -64,7 +65,7 @@ async def examine(config: Config, now: Callable[[], float] = clock.time) -> list
                     checks += more
                     if there is not None:
                         found[side.name] = there
-            checks += _plan(config, plan) + _signals(plan, found)
+            checks += _plan(config, plan) + _misfits(plan) + _signals(plan, found)
     return checks + await _enrich(config) + await examine_sinks(config.sinks)
 
 
@@ -193,6 +194,19 @@ def _plan(config: Config, plan: Plan) -> list[Check]:
         mend = "set load.rate or load.promql to the offered load at the entry"
         checks.append(Check("load", Status.WARN, "nothing tells the offered load", mend))
     return checks
+
+
+def _misfits(plan: Plan) -> list[Check]:
+    """Signals that read a metric as what its sender says that it is not."""
+    sides = [side for side in (plan.staging, plan.production) if side is not None]
+    found = {
+        signal.name: told
+        for side in sides
+        for signal in plan.signals
+        if (told := misfit(signal, side.described))
+    }
+    mend = "correct the signal's definition in signals.custom"
+    return [Check(name, Status.WARN, told, mend) for name, told in found.items()]
 
 
 def _signals(plan: Plan, found: dict[Environment, Found]) -> list[Check]:

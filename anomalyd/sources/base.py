@@ -16,6 +16,7 @@ from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.promql import Compiled
 from anomalyd.signals.table import SeriesTable, SignalTable
+from anomalyd.sources.metadata import Described
 
 if TYPE_CHECKING:
     from anomalyd.clients.jaeger import JaegerClient
@@ -122,7 +123,8 @@ class Side:
     answer. interval: seconds between scrapes, if known. trouble: why it did not answer; `away` if
     that may pass by itself. section: the kind, '' of several, whose sides are `parts`. classic:
     native histograms to be read in the classic form that they have too. past: its history, where
-    no Prometheus is asked for it. client: of what keeps its traces.
+    no Prometheus is asked for it. client: of what keeps its traces. described: what senders
+    say of metrics.
     """
 
     name: Environment
@@ -137,6 +139,7 @@ class Side:
     classic: frozenset[str] = frozenset()
     past: Past | None = None
     client: TempoClient | JaegerClient | None = None
+    described: Described = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,4 +111,5 @@ def together(sides: Sequence[Side]) -> Side:
         "; ".join(side.trouble for side in sides if side.trouble),
         any(side.away for side in sides),
         parts=tuple(sides),
+        described={name: told for side in reversed(sides) for name, told in side.described.items()},
     )

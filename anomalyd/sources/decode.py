@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 
 from anomalyd.model import Floats, Labels, Rows
 from anomalyd.signals.exemplars import MetricExemplar, of_pairs
+from anomalyd.sources.metadata import Metadata, of_family
 from anomalyd.sources.sequence import SHORT, Sequences
 from anomalyd.sources.slices import Slices, cut
-from anomalyd.sources.wire import WRITE_1, WRITE_2
+from anomalyd.sources.wire import WRITE_1
 
 IGNORED = -1
 """The code of a series that no signal needs."""
 INVALID = -2
 """The code of a series that is none: no name, or a label twice."""
 _NEW = -3
-_BETWEEN = b"\xff"
-"""Between the symbols of a series: a byte that no UTF-8 has."""
 
 Decide = Callable[[Labels], int]
 
@@ -31,8 +30,8 @@ Decide = Callable[[Labels], int]
 class Columns:
     """Samples of a body: codes intp[n], times int64[n] in ms, values float64[n]; any order.
 
-    histograms: (code, message) of each as it came. exemplars: (code, exemplar). metadata: of 1.0,
-    serialised messages; of 2.0, (code, type, unit).
+    histograms: (code, message) of each as it came. exemplars: (code, exemplar). metadata: by the
+    name of a family, or by the code of a series that none was read of before.
     """
 
     codes: Rows
@@ -40,6 +39,7 @@ class Columns:
     values: Floats
     histograms: list[tuple[int, Any]]
     exemplars: list[tuple[int, MetricExemplar]]
+    metadata: list[tuple[str | int, Metadata]]
 
 
 class Identity:
@@ -53,6 +53,7 @@ class Identity:
     def __init__(self, decide: Decide, limit: int = 1_000_000) -> None:
         self._decide, self._limit = decide, limit
         self.known: dict[bytes, int] = {}
+        self.described: set[int] = set()
         self._young: set[int] = set()
         self._old: set[int] = set()
         self._invalid: set[int] = set()
@@ -108,6 +109,7 @@ class Identity:
         """Series whose codes mean others from now on."""
         gone = frozenset(codes)
         self.known = {key: code for key, code in self.known.items() if code not in gone}
+        self.described -= gone
         self._sequences.forget(np.array(list(gone), dtype=np.intp))
 
     def _labels(self, pairs: list[tuple[str, str]]) -> Labels:
@@ -162,12 +164,16 @@ def decode(body: bytes, identity: Identity) -> Columns:
         np.concatenate([slices.values[named], rest.values]),
         rest.histograms,
         rest.exemplars,
+        [of_family(WRITE_1["Metadata"].FromString(one)) for one in slices.metadata],
     )
 
 
 def decode_fully(body: bytes, identity: Identity) -> Columns:
     """The same by parsing every message: slow, and obviously right."""
-    return _fully(WRITE_1["WriteRequest"].FromString(body).timeseries, identity)
+    request = WRITE_1["WriteRequest"].FromString(body)
+    found = _fully(request.timeseries, identity)
+    found.metadata.extend(map(of_family, request.metadata))
+    return found
 
 
 def canonical_bytes(pairs: list[tuple[str, str]]) -> bytes:
@@ -181,48 +187,9 @@ class BodyError(Exception):
     """One sentence: what of a body is not as the protocol has it."""
 
 
-def decode_2(body: bytes, identity: Identity) -> Columns:
-    """Of a Request of remote_write 2.0, whose labels are numbers into a table of symbols.
-
-    `identity` must not be that of 1.0. Raises DecodeError, and BodyError for symbols that are not
-    there.
-    """
-    request = WRITE_2["Request"].FromString(body)
-    symbols = list(request.symbols)
-    if symbols and symbols[0] != b"":
-        raise BodyError("the first symbol is not the empty one")
-    if any(_BETWEEN in symbol for symbol in symbols):
-        raise BodyError("a symbol is not UTF-8")
-    named = ((_named_2(one, symbols, identity), one) for one in request.timeseries)
-    return _columns(named, lambda one: _texts(_words(one.labels_refs, symbols)))
-
-
-def _named_2(series: Any, symbols: list[bytes], identity: Identity) -> int:
-    words = _words(series.labels_refs, symbols)
-    key = _BETWEEN.join(words)
-    code = identity.known.get(key)
-    return identity.learn(key, _texts(words)) if code is None else code
-
-
-def _words(references: Iterable[int], symbols: list[bytes]) -> list[bytes]:
-    try:
-        return [symbols[at] for at in references]
-    except IndexError:
-        raise BodyError("a label refers to a symbol that is not there") from None
-
-
-def _texts(words: list[bytes]) -> list[tuple[str, str]]:
-    if len(words) % 2:
-        raise BodyError("a label has a name and no value")
-    try:
-        texts = [word.decode() for word in words]
-    except UnicodeDecodeError:
-        raise BodyError("a symbol is not UTF-8") from None
-    return list(zip(texts[::2], texts[1::2], strict=True))
-
-
 def _fully(many: Iterable[Any], identity: Identity) -> Columns:
-    return _columns(((_named(one, identity), one) for one in many), lambda one: _pairs(one.labels))
+    named = ((_named(one, identity), one) for one in many)
+    return columns(named, lambda one: _pairs(one.labels), [])
 
 
 def _named(series: Any, identity: Identity) -> int:
@@ -230,10 +197,12 @@ def _named(series: Any, identity: Identity) -> int:
     return identity.learn(canonical_bytes(pairs), pairs)
 
 
-def _columns(
-    many: Iterable[tuple[int, Any]], labels: Callable[[Any], list[tuple[str, str]]]
+def columns(
+    many: Iterable[tuple[int, Any]],
+    labels: Callable[[Any], list[tuple[str, str]]],
+    metadata: list[tuple[str | int, Metadata]],
 ) -> Columns:
-    """labels: of an exemplar."""
+    """Of (code, TimeSeries) pairs. labels: of an exemplar. metadata: filled as `many` is read."""
     samples: list[tuple[int, int]] = []
     values: list[float] = []
     histograms: list[tuple[int, Any]] = []
@@ -245,9 +214,10 @@ def _columns(
         histograms += [(code, one) for one in series.histograms]
         for one in series.exemplars:
             exemplars.append((code, of_pairs(labels(one), one.value, one.timestamp)))
-    columns = np.array(samples, dtype=np.int64).reshape(-1, 2)
-    codes, times = columns[:, 0].astype(np.intp), columns[:, 1]
-    return Columns(codes, times, np.array(values, dtype=np.float64), histograms, exemplars)
+    stamped = np.array(samples, dtype=np.int64).reshape(-1, 2)
+    codes, times = stamped[:, 0].astype(np.intp), stamped[:, 1]
+    floats = np.array(values, dtype=np.float64)
+    return Columns(codes, times, floats, histograms, exemplars, metadata)
 
 
 def _pairs(labels: Iterable[Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,9 @@ import numpy as np
 from anomalyd.model import Labels, Rows, Samples
 from anomalyd.signals.native.log import nothing
 from anomalyd.signals.native.samples import Histograms
-from anomalyd.sources.decode import INVALID, Columns, Identity, decode, decode_2
+from anomalyd.sources.decode import INVALID, Columns, Identity, decode
+from anomalyd.sources.decode_2 import decode_2
+from anomalyd.sources.metadata import Metadata
 from anomalyd.sources.native import read
 from anomalyd.sources.pushed import PushedSource, Taken
 
@@ -67,15 +69,28 @@ class Lane:
                 mine = mine.of(mine.rows // len(self._inlets))
                 _count(counts.histograms, len(mine), inlet.take_histograms(mine, received_at))
             if columns.exemplars:
-                counts.kept += inlet.take_exemplars(
-                    (code // len(self._inlets), one)
-                    for code, one in columns.exemplars
-                    if code >= 0 and code % len(self._inlets) == number
+                counts.kept += inlet.beside.take_exemplars(
+                    (
+                        (code // len(self._inlets), one)
+                        for code, one in columns.exemplars
+                        if code >= 0 and code % len(self._inlets) == number
+                    ),
+                    received_at,
                 )
+        for who, told in columns.metadata:
+            self._describe(who, told)
         counts.samples["ahead"] += int(np.count_nonzero(late & ~invalid))
         counts.samples["invalid"] += int(np.count_nonzero(invalid))
         counts.samples["ignored"] += int(np.count_nonzero((columns.codes < 0) & ~invalid & ~late))
         return counts
+
+    def _describe(self, who: str | int, told: Metadata) -> None:
+        if isinstance(who, str):
+            for inlet in self._inlets:
+                inlet.beside.take_family(who, told)
+        else:
+            row, number = divmod(who, len(self._inlets))
+            self._inlets[number].beside.take_series(row, told)
 
     def _forget(self, number: int, rows: Rows) -> None:
         codes = (rows * len(self._inlets) + number).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from time import thread_time
@@ -15,13 +15,14 @@ from anomalyd import telemetry
 from anomalyd.config import EnvironmentConfig, Receiver
 from anomalyd.model import Batch, Environment, Floats, Labels, Rows, Samples
 from anomalyd.signals.evaluate import Evaluator
-from anomalyd.signals.exemplars import Exemplars, MetricExemplar
+from anomalyd.signals.exemplars import Exemplars
 from anomalyd.signals.native.names import natively
 from anomalyd.signals.native.samples import Histograms
 from anomalyd.signals.relabel import Rule, relabel
 from anomalyd.signals.window import is_stale
 from anomalyd.sources.arrivals import LIVE_INTERVALS, Arrivals
 from anomalyd.sources.base import Make, Side, Wanted, evaluator
+from anomalyd.sources.beside import Beside
 from anomalyd.sources.seen import Seen
 from anomalyd.units import format_duration
 
@@ -74,11 +75,11 @@ class PushedSource:
         rules: Sequence[Rule] = (),
         kept: Exemplars | None = None,
     ) -> None:
-        self.kept = kept
         self.name = side.name.value
         self.side, self._evaluator, self._seen = side, evaluator, seen
         self._wanted, self._natively = wanted, natively(wanted)
         self._native: set[int] = set()
+        self.kept, self.beside = kept, Beside(evaluator.series, seen, kept)
         self.late, self._rules = late, tuple(rules)
         self._now = self._heard_at = self._newest = 0.0
         self._heard = False
@@ -179,13 +180,6 @@ class PushedSource:
         self._arrivals.take(samples.rows, timestamps, samples.stale)
         return self._counted(self._evaluator.take_histograms, samples)
 
-    def take_exemplars(self, exemplars: Iterable[tuple[int, MetricExemplar]]) -> int:
-        """Of (row, exemplar) pairs; how many were kept."""
-        kept, labels = self.kept, self._evaluator.series.labels
-        if kept is None:
-            return 0
-        return sum(kept.take(labels[row], exemplar, self._now) for row, exemplar in exemplars)
-
     def _counted(self, take: Callable[[T], None], samples: T) -> Taken:
         self._came.set()
         evaluator = self._evaluator
@@ -230,7 +224,8 @@ class PushedSource:
             or (metrics == known.metrics and interval == known.interval)
         ):
             return None
-        return replace(known, metrics=metrics, interval=interval, trouble="", away=False)
+        side = replace(known, metrics=metrics, interval=interval, trouble="", away=False)
+        return replace(side, described=seen.described())
 
     async def returned(self) -> bool:
         return self.news() is not None
@@ -283,7 +278,8 @@ async def look(
     seen = _seen(section, name, wanted)
     metrics = seen.metrics()
     trouble = "" if metrics else f"{name}: nothing that signals need was pushed to {path} yet"
-    return Side(name, environment, None, metrics, seen.interval, trouble, away=not metrics)
+    side = Side(name, environment, None, metrics, seen.interval, trouble, away=not metrics)
+    return replace(side, described=seen.described())
 
 
 def build(make: Make) -> PushedSource:

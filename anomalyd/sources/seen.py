@@ -11,6 +11,7 @@ import msgspec
 
 from anomalyd.model import Labels
 from anomalyd.signals.native.names import expanded, natively
+from anomalyd.sources.metadata import Metadata
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class _Metric(msgspec.Struct):
 
 class _File(msgspec.Struct):
     metrics: dict[str, _Metric] = {}
+    described: dict[str, Metadata] = {}
     interval: float | None = None
 
 
@@ -38,7 +40,7 @@ class Seen:
 
     def __init__(self, path: Path, wanted: Callable[[str], bool]) -> None:
         self.changed_at = float("-inf")
-        self._path, self._wanted = path, wanted
+        self._path, self._wanted, self._natively = path, wanted, natively(wanted)
         self._file = _read(path)
         self._saved_at = float("-inf")
         self._fresh = False
@@ -53,11 +55,10 @@ class Seen:
         """Name → names of the labels on it, `__name__` left out; see `expanded` for natives."""
         found = self._file.metrics.items()
         newest = max((one.at for _, one in found), default=0.0)
-        may_be_native = natively(self._wanted)
         there = {
             name: frozenset(one.labels)
             for name, one in found
-            if (self._wanted(name) or may_be_native(name)) and one.at > newest - FORGET_SECONDS
+            if self._may_be(name) and one.at > newest - FORGET_SECONDS
         }
         return expanded(there, self._wanted)
 
@@ -70,6 +71,18 @@ class Seen:
             self.changed_at, self._fresh = now, True
             names |= known.labels if known is not None else set()
         self._file.metrics[name] = _Metric(names, now)
+
+    def described(self) -> dict[str, Metadata]:
+        """What senders say of metrics that were seen, by name."""
+        return {name: told for name, told in self._file.described.items() if self._may_be(name)}
+
+    def describe(self, name: str, told: Metadata) -> None:
+        """A sender says it of the metric `name`, whether it was seen or not."""
+        if self._may_be(name) and self._file.described.get(name) != told:
+            self._file.described[name], self._fresh = told, True
+
+    def _may_be(self, name: str) -> bool:
+        return self._wanted(name) or self._natively(name)
 
     def still(self, name: str, now: float) -> None:
         """A metric is still being pushed."""

@@ -35,7 +35,7 @@ class Slices:
     """keys: what stands before the sample, n of them. times: int64[n], ms. values: float64[n].
 
     odd: series that are something else, as they came. text: the body, if all of it is series that
-    were cut.
+    were cut. metadata: messages of it, as they came.
     """
 
     keys: Sequence[bytes]
@@ -43,6 +43,7 @@ class Slices:
     values: Floats
     odd: list[bytes]
     text: Text | None = None
+    metadata: Sequence[bytes] = ()
 
 
 class _Keys(Sequence[bytes]):
@@ -94,7 +95,8 @@ def _cut_at_once(body: bytes) -> Slices | None:
 
 
 def _cut_one_by_one(body: bytes) -> Slices:
-    series: list[bytes] = list(WRITE_1["Slices"].FromString(body).timeseries)
+    whole = WRITE_1["Slices"].FromString(body)
+    series: list[bytes] = list(whole.timeseries)
     raw = np.frombuffer(b"".join([_tail(one) for one in series]), np.uint8)
     tails = _tails(raw, np.arange(1, len(series) + 1) * _SAMPLE)
     last = raw.reshape(-1, _SAMPLE)[:, -6:]
@@ -106,6 +108,7 @@ def _cut_one_by_one(body: bytes) -> Slices:
         tails.times[simple],
         tails.values[simple],
         [series[i] for i in np.flatnonzero(~simple).tolist()],
+        metadata=list(whole.metadata),
     )
 
 

@@ -68,6 +68,17 @@ def exemplar_2(numbers: Iterable[int], value: float, time: int) -> bytes:
     return held(4, references(numbers) + double(2, value) + integer(3, time))
 
 
+def metadata(family: str, kind: int, told: str = "", unit: str = "") -> bytes:
+    """A field of a prometheus.WriteRequest."""
+    texts = ((2, family), (4, told), (5, unit))
+    return held(3, integer(1, kind) + b"".join(held(n, text.encode()) for n, text in texts if text))
+
+
+def metadata_2(kind: int, told: int = 0, unit: int = 0) -> bytes:
+    """A field of a TimeSeries of 2.0; told, unit: symbols."""
+    return held(5, integer(1, kind) + integer(3, told) + integer(4, unit))
+
+
 def series(labels: Mapping[str, str], samples: Iterable[Sample]) -> bytes:
     """A prometheus.TimeSeries, without its field in the request."""
     named = b"".join(label(name, value) for name, value in sorted(labels.items()))

@@ -20,9 +20,10 @@ from anomalyd.sources.decode import (
     Columns,
     Identity,
     decode,
-    decode_2,
     decode_fully,
 )
+from anomalyd.sources.decode_2 import decode_2
+from anomalyd.sources.metadata import Metadata
 from anomalyd.sources.remote_write import inflated
 from anomalyd.sources.slices import _cut_at_once, cut
 from tests.fakes import native, sender
@@ -58,9 +59,10 @@ def beside(columns: Columns, names: Names) -> list[tuple[str, str]]:
     """Histograms and exemplars as (series, what there is), in order."""
     exemplars = [(code, repr(one)) for code, one in columns.exemplars]
     histograms = [(code, repr(one.SerializeToString())) for code, one in columns.histograms]
+    metadata = [(-9, repr(one)) for one in columns.metadata]
     return sorted(
         (str(names.labels[code]) if code >= 0 else str(code), told)
-        for code, told in exemplars + histograms
+        for code, told in exemplars + histograms + metadata
     )
 
 
@@ -117,6 +119,14 @@ BODIES = st.one_of(
     st.lists(USUAL, max_size=6).map(lambda many: sender.request(*many)),
     st.lists(SERIES, max_size=6).map(lambda many: sender.request(*many)),
     st.builds(lambda many, rest: sender.request(*many) + rest, st.lists(USUAL, max_size=3), EXTRA),
+    st.builds(
+        lambda many, *said: sender.request(*many) + sender.metadata(*said),
+        st.lists(USUAL, max_size=3),
+        st.text(max_size=5),
+        st.integers(0, 9),
+        st.text(max_size=300),
+        st.sampled_from(["", "seconds"]),
+    ),
     st.binary(max_size=60),
 )
 
@@ -151,6 +161,7 @@ def test_fast_and_slow_read_the_same_of_what_a_real_prometheus_sent(name, sample
     assert len(cut(body).keys) == samples, "all of them go the fast path"
     found = decode(body, Identity(Names()))
     assert len(found.exemplars) == exemplars
+    assert bool(found.metadata) == (name == "metadata")
     is_stale = found.values.view(np.uint64) == 0x7FF0000000000002
     assert bool(is_stale.any()) == (name == "stale")
 
@@ -242,6 +253,20 @@ def test_symbols_that_are_wrong_are_named(symbols, references, reason):
     body = sender.symbols(symbols) + sender.held(5, sender.references(references))
     with pytest.raises(BodyError, match=reason):
         decode_2(body, Identity(Names()))
+
+
+def test_a_series_of_2_0_is_described_once_and_again_when_it_was_forgotten():
+    table = sender.symbols(["", "__name__", "up", "seconds", "how long"])
+    one = sender.references([1, 2]) + sender.sample(1.0, NOW)
+    body = table + sender.held(5, one + sender.metadata_2(2, told=4, unit=3))
+    identity = Identity(Names())
+    assert decode_2(body, identity).metadata == [(0, Metadata("gauge", "seconds", "how long"))]
+    assert decode_2(body, identity).metadata == []
+    identity.forget([0])
+    assert len(decode_2(body, identity).metadata) == 1
+    beyond = table + sender.held(5, one + sender.metadata_2(2, told=9))
+    with pytest.raises(BodyError, match="not there"):
+        decode_2(beyond, Identity(Names()))
 
 
 @settings(max_examples=80, deadline=None)

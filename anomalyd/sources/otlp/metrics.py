@@ -195,8 +195,8 @@ class _Taking:
             self.counted["taken"] += len(rows) + len(native) - repeated - refused
         traced = list(zip(self._inlets, self._traced, strict=True))
         if any(self._traced):
-            came = sum(map(len, self._traced))
-            kept = sum(inlet.take_exemplars(own) for inlet, own in traced)
+            came, now = sum(map(len, self._traced)), self._post.received_at
+            kept = sum(inlet.beside.take_exemplars(own, now) for inlet, own in traced)
             for result, number in (("kept", kept), ("ignored", came - kept)):
                 telemetry.pushed_exemplars.add(number, {"protocol": "otlp", "result": result})
         for result, number in self.counted.items():
