@@ -126,8 +126,10 @@ def checked(
     """The spans that can be used. resource: intp[n] into `resources`. now: unix seconds."""
     operations, operation_of, peers, peer_of = _described(columns)
     fault = _faults(columns, now)
-    kept = np.flatnonzero(fault == 0)
-    start = columns.start[kept].view(np.int64)
+    kept = np.flatnonzero(fault == 0) if fault.any() else slice(None)
+    start, end = (
+        np.ascontiguousarray(times[kept]).view(np.int64) for times in (columns.start, columns.end)
+    )
     counted = np.bincount(fault, minlength=len(FAULTS) + 1)[1:]
     return Decoded(
         Spans(
@@ -135,7 +137,7 @@ def checked(
             columns.span[kept],
             columns.parent[kept],
             start,
-            columns.end[kept].view(np.int64) - start,
+            end - start,
             _kinds(columns.kind[kept]),
             columns.failed[kept],
             _weights(columns)[kept],

@@ -180,10 +180,12 @@ def _pass_over(buffer: _Buffer, at: Rows, good: Flags) -> _Found:
         spans.append(active[wanted])
         begins.append(begin[wanted])
         lengths.append(length[wanted])
-        at[active] = np.where(fits, behind, place)
-        goes_on = fits & (behind < last)
-        goes_on &= _PASSED_OVER[u8.take(np.where(goes_on, behind, 0))]
-        active, place, last = active[goes_on], behind[goes_on], last[goes_on]
+        place = behind if fits.all() else np.where(fits, behind, place)
+        goes_on = fits & (place < last) & _PASSED_OVER[u8.take(place)]
+        if not goes_on.all():
+            at[active] = place
+            active, place, last = active[goes_on], place[goes_on], last[goes_on]
+    at[active] = place
     return _Found(np.concatenate(spans), np.concatenate(begins), np.concatenate(lengths))
 
 
