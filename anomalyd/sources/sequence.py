@@ -18,6 +18,7 @@ SHORT = 16
 """Series that follow one another as before, on average: with fewer, looking them up is cheaper."""
 
 _TRIALS = 4
+_MOST_PATIENCE = 1024
 _FIRST_LOOK = 4096
 """Bytes that are compared at first, and eight times as many each time that they are the same."""
 
@@ -49,6 +50,7 @@ class Sequences:
         self._unknown, self._most_bytes = unknown, most_bytes
         self._kept: dict[int, _Kept] = {}
         self._next = self.bytes = 0
+        self._patience, self._passed_by = 1, 0
         self._in: Rows = np.full(1024, -1, dtype=np.intp)
         self._nth: Rows = np.zeros(1024, dtype=np.intp)
 
@@ -63,11 +65,20 @@ class Sequences:
             done, looks = done + 1, looks + 1
             if done < n and 0 <= code < len(self._in):
                 done += self._follow(text, done, code, codes)
+        if done == n:
+            self._patience = max(self._patience // 2, 1)
         return codes[:done], looks
 
     def keep(self, text: Text, codes: Rows) -> None:
-        """Find the series of a body by it from now on."""
+        """Find the series of a body by it from now on. Those of a sender that has no order are not
+        kept each time: of bodies whose series were in others, twice as many are passed by as
+        before."""
         named = np.flatnonzero(codes >= 0)
+        if self._known(codes[named]) > len(named) / 2:
+            self._passed_by += 1
+            if self._passed_by < self._patience:
+                return
+            self._passed_by, self._patience = 0, min(2 * self._patience, _MOST_PATIENCE)
         series = np.unique(codes[named])
         self._leave(series)
         if not len(series) or self.bytes + len(text.raw) > self._most_bytes:
@@ -78,6 +89,10 @@ class Sequences:
         self._kept[self._next] = _Kept(text, codes, len(series))
         self._next += 1
         self.bytes += len(text.raw)
+
+    def _known(self, codes: Rows) -> int:
+        """How many of them are in a body that is kept."""
+        return int(np.count_nonzero(self._in[codes[codes < len(self._in)]] >= 0))
 
     def forget(self, codes: Rows) -> None:
         """They become other series'."""
