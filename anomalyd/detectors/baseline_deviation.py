@@ -148,7 +148,9 @@ class BaselineDeviation:
         begun = (stake / len(self._wealth)).astype(np.float32)
         richest = float(held.max(initial=1.0)) * np.exp(context.brief.max(initial=0.0))
         rich = not richest < RICH
-        wealth = self._bet(context, found, betting, left, (slots, begun), rich)
+        wealth = self._wealth
+        if len(rows):
+            wealth = self._bet(context, found, betting, left, (slots, begun), rich)
         return _Bets(found, betting, response, age, left, wealth, cash, unspent)
 
     def _bet(
@@ -215,9 +217,9 @@ class BaselineDeviation:
         return {name: array.copy() for name, array in mine.items()} | self._filter.dump()
 
     def load(self, state: Arrays) -> None:
-        self._response = np.array(state["response"], dtype=np.float32)
-        self._age = np.array(state["age"], dtype=np.float32)
-        self._wealth = np.array(state["wealth"], dtype=np.float32)
+        self._response = np.array(state["response"], dtype=np.float32, order="C")
+        self._age = np.array(state["age"], dtype=np.float32, order="C")
+        self._wealth = np.array(state["wealth"], dtype=np.float32, order="C")
         self._cash = np.array(state["cash"], dtype=np.float64)
         self._unspent = np.array(state["unspent"], dtype=np.float64)
         self._filter.load(state)
