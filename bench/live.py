@@ -55,7 +55,7 @@ class Pace:
 
     @property
     def scrapes(self) -> int:
-        return math.ceil((self.before + self.measured * self.window) / self.scrape) + 4
+        return math.ceil((self.before + self.measured * self.window) / self.scrape) + 2
 
 
 QUICK = Pace(scrape=1.0, step=0.5, window=4.0, measured=1)
@@ -161,11 +161,11 @@ def _observed(
     before = daemon.metrics()
     percent, memory, lags = [], [], []
     for _ in range(pace.measured):
-        since = daemon.metrics()
+        since, began = daemon.metrics(), time.monotonic()
         lags += [daemon.lag(pace.step) for _ in range(round(pace.window / pace.step))]
         now = daemon.metrics()
         used = now["process_cpu_seconds_total"] - since["process_cpu_seconds_total"]
-        percent.append(100 * used / pace.window)
+        percent.append(100 * used / (time.monotonic() - began))
         memory.append(now["process_resident_memory_bytes"] / 1e6)
     said, _ = sending.communicate(timeout=DEADLINE_SECONDS)
     if sending.returncode:
