@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anomalyd.api import paging
-from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
+from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage
 from anomalyd.judgement.phases import phases
 from anomalyd.model import (
     Became,
@@ -22,7 +22,6 @@ from anomalyd.model import (
     RecordedOutcome,
     Run,
     RunState,
-    State,
     Verdict,
 )
 from anomalyd.push import Receiver
@@ -38,11 +37,9 @@ from anomalyd.runs.retention import RECORDINGS
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store
 from anomalyd.session import Session
-from anomalyd.telemetry import Band
+from anomalyd.showing import deciding, series_row
 
 log = logging.getLogger(__name__)
-
-NAMES = {state: state.name.lower() for state in State}
 
 
 class DaemonControl:
@@ -174,7 +171,8 @@ class DaemonControl:
         if session is None:
             return SeriesPage((), 0)
         chosen, total = paging.select(session.pipeline.table.keys, match, offset, limit)
-        return SeriesPage(tuple(series_row(session, row) for row in chosen), total)
+        of_runs = zip(chosen, deciding(session.pipeline, chosen), strict=True)
+        return SeriesPage(tuple(series_row(session, *one) for one in of_runs), total)
 
     def enrichments(self, run_id: str | None) -> Sequence[Enrichment]:
         return self._store.enrichments(run_id)
@@ -251,43 +249,3 @@ def _packed(folder: Path) -> bytes | None:
         log.warning("%s", error)
         return None
     return bundle.pack(recorded) if recorded.verdict is not None else None
-
-
-def series_row(session: Session, row: int) -> SeriesRow:
-    """One series at the last window."""
-    pipeline = session.pipeline
-    table = pipeline.table
-    signal = table.signals[table.signal_index[row]]
-    known = row < len(pipeline.evidence)
-    course = next((c for c in pipeline.courses.values() if row in c.deciding), None)
-    score = float(pipeline.evidence[row]) / course.log_threshold if known and course else np.nan
-    band = pipeline.band
-    return SeriesRow(
-        run=course.run.id if course else "",
-        series=table.keys[row],
-        signal=signal.name,
-        labels=table.labels[row],
-        service=table.services[row],
-        unit=signal.unit,
-        state=NAMES[State(int(pipeline.anomalies.state[row]))] if known else NAMES[State.OK],
-        observed=float(pipeline.board.observed[row]) if row < len(pipeline.board) else np.nan,
-        expected=float(band.expected[row]) if known else np.nan,
-        low=float(band.low[row]) if known else np.nan,
-        high=float(band.high[row]) if known else np.nan,
-        score=max(score, 0.0) if score == score else np.nan,
-    )
-
-
-def bands(session: Session, watched: Callable[[str], bool], most: int) -> tuple[Band, ...]:
-    """What /metrics shows: firing and watched series first, then by score; at most `most`."""
-    pipeline = session.pipeline
-    n = len(pipeline.evidence)
-    order = np.argsort(-pipeline.evidence, kind="stable")[: most + n * bool(pipeline.courses)]
-    rows = [int(r) for r in order if pipeline.reference.partner[r] >= 0]
-    firing = pipeline.anomalies.firing
-    rows.sort(key=lambda r: not (firing[r] or watched(pipeline.table.keys[r])))
-    shown = [series_row(session, row) for row in rows[:most]]
-    return tuple(
-        Band(s.run, s.signal, s.service, s.series, s.observed, s.expected, s.low, s.high, s.score)
-        for s in shown
-    )

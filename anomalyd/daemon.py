@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from anomalyd import config as configuration
-from anomalyd import control, reloading, telemetry
+from anomalyd import control, reloading, showing, telemetry
 from anomalyd.api.hub import Hub
 from anomalyd.config import Config
 from anomalyd.errors import USER_ERRORS, sentences
@@ -77,7 +77,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._applied: asyncio.Future[list[str]] | None = None
         self._told: list[str] = []
-        self._watched: Callable[[str], bool] = lambda series: False
+        self._watched = showing.Watched(lambda series: False)
         self._bands: tuple[telemetry.Band, ...] = ()
         self._last = LastRuns()
 
@@ -121,7 +121,7 @@ class Daemon:
                 sources=("staging", "production"),
                 sinks=[name for name, _ in self.config.sinks if name not in ("queue", "drain")],
             )
-            self._watched = handle.watches
+            self._watched = showing.Watched(handle.watches)
             try:
                 await self._run(store, handle.render)
             finally:
@@ -269,7 +269,7 @@ class Daemon:
                 return
             await session.judge(asked)
             limit = session.config.telemetry.series
-            self._bands = control.bands(session, self._watched, limit)
+            self._bands = showing.bands(session, self._watched, limit)
 
 
 async def serve(daemon: Daemon) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anomalyd.model import Floats, Labels, Rows
+from anomalyd.model import Floats, Rows
 from anomalyd.signals.window import Mask, Once
 
 ALIKE = 0.2
@@ -13,6 +13,8 @@ LIVE_INTERVALS = 2.5
 """A series without a sample for so long is no longer awaited."""
 STRAGGLERS = 0.01
 """Of the series that come may be missing for a time to be complete: some come irregularly."""
+FOLLOWED = 100
+"""Series of a metric that tell its interval: all would be a million."""
 
 
 class Arrivals:
@@ -27,6 +29,7 @@ class Arrivals:
         self._gap = np.full(1024, np.nan)
         self._interval = np.full(1024, np.nan)
         self._ended = np.zeros(1024, dtype=bool)
+        self._followed: dict[str, list[int]] = {}
         self._once = Once()
 
     def take(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
@@ -50,13 +53,18 @@ class Arrivals:
             awaited = live & (last + interval <= time)
         return int(np.count_nonzero(awaited)) <= STRAGGLERS * int(np.count_nonzero(live))
 
-    def slowest(self, labels: list[Labels]) -> float | None:
+    def follow(self, row: int, metric: str) -> None:
+        """A row is of that metric; -1 is none."""
+        rows = self._followed.setdefault(metric, [])
+        if row >= 0 and len(rows) < FOLLOWED and row not in rows:
+            self._resize(row + 1)
+            rows.append(row)
+
+    def slowest(self) -> float | None:
         """The largest of the metrics' median intervals; to a second, below one to a tenth."""
-        intervals = self._interval[: len(labels)]
-        by_name: dict[str, list[float]] = {}
-        for row in np.flatnonzero(np.isfinite(intervals)).tolist():
-            by_name.setdefault(labels[row].get("__name__"), []).append(float(intervals[row]))
-        slowest = max((float(np.median(found)) for found in by_name.values()), default=None)
+        of_metrics = [self._interval[rows] for rows in self._followed.values()]
+        known = [found[np.isfinite(found)] for found in of_metrics]
+        slowest = max((float(np.median(found)) for found in known if len(found)), default=None)
         if slowest is None:
             return None
         return float(round(slowest)) if slowest >= 1 else max(round(slowest, 1), 0.1)
@@ -70,6 +78,9 @@ class Arrivals:
         self.last[rows] = 0.0
         self._gap[rows] = self._interval[rows] = np.nan
         self._ended[rows] = False
+        gone = set(rows.tolist())
+        for metric, followed in self._followed.items():
+            self._followed[metric] = [row for row in followed if row not in gone]
 
     def _take_unique(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
         before, gap_before = self.last[rows], self._gap[rows]

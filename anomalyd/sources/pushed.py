@@ -152,7 +152,9 @@ class PushedSource:
             return -1
         if wanted:
             self._seen.add(labels, self._now)
-        return self._evaluator.series.row(str(labels).encode(), lambda _: labels)
+        row = self._evaluator.series.row(str(labels).encode(), lambda _: labels)
+        self._arrivals.follow(row, name)
+        return row
 
     def take(self, samples: Samples, received_at: float, newest: float) -> Taken:
         """What one body has for us, which may be nothing. rows are those that `row` gave.
@@ -258,12 +260,10 @@ class PushedSource:
             telemetry.pushed_late.add(after, source)
 
     def _keep(self) -> None:
-        now = self._now
-        self._seen.comes_every(self._arrivals.slowest(self._evaluator.series.labels))
-        if self._heard:
-            for name in self.side.metrics:
-                self._seen.still(name, now)
-        self._seen.save_if_due(now)
+        self._seen.comes_every(self._arrivals.slowest())
+        for name in self.side.metrics if self._heard else ():
+            self._seen.still(name, self._now)
+        self._seen.save_if_due(self._now)
 
 
 async def look(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalyd.model import Labels
-from anomalyd.sources.arrivals import Arrivals
+from anomalyd.sources.arrivals import FOLLOWED, Arrivals
 
 T = 1_800_000_000.0
 
@@ -18,7 +17,9 @@ def came(arrivals: Arrivals, row: int, *moments: float, stale: bool = False) -> 
 
 
 def interval(arrivals: Arrivals) -> float | None:
-    return arrivals.slowest([Labels.of({"__name__": "up"})] * 10)
+    for row in range(10):
+        arrivals.follow(row, "up")
+    return arrivals.slowest()
 
 
 @pytest.mark.parametrize(
@@ -51,10 +52,24 @@ def test_several_samples_in_one_body_tell_as_much_as_one_by_one():
 
 def test_the_slowest_metric_counts_and_not_its_odd_series():
     arrivals = Arrivals()
-    labels = [Labels.of({"__name__": name}) for name in ("a", "a", "a", "b")]
-    for row, every in enumerate((15, 15, 300, 60)):
+    for row, (metric, every) in enumerate((("a", 15), ("a", 15), ("a", 300), ("b", 60))):
         came(arrivals, row, *(every * n for n in range(4)))
-    assert arrivals.slowest(labels) == 60.0
+        arrivals.follow(row, metric)
+    assert arrivals.slowest() == 60.0
+
+
+def test_some_series_of_a_metric_tell_its_interval_and_others_take_the_place_of_those_gone():
+    arrivals = Arrivals()
+    for row in range(2 * FOLLOWED):
+        every = 15 if row < FOLLOWED else 30
+        came(arrivals, row, 0, every, 2 * every)
+        arrivals.follow(row, "up")
+    assert arrivals.slowest() == 15.0
+    arrivals.forget(np.arange(FOLLOWED))
+    assert arrivals.slowest() is None
+    for row in range(FOLLOWED, 2 * FOLLOWED):
+        arrivals.follow(row, "up")
+    assert arrivals.slowest() == 30.0
 
 
 def test_a_time_is_complete_once_every_series_has_come_up_to_it():
