@@ -18,12 +18,13 @@ from anomalyd.signals.native.cells import merged
 from anomalyd.signals.native.samples import (
     CUSTOM_SCHEMA,
     FINEST_SCHEMA,
+    INDEXES,
     LEAST_SCHEMA,
     RESERVED_SCHEMA,
     Bounds,
     Codes,
     Histograms,
-    coarser,
+    coarser_index,
     code,
     owners,
     spread,
@@ -119,6 +120,8 @@ def _together(sides: tuple[_Side, _Side], schemas: NDArray[np.int64]) -> tuple[_
     """Buckets of both signs, and bool[n] of the samples whose spans and counts go together."""
     n = len(schemas)
     sound = np.ones(n, dtype=np.bool_)
+    finest = np.minimum(schemas, FINEST_SCHEMA)
+    finer = schemas - finest
     owner, codes, buckets = [], [], []
     lowest, highest = np.zeros(n, dtype=np.int64), np.full(n, -1, dtype=np.int64)
     for side in sides:
@@ -126,8 +129,11 @@ def _together(sides: tuple[_Side, _Side], schemas: NDArray[np.int64]) -> tuple[_
         sound &= fits
         np.minimum.at(lowest, own, index)
         np.maximum.at(highest, own, index)
+        coarse = np.where(finer[own] > 0, coarser_index(index, np.clip(finer[own], 0, 62)), index)
+        beyond = np.abs(coarse) >= INDEXES
+        sound[own[beyond]] = False
         owner.append(own)
-        codes.append(code(index, side.positive))
+        codes.append(code(np.where(beyond, 0, coarse), side.positive))
         buckets.append(counts)
     of, all_codes, values = (
         np.concatenate(owner),
@@ -138,10 +144,7 @@ def _together(sides: tuple[_Side, _Side], schemas: NDArray[np.int64]) -> tuple[_
     total = np.bincount(of, values, n).astype(np.float64, copy=False)
     kept = np.flatnonzero(values)
     of, all_codes, values = of[kept], all_codes[kept], values[kept]
-    finest = np.minimum(schemas, FINEST_SCHEMA)
-    finer = (schemas - finest)[of]
     if finer.any():
-        all_codes = np.where(finer > 0, coarser(all_codes, np.minimum(finer, 62)), all_codes)
         of, all_codes, values = merged(of, all_codes, values)
     order = np.lexsort((all_codes, of))
     starts = np.append(0, np.cumsum(np.bincount(of, minlength=n))).astype(np.intp)

@@ -194,8 +194,9 @@ async def test_exemplars_are_kept_for_incidents(world):
     assert len(found) == 3
 
 
-async def test_a_scale_that_no_native_histogram_has_is_told(world):
-    assert b"no value" in world.send(exponential([1], -5, 0, 5), at=5).body
+@pytest.mark.parametrize(("scale", "offset"), [(-5, 0), (0, 2**30), (8, -(2**31))])
+async def test_a_scale_that_no_native_histogram_has_is_told(world, scale, offset):
+    assert b"no value" in world.send(exponential([1], scale, offset, 5), at=5).body
 
 
 async def test_deltas_of_a_histogram_that_grows_coarser_go_on(world):

@@ -187,6 +187,38 @@ async def test_a_stale_marker_ends_a_native_histogram_and_adds_nothing(receiver,
     assert staging._arrivals.complete(1_800_000_000.0)
 
 
+async def test_rollouts_that_rename_every_pod_neither_leak_nor_change_a_number(
+    receiver, staging, tmp_path
+):
+    now = 0.0
+    for version in range(40):
+        for second in range(0, 60, 15):
+            now += 15
+            many = [
+                ({**CART, "pod": f"{version}-{pod}"}, [(one(second), ms(now))]) for pod in range(5)
+            ]
+            reply = post(receiver, body(*many), now=1_800_000_000.0 + now)
+            assert written(reply.headers) == [0, 5, 0]
+        staging.expire()
+    evaluator, most = staging._evaluator, 5 * 14
+    native_log = evaluator._native.log
+    assert len(evaluator.series) <= most
+    assert len(evaluator._native.known) == len(evaluator.series)
+    assert evaluator._native._places.rows <= most
+    assert len(native_log._last) <= 2 * most
+    assert len(native_log.kept) <= 4 * most
+    (lane,) = receiver._lanes.values()
+    assert len(lane._identities[1].known) == len(evaluator.series)
+    again = inlet(tmp_path)
+    fresh = RemoteWrite({Environment.STAGING: again}, 1_000_000)
+    for second in range(0, 60, 15):
+        at = now - 45 + second
+        many = [({**CART, "pod": f"39-{pod}"}, [(one(second), ms(at))]) for pod in range(5)]
+        post(fresh, body(*many), now=1_800_000_000.0 + at)
+    end = 1_800_000_000.0 + now
+    assert await values(staging, end) == await values(again, end) != {}
+
+
 @pytest.mark.parametrize("form", ["1.0", "2.0"])
 async def test_exemplars_are_kept_for_incidents(receiver, staging, form):
     at = ms(0)

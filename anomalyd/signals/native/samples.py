@@ -19,7 +19,7 @@ RESERVED_SCHEMA = 52
 Codes = NDArray[np.int64]
 Bounds = tuple[float, ...]
 
-_ORIGIN = 2**19
+INDEXES = 2**19
 """More than any bucket's index: 2^±1074 at schema 8 is ±274,944."""
 
 
@@ -93,19 +93,22 @@ def owners(starts: Rows) -> Rows:
 def code(index: NDArray[np.int64], positive: Mask | bool = True) -> Codes:
     """One number for a bucket's index and side, so that codes ascend with the values in them.
 
-    The zero bucket is 0; a negative bucket's index counts away from zero.
+    The zero bucket is 0; a negative bucket's index counts away from zero. index: below `INDEXES`.
     """
-    return np.where(positive, index + _ORIGIN, -(index + _ORIGIN))
+    return np.where(positive, index + INDEXES, -(index + INDEXES))
 
 
 def index_of(codes: Codes) -> NDArray[np.int64]:
-    return np.abs(codes) - _ORIGIN
+    return np.abs(codes) - INDEXES
 
 
 def coarser(codes: Codes, by: NDArray[np.int64]) -> Codes:
     """The codes at a schema that is smaller by `by` (int64[b] or scalar, 0 or more)."""
-    index = ((index_of(codes) - 1) >> by) + 1
-    return code(index, codes > 0)
+    return code(coarser_index(index_of(codes), by), codes > 0)
+
+
+def coarser_index(index: NDArray[np.int64], by: NDArray[np.int64]) -> NDArray[np.int64]:
+    return ((index - 1) >> by) + 1
 
 
 def edges(codes: Codes, schemas: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -16,6 +16,7 @@ from anomalyd.model import Floats, Rows
 from anomalyd.signals.native.cells import merged
 from anomalyd.signals.native.samples import (
     FINEST_SCHEMA,
+    INDEXES,
     LEAST_SCHEMA,
     Codes,
     Histograms,
@@ -64,7 +65,7 @@ class Exponential:
 
 
 def exponential(point: Any, has: Callable[[Any, str], bool]) -> Exponential | None:
-    """None of a scale that no native histogram has."""
+    """None of a scale or buckets that no native histogram has."""
     if not LEAST_SCHEMA <= point.scale <= _MOST_SCALE:
         return None
     schema = min(point.scale, FINEST_SCHEMA)
@@ -73,6 +74,8 @@ def exponential(point: Any, has: Callable[[Any, str], bool]) -> Exponential | No
         counts = np.array(side.bucket_counts, dtype=np.float64)
         there = np.flatnonzero(counts)
         index = ((side.offset + there) >> (point.scale - schema)) + 1
+        if (np.abs(index) >= INDEXES).any():
+            return None
         sides.append((code(index, positive), counts[there]))
     (below, few), (above, many) = sides
     codes, buckets = _each_once(np.append(below, above), np.append(few, many))
