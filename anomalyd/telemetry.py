@@ -103,6 +103,10 @@ pushed_late = meter.create_counter(
     "anomalyd_pushed_late",
     description="Samples that came after the tick that they belong to was judged, by source.",
 )
+pushed_overwritten = meter.create_counter(
+    "anomalyd_pushed_overwritten",
+    description="Samples let go while a window still wanted them, for want of room, by source.",
+)
 raw_series_expired = meter.create_counter(
     "anomalyd_raw_series_expired",
     description="Series that were forgotten because nothing came any more, by source.",

@@ -87,6 +87,12 @@ class Evaluator:
         rings = self._counters.ring.repeated + self._gauges.ring.repeated
         return rings + self._native.log.repeated
 
+    @property
+    def overwritten(self) -> int:
+        """Samples that were let go though a window still wanted them, for want of room."""
+        rings = self._counters.ring.overwritten + self._gauges.ring.overwritten
+        return rings + self._native.log.overwritten
+
     def selects(self, labels: Labels) -> bool:
         """Whether `matchers` select a series."""
         return self._selector.selects(dict(labels))

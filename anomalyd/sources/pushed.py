@@ -186,7 +186,11 @@ class PushedSource:
         self._came.set()
         evaluator = self._evaluator
         repeated, out_of_order = evaluator.repeated, evaluator.out_of_order
+        overwritten = evaluator.overwritten
         take(samples)
+        if evaluator.overwritten > overwritten:
+            more = evaluator.overwritten - overwritten
+            telemetry.pushed_overwritten.add(more, {"source": self.name})
         telemetry.raw_series.set(len(evaluator.series), {"source": self.name})
         return Taken(evaluator.repeated - repeated, evaluator.out_of_order - out_of_order)
 

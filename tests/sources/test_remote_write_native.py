@@ -177,12 +177,15 @@ async def test_the_last_one_once_more_is_taken_and_an_older_one_is_refused(
         assert written(refusal(receiver, again).headers) == [0, 0, 0]
 
 
-async def test_a_stale_marker_ends_a_native_histogram_and_adds_nothing(receiver, staging):
+@pytest.mark.parametrize("form", ["histogram", "float"])
+async def test_a_stale_marker_ends_a_native_histogram_and_adds_nothing(receiver, staging, form):
     for moment in (-20, -10):
         post(receiver, body((CART, [(one(100 + moment), ms(moment))])))
     before = await values(staging, 1_800_000_000.0)
     marker = Native(schema=0, sum=sender.STALE)
-    assert post(receiver, body((CART, [(marker, ms(-5))]))).status == 204
+    plain = sender.body((CART, [(sender.STALE, ms(-5))]))
+    marked = body((CART, [(marker, ms(-5))])) if form == "histogram" else plain
+    assert post(receiver, marked).status == 204
     assert await values(staging, 1_800_000_000.0) == before != {}
     assert staging._arrivals.complete(1_800_000_000.0)
 
@@ -235,6 +238,21 @@ async def test_exemplars_are_kept_for_incidents(receiver, staging, form):
     assert written(reply.headers) == [0, 1, 1]
     (found,) = staging.kept.find("cart", 0.0, 1_800_000_001.0)
     assert (found.trace_id, found.duration) == ("ab", 0.7)
+
+
+async def test_a_sender_that_is_too_dense_loses_its_oldest_histograms_and_is_counted(
+    receiver, staging, caplog
+):
+    log = staging._evaluator._native.log
+    log.most = 100
+    for step in range(300):
+        moment = -29.9 + step / 10
+        post(receiver, body((CART, [(one(1000 + step), ms(moment))])))
+    assert len(log.kept.buckets) <= 100
+    assert staging._evaluator.overwritten > 100
+    assert caplog.text.count("over 100 buckets in a window") == 1
+    found = await values(staging, 1_800_000_000.0)
+    assert found['p50{service="cart"}'] == pytest.approx(0.5**0.5)
 
 
 async def test_what_no_signal_needs_is_passed_over(receiver, staging):
