@@ -140,7 +140,10 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
         Quantity(
             "k6_latency_p95",
             Kind.LATENCY,
-            (gauge("k6_http_req_duration_p95", "max", "s"),),
+            (
+                p95("k6_http_req_duration_seconds", "s"),
+                gauge("k6_http_req_duration_p95", "max", "s"),
+            ),
             by=("scenario",),
         ),
         Quantity(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -61,12 +63,13 @@ def test_names_and_tags_are_those_that_k6_documents():
 class Staging:
     """An environment that k6 pushes to, with the signals of its preset."""
 
-    def __init__(self, tmp_path) -> None:
+    def __init__(self, tmp_path, metrics: Sequence[str]) -> None:
         config = EnvironmentConfig.model_validate({"remote_write": {}})
         side = Side(Environment.STAGING, config, None, {}, None, section="remote_write")
         names = presets.metric_names(["k6"])
         wanted = Wanted(names.__contains__, Limits(), tmp_path)
-        known = {name: frozenset({"scenario", "expected_response"}) for name in METRICS}
+        labels = frozenset({"scenario", "expected_response", "le"})
+        known = dict.fromkeys(metrics, labels)
         self.table = SignalTable(presets.resolve(["k6"], known), 1000)
         signals = frozenset(signal.name for signal in self.table.signals)
         canonical = Canonical(["service"])
@@ -82,7 +85,7 @@ class Staging:
         return {self.table.keys[r]: v for r, v in zip(batch.rows, batch.values, strict=True)}
 
 
-METRICS = (
+TRENDS = (
     "k6_http_req_duration_p95",
     "k6_http_req_duration_p99",
     "k6_http_reqs_total",
@@ -91,7 +94,7 @@ METRICS = (
 
 
 async def test_flush_by_flush_the_presets_signals_say_what_the_script_did(tmp_path):
-    staging, script = Staging(tmp_path), Script(native=False, statistics=(95, 99))
+    staging, script = Staging(tmp_path, TRENDS), Script(native=False, statistics=(95, 99))
     for nth in range(1, 11):
         assert staging.send(script.flush(), START + FLUSH * nth) == 204
     found = await staging.values(START + FLUSH * 10)
@@ -103,8 +106,17 @@ async def test_flush_by_flush_the_presets_signals_say_what_the_script_did(tmp_pa
     }
 
 
+async def test_trends_as_native_histograms_have_a_quantile_of_the_window(tmp_path):
+    staging = Staging(tmp_path, ("k6_http_req_duration_seconds_bucket",))
+    script = Script(native=True)
+    for nth in range(1, 11):
+        assert staging.send(script.flush(), START + FLUSH * nth) == 204
+    found = await staging.values(START + FLUSH * 10)
+    assert found == {'k6_latency_p95{scenario="checkout"}': pytest.approx(0.155, rel=0.15)}
+
+
 async def test_the_stale_markers_of_a_script_that_ended_are_no_values(tmp_path):
-    staging, script = Staging(tmp_path), Script(native=False, statistics=(95, 99))
+    staging, script = Staging(tmp_path, TRENDS), Script(native=False, statistics=(95, 99))
     for nth in range(1, 11):
         staging.send(script.flush(), START + FLUSH * nth)
     ended = START + FLUSH * 10
