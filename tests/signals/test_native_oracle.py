@@ -11,13 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from anomalyd.config import EnvironmentConfig
+from anomalyd.http import session
 from anomalyd.model import HistogramQuantile, Kind, Labels, Rate, Ratio, Selector, Signal
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
+from anomalyd.signals.native.names import SUFFIXES, natives
 from anomalyd.signals.promql import compile
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SeriesTable, SignalTable
+from anomalyd.sources.discovery import discover
 from anomalyd.sources.native import read
+from anomalyd.sources.promapi import PromApi
+from anomalyd.sources.prometheus import PrometheusSource
 from anomalyd.sources.wire import WRITE_1
 from tests.fakes import native, sender
 from tests.servers import prometheus
@@ -166,6 +172,24 @@ def test_values_and_counts_are_those_of_prometheus(seeded):
             for p in sorted(points)
             if not _same(want.get(p), have.get(p))
         ] == []
+
+
+async def test_a_prometheus_that_has_them_is_found_out_and_answers_the_same(seeded):
+    history, url = seeded
+    tick = START + 10_000 + round(40 * STEP * 1000)
+    wanted = {NAME + suffix for suffix in SUFFIXES}.__contains__
+    endpoint = EnvironmentConfig.model_validate({"url": url})
+    async with session(endpoint) as http:
+        api = PromApi(endpoint, http, name="staging")
+        metrics = await discover(api, (), wanted, now=tick / 1000)
+        assert natives(metrics) == {NAME}
+        table = SignalTable(SIGNALS, 1000)
+        source = PrometheusSource(api, table, CANONICAL, window=WINDOW, metrics=metrics)
+        batch = await source.collect(tick / 1000)
+    theirs = {table.keys[row]: v for row, v in zip(batch.rows, batch.values, strict=True)}
+    ours = {key: value for (key, time), value in evaluated(history)[0].items() if time == tick}
+    assert theirs == pytest.approx(ours, rel=1e-9, abs=1e-9)
+    assert len(theirs) > 15
 
 
 def _same(want: float | None, have: float | None) -> bool:
