@@ -170,6 +170,7 @@ def pipeline_settings(config: Config, window: float) -> Settings:
         run_label=config.runs.label,
         shadow=judgement.shadow,
         blip=judgement.ignore_shorter,
+        creep=judgement.creep,
     )
 
 

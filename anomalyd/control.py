@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anomalyd import accepting
 from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage
 from anomalyd.judgement.phases import phases
@@ -31,7 +32,8 @@ from anomalyd.report import FORMATS
 from anomalyd.reports import Reporter
 from anomalyd.risk.calibration import Enough
 from anomalyd.risk.reliability import Reliability, reliability
-from anomalyd.runs import acceptance, outcomes
+from anomalyd.runs import outcomes
+from anomalyd.runs.acceptance import Asked, Undone
 from anomalyd.runs.life import UnknownRun
 from anomalyd.runs.retention import RECORDINGS
 from anomalyd.runs.silences import Silence
@@ -46,7 +48,7 @@ class DaemonControl:
     """Implements `api.control.Control`.
 
     session: the one at work now, None while there is none. fit_trouble: why the last fit of the
-    baseline failed, if it did. needed: outcomes that calibrate.
+    baseline failed, if it did. most_change: of one signal. needed: outcomes that calibrate.
     """
 
     def __init__(
@@ -58,12 +60,13 @@ class DaemonControl:
         reload: Callable[[], Awaitable[None]],
         metrics: Callable[[], bytes],
         fit_trouble: Callable[[], str | None],
+        most_change: Callable[[], float],
         needed: Callable[[], Enough] = Enough,
     ) -> None:
         self._store, self._reporter = store, reporter
         self._session, self._clock = session, clock
-        self._needed = needed
         self._reload, self._metrics, self._fit_trouble = reload, metrics, fit_trouble
+        self._most_change, self._needed = most_change, needed
 
     def start_run(self, name: str, selector: str, labels: Mapping[str, str]) -> Run:
         return self._at_work().runs.start(name, selector, Labels.of(labels))
@@ -83,14 +86,17 @@ class DaemonControl:
             self._reporter.put_again(run_id)
         return self._stored(run_id)
 
-    def accept_run(self, run_id: str, note: str, *, force: bool) -> Run:
-        run = acceptance.accept(self._store, run_id, self._clock(), note, force=force)
-        if note:
+    def accept_run(self, run_id: str, asked: Asked) -> Run:
+        run = accepting.accept(self._store, self._most_change(), run_id, asked, self._clock())
+        if asked.note:
             self._reporter.put_again(run_id)
         return run
 
-    def undo_accept(self, run_id: str) -> Run:
-        return acceptance.undo(self._store, run_id)
+    def undo_accept(self, run_id: str, what: Undone) -> Run:
+        return accepting.undo(self._store, run_id, what)
+
+    def acceptance(self, run_id: str) -> Mapping[str, object]:
+        return accepting.told(self._store, run_id)
 
     def accepted(self) -> Collection[str]:
         return self._store.accepted()
@@ -119,10 +125,11 @@ class DaemonControl:
         elapsed = (run.stopped_at or self._clock()) - run.started_at
         if verdict is not None:
             last = verdict.phases[-1].kind if verdict.phases else ""
-            likely, reasons = verdict.outcome, verdict.reasons
-            accepted = run_id in self._store.accepted()
-            told = (likely, reasons, accepted, verdict.risk, outcomes.became(self._store, run_id))
-            return RunStatus(run, elapsed, last, verdict.coverage, (), *told)
+            held, became = self._store.acceptances, outcomes.became(self._store, run_id)
+            accepted, changes = held.of(run_id), tuple(held.changes(run_id))
+            golden = accepted is not None and accepted.golden
+            told = (verdict.outcome, verdict.reasons, accepted is not None, verdict.risk, became)
+            return RunStatus(run, elapsed, last, verdict.coverage, (), *told, golden, changes)
         incidents = self._store.incidents(run_id)
         return RunStatus(
             run,

@@ -167,6 +167,7 @@ class Daemon:
             self.reload,
             metrics,
             lambda: upkeep.trouble if upkeep is not None else None,
+            lambda: self.config.judgement.accepted_change,
             lambda: Enough(self.config.risk.outcomes, self.config.risk.of_each),
         )
         async with listen(self.config, facade, self.hub) as self.listening:

@@ -16,7 +16,7 @@ from anomalyd.query import QueryError
 from anomalyd.refresh import FitError
 from anomalyd.replay.recording import RecordingError
 from anomalyd.report.document import ReportError
-from anomalyd.runs.acceptance import NotAcceptable
+from anomalyd.runs.acceptance import BadAcceptance, NotAcceptable
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
 from anomalyd.runs.outcomes import NotRecordable
@@ -30,6 +30,7 @@ class WatchError(Exception):
 
 USER_ERRORS = (
     ApiError,
+    BadAcceptance,
     BaselineError,
     ConfigError,
     DemoError,

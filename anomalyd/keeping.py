@@ -13,7 +13,7 @@ from anomalyd import __version__, snapshots, telemetry
 from anomalyd.baseline.drift import sentences
 from anomalyd.baseline.file import BaselineError, check_fits, load, save
 from anomalyd.baseline.profile import Baseline
-from anomalyd.baseline.transfer import Transfer
+from anomalyd.baseline.transfer import Learned
 from anomalyd.model import Incident, Run
 from anomalyd.pipeline import Pipeline
 from anomalyd.runs.store import Store
@@ -78,7 +78,7 @@ class BaselineFile:
         self,
         pipeline: Pipeline,
         under_way: bool,
-        taught: Callable[[Baseline], Transfer | None] = lambda _: None,
+        taught: Callable[[Baseline], Learned] = lambda _: Learned(),
     ) -> None:
         """taught: what accepted runs are known to have taught beside a baseline."""
         if pipeline.reference.known and under_way:
@@ -97,7 +97,8 @@ class BaselineFile:
             self.trouble = str(error)
             log.warning("%s", error)
             return
-        pipeline.use_baseline(baseline, taught(baseline))
+        known = taught(baseline)
+        pipeline.use_baseline(baseline, known.transfer, golden=known.golden)
         self.trouble = ""
         count = len(baseline.profiles.keys)
         telemetry.signal_series.set(count, {"environment": "production"})

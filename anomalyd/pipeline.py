@@ -19,7 +19,7 @@ from anomalyd.baseline import drift
 from anomalyd.baseline.file import digest
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
-from anomalyd.baseline.transfer import Transfer
+from anomalyd.baseline.transfer import Golden, Transfer
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.explain.suspects import Graph
 from anomalyd.facts import Fact
@@ -29,46 +29,41 @@ from anomalyd.judgement.band import Band
 from anomalyd.judgement.board import Board
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
+from anomalyd.judgement.creep import Creep
 from anomalyd.judgement.evidence import Bank, Scores
 from anomalyd.judgement.incidents import Incidents
 from anomalyd.judgement.integrity import IntegrityLog
+from anomalyd.judgement.settings import Settings
 from anomalyd.judgement.silences import Silence
 from anomalyd.judgement.still import Still
 from anomalyd.judgement.verdict import Judge
-from anomalyd.model import Anomaly, Batch, DeploymentCheck, Floats, Incident, Risk, Run, Verdict
+from anomalyd.model import (
+    AcceptedChange,
+    Anomaly,
+    Batch,
+    DeploymentCheck,
+    Floats,
+    Incident,
+    Risk,
+    Run,
+    Verdict,
+)
 from anomalyd.risk.evidence import Evidence
 from anomalyd.risk.score import assess
 from anomalyd.signals.table import SignalTable
 
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the pipeline needs to know of the configuration; times in seconds. totals: both
-    environments have the same capacity, so that their rates and sums can be compared. blip: briefer
-    deviations of latency and saturation pass. ratio: of the unit of capacity that loads are given
-    per to production's."""
-
-    window: float
-    false_fail: float = 0.01
-    coverage: float = 0.8
-    keep_firing_for: float = 60.0
-    close_incident_after: float = 60.0
-    capacity: float = 1.0
-    ratio: float = 1.0
-    totals: bool = True
-    run_label: str | None = None
-    shadow: bool = False
-    blip: float = 40.0
+__all__ = ["JudgedBy", "Pipeline", "Settings"]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedBy:
-    """A baseline, what accepted runs taught, and over how many windows the values of one moment are
-    spread."""
+    """A baseline, what accepted runs taught, over how many windows the values of one moment are
+    spread, and the run that all are compared with."""
 
     baseline: Baseline | None = None
     transfer: Transfer | None = None
     smear: int = 1
+    golden: Golden | None = None
 
 
 class Pipeline:
@@ -79,13 +74,15 @@ class Pipeline:
         self.silences: Sequence[Silence] = ()
         self.facts: Sequence[Fact] = ()
         self.checks: dict[str, tuple[DeploymentCheck, ...]] = {}
+        self.changes: tuple[AcceptedChange, ...] = ()
         self.board = Board(table, settings.run_label)
-        self.reference = Reference(table, None, settings.run_label, settings.totals)
+        self._lookup: Lookup | None = None
+        self.judged_by = JudgedBy()
+        self.reference = self._reference(None)
         self.bank = Bank()
         self.anomalies, self.still = Anomalies(settings.keep_firing_for), Still()
         self.graph, self._baseline = graph, ""
         self._drifts: dict[str, str] = {}
-        self.judged_by = JudgedBy()
         self.incidents = Incidents(graph, settings.close_incident_after)
         self.courses: dict[str, Course] = {}
         self.band = Band.unknown(0)
@@ -141,22 +138,42 @@ class Pipeline:
         self.graph = self.incidents.graph = graph
 
     def use_baseline(
-        self, baseline: Baseline | None, transfer: Transfer | None = None, smear: int = 1
+        self,
+        baseline: Baseline | None,
+        transfer: Transfer | None = None,
+        smear: int = 1,
+        golden: Golden | None = None,
     ) -> None:
         """Judge by `baseline`, and what accepted runs taught, from the next window on.
 
         smear: over how many windows the values of one moment are spread.
         """
-        lookup = Lookup(baseline) if baseline is not None else None
-        own = self.settings
-        given = (own.run_label, own.totals, transfer, smear, own.blip, own.capacity, own.ratio)
-        self.reference = Reference(self.table, lookup, *given)
-        self.judged_by = JudgedBy(baseline, transfer, smear)
+        self.judged_by = JudgedBy(baseline, transfer, smear, golden)
+        self._lookup = Lookup(baseline) if baseline is not None else None
+        self.reference = self._reference(transfer, self.changes)
         self._baseline = digest(baseline) if baseline is not None else ""
         self._drifts = drift.sentences(baseline.meta) if baseline is not None else {}
         self._share_out()
         for course in self._under_way():
             self.judge_anew(course)
+
+    def _reference(self, of: Transfer | None, changes: Sequence[AcceptedChange] = ()) -> Reference:
+        now, smear = self.settings, self.judged_by.smear
+        more = (smear, now.blip, now.capacity, now.ratio, changes)
+        return Reference(self.table, self._lookup, now.run_label, now.totals, of, *more)
+
+    def _creep(self) -> Creep | None:
+        """Accepted changes do not move it: they are steps like any other."""
+        golden = self.judged_by.golden
+        if golden is None:
+            return None
+        return Creep(self.table, self._reference(golden.transfer), golden, self.settings)
+
+    def use_changes(self, changes: Sequence[AcceptedChange]) -> None:
+        """Expect what a person accepted, from the next window on; not while a run is judged."""
+        if self.changes != tuple(changes):
+            self.changes = tuple(changes)
+            self.reference.accept(self.changes)
 
     def judge_anew(self, course: Course) -> None:
         """A run that goes on may find another baseline than it was judged by."""
@@ -212,7 +229,7 @@ class Pipeline:
         course.close(run, self.settings.window)
         closed = self.incidents.get(self.incidents.close_all(run.id, time))
         told = (self.silences, self.graph, self._drifts, self.facts, self.checks.get(run.id, ()))
-        judge = Judge(self.table, self.reference, self.settings, *told)
+        judge = Judge(self.table, self.reference, self.settings, *told, self.changes, self._creep())
         verdict = judge.verdict(course, self.anomalies, self.incidents.of_run(run.id))
         return replace(verdict, risk=self._risk(verdict, course)), closed
 

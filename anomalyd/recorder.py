@@ -186,21 +186,23 @@ class Recorder:
         judged_by = self._pipeline.judged_by
         if judged_by is not found.judged_by:
             frame = references.frame(judged_by)
-            known = frame.meta in found.told and judged_by.transfer is None
+            learned = judged_by.transfer is not None or judged_by.golden is not None
+            known = frame.meta in found.told and not learned
             if not known:
                 self._write_reference(found, judged_by, frame)
             found.reference = found.told.index(frame.meta) if known else len(found.told) - 1
             found.judged_by = judged_by
         pipeline = self._pipeline
         silences, facts = tuple(pipeline.silences), tuple(pipeline.facts)
-        checks = pipeline.checks.get(run.id, ())
-        return Conditions(run, silences, found.reference, pipeline.graph.callees, facts, checks)
+        checks, changes = pipeline.checks.get(run.id, ()), pipeline.changes
+        graph = pipeline.graph.callees
+        return Conditions(run, silences, found.reference, graph, facts, checks, changes)
 
     def _write_reference(self, found: _Tape, judged_by: JudgedBy, frame: Frame) -> None:
-        baseline, transfer = references.names(len(found.told))
+        place = len(found.told)
         if judged_by.baseline is not None:
-            self._baseline.hold(judged_by.baseline, found.folder / baseline)
-        references.write_transfer(judged_by.transfer, found.folder / transfer)
+            self._baseline.hold(judged_by.baseline, found.folder / references.names(place)[0])
+        references.write_learned(judged_by, found.folder, place)
         self._used = sum(_sizes(self._directory).values())
         self._append(found, frame)
         found.told.append(frame.meta)

@@ -58,7 +58,8 @@ class Running:
     """Every change of a run or an incident goes to the store first, then to sinks and listeners.
 
     finished: called with each run that ended; it must not wait. parity: what differs between the
-    environments, for the report. called: which operations a run called, asked at its end.
+    environments, for the report. called: which operations a run called, asked at its end. begins:
+    called before a run is judged.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Running:
         deploying: Deploying,
         parity: Callable[[], Document | None] = lambda: None,
         called: Callable[[Run], Awaitable[Sequence[Fact]]] = _nothing,
+        begins: Callable[[Run], None] = lambda _: None,
     ) -> None:
         self._enricher, self._deploying = enricher, deploying
+        self._begins = begins
         self._config, self._pipeline, self._store = config, pipeline, store
         self._recorder, self._shaping, self._parity = recorder, shaping, parity
         self._called = called
@@ -182,6 +185,7 @@ class Running:
 
     def _announce(self, run: Run) -> None:
         self._store.save_run(run)
+        self._begins(run)
         self._pipeline.start_run(run)
         self._recorder.begin(run)
         self._shaping.begin(run)

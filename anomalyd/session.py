@@ -78,12 +78,11 @@ class Session:
         return self
 
     async def _enter(self, stack: AsyncExitStack) -> None:
-        self.plan = await assembly.look(self.config, stack)
-        plan, labels = self.plan, self.config.identity.service
-        bounds = await boundaries(plan.signals, plan.production, labels)
+        plan = self.plan = await assembly.look(self.config, stack)
+        bounds = await boundaries(plan.signals, plan.production, self.config.identity.service)
         self.staging, table = assembly.source(self.config, plan, plan.staging, bounds)
-        self._detection = Detection(self.config.runs, self.plan.staging.api)
-        self.pipeline = assembly.pipeline(self.config, self.plan, table)
+        self._detection = Detection(self.config.runs, plan.staging.api)
+        self.pipeline = assembly.pipeline(self.config, plan, table)
         self.learner = Learner(self.config, self._sides, self._clock)
         await self.learner.start()
         self.pipeline.use_graph(self.learner.graph())
@@ -91,8 +90,8 @@ class Session:
         await self.enricher.start(stack)
         self.baseline = BaselineFile(baseline_path(self.config), self.plan.window)
         state, store = self.config.state_dir, self.store
-        self.teaching = Teaching(self.pipeline, self.store, state, self._disk)
-        self.mirror = Mirroring(self.config, self.pipeline, self.store, self.delivery, self._clock)
+        self.teaching = Teaching(self.pipeline, store, state, self._disk, self._clock)
+        self.mirror = Mirroring(self.config, self.pipeline, store, self.delivery, self._clock)
         self.deploying = deploying.build(self.config, plan, self.pipeline, store, self._clock)
         recorder = Recorder(self.pipeline, self.config, self.baseline, self._disk, store.accepted)
         self._shaping = Shaping(self.staging, state, self._disk, self.config.runs.label)
@@ -110,17 +109,18 @@ class Session:
             self.deploying,
             self.mirror.section,
             Exercise(self.config, self.plan.staging, self._clock).called,
+            self.teaching.begin,
         )
+        self.teaching.resume(self.runs.unfinished)
         self.read_silences()
         self.read_baseline()
         self._memory = Memory(self.pipeline, state / "snapshot.npz", self._disk)
-        reopened = self._memory.restore(self.runs.unfinished, self.store)
+        reopened = self._memory.restore(self.runs.unfinished, store)
         for run in self.runs.unfinished:
             recorder.resume(run)
         await self._begin(self.staging, stack)
-        production = self.plan.production
-        if production is not None and production.api is None and production.past is None:
-            await self._keep(production, stack)
+        if (fed := plan.production) and fed.api is None and fed.past is None:
+            await self._keep(fed, stack)
         self.receivers = receivers(self._both)
         self._skew = await clocks.apart(self._sides, self._clock)
         self.runs.tell_again(reopened)

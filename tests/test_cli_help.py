@@ -197,7 +197,7 @@ def test_the_shell_understands_its_script(shell: str, tmp_path: Path) -> None:
     [
         ([], "ba", {"baseline"}),
         (["runs"], "s", {"show", "start", "stop"}),
-        (["runs", "accept"], "--u", {"--undo"}),
+        (["runs", "accept"], "--un", {"--undo", "--until"}),
         (["watch"], "--sel", {"--selector"}),
         (["watch", "--accept"], "", {"inconclusive"}),
         (["runs", "report", "--format"], "h", {"html"}),

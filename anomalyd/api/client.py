@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from anomalyd.api.hub import Event
 from anomalyd.config import Auth, Endpoint
 from anomalyd.http import NETWORK_ERRORS, session
 from anomalyd.model import Incident, Run, Verdict
+from anomalyd.runs.acceptance import Asked, Undone
 
 T = TypeVar("T")
 
@@ -81,8 +83,7 @@ class ServerClient:
         self.url = url.rstrip("/")
         self._endpoint = Endpoint(auth=Auth(bearer=SecretStr(token) if token else None))
         self._patience = patience_seconds
-        self._shortest_pause = shortest_pause_seconds
-        self._longest_pause = longest_pause_seconds
+        self._shortest_pause, self._longest_pause = shortest_pause_seconds, longest_pause_seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -106,14 +107,14 @@ class ServerClient:
         path = f"/runs/{_part(run_id)}/notes"
         return self._read(Run, await self._ask("POST", path, body={"text": text}, repeatable=False))
 
-    async def accept(self, run_id: str, note: str, *, force: bool) -> dict[str, Any]:
-        """The fields of the run, `outcome` and `accepted`."""
-        path, asked = f"/runs/{_part(run_id)}/accept", {"note": note, "force": force}
-        return self._json(await self._ask("POST", path, body=asked, repeatable=not note))
+    async def accept(self, run_id: str, asked: Asked) -> dict[str, Any]:
+        """The fields of the run, `outcome`, `accepted` and what is accepted of it."""
+        path, again = f"/runs/{_part(run_id)}/accept", not asked.note
+        return self._json(await self._ask("POST", path, body=asdict(asked), repeatable=again))
 
-    async def undo_accept(self, run_id: str) -> dict[str, Any]:
-        """As `accept`."""
-        return self._json(await self._ask("DELETE", f"/runs/{_part(run_id)}/accept"))
+    async def undo_accept(self, run_id: str, what: Undone) -> dict[str, Any]:
+        query = {"signal": what.signal, "golden": str(what.golden).lower()}
+        return self._json(await self._ask("DELETE", f"/runs/{_part(run_id)}/accept", query=query))
 
     async def told(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """What a path under /api/v1 answers, as plain values; asked again on failure."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from anomalyd.model import (
+    AcceptedChange,
     Became,
     Coverage,
     Edge,
@@ -22,6 +23,7 @@ from anomalyd.model import (
 )
 from anomalyd.push import Receiver
 from anomalyd.risk.reliability import Reliability
+from anomalyd.runs.acceptance import Asked, Undone
 from anomalyd.runs.silences import Silence
 
 ReportFormat = Literal["json", "junit", "markdown", "html"]
@@ -34,8 +36,9 @@ class RunStatus:
 
     phase: of the load, '' where not known. coverage: so far, None where there is none yet.
     likely: what the verdict would be if the run ended now (the verdict's once finished), None
-    where nothing was judged yet; reasons belong to it. incidents: the open ones. accepted: as good.
-    risk: of the verdict. became: what is recorded of the release.
+    where nothing was judged yet; reasons belong to it. incidents: the open ones. accepted: as good;
+    golden: and pinned; changes: those that were accepted of it. risk: of the verdict. became: what
+    is recorded of the release.
     """
 
     run: Run
@@ -48,6 +51,8 @@ class RunStatus:
     accepted: bool = False
     risk: Risk | None = None
     became: Became | None = None
+    golden: bool = False
+    changes: tuple[AcceptedChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,17 @@ class Control(Protocol):
 
     def add_note(self, run_id: str, text: str) -> Run: ...
 
-    def accept_run(self, run_id: str, note: str, *, force: bool) -> Run:
-        """From the next run on it teaches. Raises `runs.acceptance.NotAcceptable`."""
+    def accept_run(self, run_id: str, asked: Asked) -> Run:
+        """Holds from the next run on. Raises `runs.acceptance.NotAcceptable` and
+        `runs.acceptance.BadAcceptance`."""
         ...
 
-    def undo_accept(self, run_id: str) -> Run:
-        """Idempotent."""
+    def undo_accept(self, run_id: str, what: Undone) -> Run:
+        """Idempotent, but for a change that was never accepted: raises as `accept_run` does."""
+        ...
+
+    def acceptance(self, run_id: str) -> Mapping[str, object]:
+        """What is accepted of a run: `until`, `golden` and `changes`, plain."""
         ...
 
     def accepted(self) -> Collection[str]:

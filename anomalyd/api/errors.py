@@ -15,7 +15,7 @@ from anomalyd import telemetry
 from anomalyd.api.control import NotReady
 from anomalyd.config import ConfigError
 from anomalyd.push import Refused
-from anomalyd.runs.acceptance import NotAcceptable
+from anomalyd.runs.acceptance import BadAcceptance, NotAcceptable
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.life import RunConflict, SelectorRefused, UnknownRun
 from anomalyd.runs.outcomes import NotRecordable
@@ -55,6 +55,7 @@ DOMAIN = (
     RunConflict,
     SelectorRefused,
     UnknownRun,
+    BadAcceptance,
     NotAcceptable,
     NotRecordable,
     StoreError,
@@ -126,6 +127,8 @@ def from_domain(error: Exception) -> Refusal:
             return Refusal(400, "selector_refused", str(error))
         case UnknownRun():
             return Refusal(404, "unknown_run", str(error))
+        case BadAcceptance():
+            return Refusal(400, "bad_request", str(error))
         case NotAcceptable():
             return Refusal(409, "not_acceptable", str(error))
         case NotRecordable():

@@ -32,10 +32,14 @@ class AddNote(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class AcceptRun(Struct, forbid_unknown_fields=True, frozen=True):
-    """force: a run that failed too."""
+    """As `runs.acceptance.Asked`."""
 
     note: Annotated[str, Meta(max_length=10_000)] = ""
     force: bool = False
+    until: Annotated[str, Meta(max_length=100)] = ""
+    golden: bool = False
+    signal: Annotated[str, Meta(max_length=2000)] = ""
+    change: Annotated[str, Meta(max_length=100)] = ""
 
 
 class RecordOutcome(Struct, forbid_unknown_fields=True, frozen=True):

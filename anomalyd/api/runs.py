@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+from msgspec import structs
 
 from anomalyd import codec
 from anomalyd.api.control import Control
@@ -11,6 +12,7 @@ from anomalyd.api.hub import incident_body
 from anomalyd.api.keys import CONTROL
 from anomalyd.api.requests import AcceptRun, AddNote, StartRun, body, whole_number
 from anomalyd.model import Run
+from anomalyd.runs.acceptance import Asked, Undone
 
 LISTED_AT_MOST = 10_000
 
@@ -48,14 +50,19 @@ async def note(request: web.Request) -> web.Response:
 
 async def accept(request: web.Request) -> web.Response:
     control, asked = request.app[CONTROL], await body(request, AcceptRun)
-    run = control.accept_run(request.match_info["id"], asked.note, force=asked.force)
-    return answer(_row(control, run, True))
+    wanted = Asked(**structs.asdict(asked))
+    run = control.accept_run(request.match_info["id"], wanted)
+    return answer(_accepted(control, run))
 
 
 async def undo_accept(request: web.Request) -> web.Response:
     control = request.app[CONTROL]
-    run = control.undo_accept(request.match_info["id"])
-    return answer(_row(control, run, False))
+    golden = request.query.get("golden", "false")
+    if golden not in ("true", "false"):
+        raise Refusal(400, "bad_request", f"golden={golden}: write true or false")
+    what = Undone(request.query.get("signal", ""), golden == "true")
+    run = control.undo_accept(request.match_info["id"], what)
+    return answer(_accepted(control, run))
 
 
 async def incidents(request: web.Request) -> web.Response:
@@ -72,6 +79,11 @@ async def incidents(request: web.Request) -> web.Response:
     found = {(each.run_id, each.incident_id): each for each in control.enrichments(run_id)}
     bodies = [incident_body(each, found.get((each.run_id, each.id))) for each in newest]
     return answer({"incidents": bodies, "total": len(chosen)})
+
+
+def _accepted(control: Control, run: Run) -> dict[str, object]:
+    """A run and all that is accepted of it."""
+    return {**_row(control, run, run.id in control.accepted()), **control.acceptance(run.id)}
 
 
 def _row(control: Control, run: Run, accepted: bool) -> dict[str, object]:

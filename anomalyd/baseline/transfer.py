@@ -88,3 +88,25 @@ class Transfer:
     sure: Floats
     bad_ratio: Floats
     burst: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A pinned run that those which come after it are compared with.
+
+    run: its id. transfer: what it alone showed. between: float64[p] over the baseline's profiles,
+    sd of the level of one run about that of the next where nothing but chance moved it, in the
+    residual's scale; NaN where no run showed the series.
+    """
+
+    run: str
+    transfer: Transfer
+    between: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What accepted runs taught, None where they showed nothing, and the golden one of them."""
+
+    transfer: Transfer | None = None
+    golden: Golden | None = None

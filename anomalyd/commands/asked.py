@@ -79,17 +79,26 @@ def runs_report(**options: Any) -> None:
 @click.argument("run")
 @click.option("--note", default="", help="Why, for those who read the run's report.")
 @click.option("--force", is_flag=True, help="Accept a run that failed, too.")
-@click.option("--undo", is_flag=True, help="Accept it no longer.")
+@click.option("--until", default="", metavar="VERSION|DATE", help="Until then, like v2.4. [always]")
+@click.option("--golden", is_flag=True, help="Compare all later runs with it, too.")
+@click.option(
+    "--signal", default="", metavar="SELECTOR", help="Accept a change of it, not the run."
+)
+@click.option("--change", default="", metavar="SIZE", help="Its size: +8%, or of a ratio +0.5pp.")
+@click.option("--undo", is_flag=True, help="Accept it no longer; with --golden or --signal, that.")
 @click.option("-c", "--config", "path", type=_FILE, help="Its state_dir instead of a daemon.")
 @_server_options
 @click.pass_context
 def runs_accept(context: click.Context, /, path: Path | None, **options: Any) -> None:
     """Accept a finished run as good: it teaches how staging differs from production.
 
+    With --signal and --change one change that it showed is accepted instead: anomalyd runs accept
+    RUN --signal 'latency_p95{service="pricing"}' --change +8% --until v2.4 --note "taxes".
     A daemon is asked, or with -c the state directory of `anomalyd watch` is changed.
     """
-    if options["undo"] and (options["force"] or options["note"]):
-        shell.fail("--undo takes neither --note nor --force; write a note with `runs note`")
+    beside = [name for name in ("note", "force", "until", "change") if options[name]]
+    if options["undo"] and beside:
+        shell.fail(f"--undo takes no --{beside[0]}; write a note with `runs note`")
     if path is None:
         _ask("accept", options)
         return

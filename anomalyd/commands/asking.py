@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
-from anomalyd import codec
+from anomalyd import accepting, codec
 from anomalyd.api.client import ServerAway, ServerClient
 from anomalyd.config import Config
+from anomalyd.judgement import changes
 from anomalyd.model import VERSION_LABEL
-from anomalyd.runs import acceptance
+from anomalyd.runs.acceptance import Asked, Undone
 from anomalyd.runs.store import Store
 from anomalyd.units import format_duration, rfc3339
 
@@ -65,6 +66,8 @@ async def _answer(
         lines.append(f"elapsed {format_duration(status.elapsed)}  {status.phase}")
         lines += [f"incident open: {incident.summary}" for incident in status.incidents]
         lines += status.reasons
+        lines += ["the golden run"] if status.golden else []
+        lines += [f"{one.signal}: {changes.said(one)}" for one in status.changes]
         lines += [f"note: {note}" for note in status.run.notes]
         return plain, "\n".join(lines)
     if what == "accept":
@@ -80,28 +83,48 @@ async def _answer(
     return plain, _line({**plain, "outcome": None})
 
 
+def _asked(options: Mapping[str, Any]) -> Asked:
+    names = ("note", "force", "until", "golden", "signal", "change")
+    return Asked(**{name: options[name] for name in names})
+
+
 async def _accept(options: Mapping[str, Any], client: ServerClient) -> tuple[object, str]:
     if options["undo"]:
-        row = await client.undo_accept(options["run"])
+        what = Undone(options["signal"], options["golden"])
+        row = await client.undo_accept(options["run"], what)
     else:
-        row = await client.accept(options["run"], options["note"], force=options["force"])
-    return row, _line(row)
+        row = await client.accept(options["run"], _asked(options))
+    return row, _held(row)
 
 
 async def accept_here(config: Config, options: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """As `runs accept`, in the state directory; a daemon at work there sees to it by itself.
 
-    Raises UnknownRun, NotAcceptable, StoreError.
+    Raises UnknownRun, NotAcceptable, BadAcceptance, StoreError.
     """
-    run_id, accepted = options["run"], not options["undo"]
+    run_id = options["run"]
     with Store.open(config.state_dir / "anomalyd.db") as store:
-        if accepted:
-            now, force = time.time(), options["force"]
-            run = acceptance.accept(store, run_id, now, options["note"], force=force)
+        if options["undo"]:
+            run = accepting.undo(store, run_id, Undone(options["signal"], options["golden"]))
         else:
-            run = acceptance.undo(store, run_id)
-        row = {**codec.to_dict(run), "outcome": store.outcome(run_id), "accepted": accepted}
-    return row, _line(row)
+            most, now = config.judgement.accepted_change, time.time()
+            run = accepting.accept(store, most, run_id, _asked(options), now)
+        row = {**codec.to_dict(run), "outcome": store.outcome(run_id)}
+        row |= {"accepted": run_id in store.accepted()} | accepting.told(store, run_id)
+    return row, _held(row)
+
+
+def _held(row: Mapping[str, Any]) -> str:
+    """A run, and what is accepted of it."""
+    lines = [_line(row)]
+    if row["accepted"]:
+        end = f" until {row['until']}" if row["until"] else ""
+        golden = ", the golden run" if row["golden"] else ""
+        lines.append(f"accepted{end}{golden}")
+    for one in row["changes"]:
+        end = f" until {one['until']}" if one["until"] else ""
+        lines.append(f"{one['signal']} {one['change']} is accepted{end}")
+    return "\n".join(lines)
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -20,6 +20,9 @@ class BaselineConfig(Section):
     path: Path | None = None
 
 
+SHARES = ("false_fail", "coverage", "creep", "accepted_change")
+
+
 class Judgement(Section):
     """`coverage`: the share of production's series that a pass must have judged."""
 
@@ -30,12 +33,14 @@ class Judgement(Section):
     coverage: Share = Field(0.8, ge=0, le=1)
     ignore_shorter: Duration = Field(40.0, ge=0)
     close_incident_after: Duration = Field(60.0, ge=0)
+    creep: Share = Field(0.15, gt=0, le=1)
+    accepted_change: Share = Field(0.25, gt=0, le=1)
     shadow: bool = False
 
     def written(self) -> dict[str, Any]:
         """As a file would have it: durations with their unit, shares as percentages."""
         return {
-            name: f"{100 * value:.15g}%" if name in ("false_fail", "coverage") else f"{value:.9f}s"
+            name: f"{100 * value:.15g}%" if name in SHARES else f"{value:.9f}s"
             for name, value in self
             if not isinstance(value, bool)
         } | {"shadow": self.shadow}

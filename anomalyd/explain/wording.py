@@ -41,6 +41,8 @@ def describe(anomaly: Anomaly) -> str:
 
 def reason(finding: Finding) -> str:
     """Why a series decided a run, for the verdict's list of reasons."""
+    if finding.detector == "golden":
+        return f"{finding.series} {finding.note}"
     if finding.detector == "absence" and finding.observed == 0:
         return f"{finding.series} fell to 0; production has it at this load"
     if finding.detector == "absence":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from anomalyd.baseline.rates import burstiness, dispersion, upper_rate
 from anomalyd.baseline.scales import NOISE_FLOOR
 from anomalyd.baseline.transfer import SHIFT, SLOPE, Transfer
 from anomalyd.detectors.base import Context
+from anomalyd.judgement import between
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.noise import bounded, noise_of
 from anomalyd.judgement.record import Record
@@ -21,15 +22,6 @@ from anomalyd.model import Floats, Kind, Rows
 
 LEAST_WINDOWS = 8
 """Of a run, in which a series must have been seen to count."""
-
-BETWEEN: Mapping[Kind, float] = {k: 0.025 if k is Kind.TRAFFIC else 0.05 for k in Kind}
-"""What runs of one staging are taken to differ by before any was seen."""
-
-OF_BEFORE, OF_KIND = 2.0, 6.0
-"""Degrees of freedom that `BETWEEN`, and the kind's common sd, count for."""
-
-WIDEN = 1.2
-"""Sds estimated from few runs are too small as often as too large: cautious."""
 
 MOVED = 0.2
 """Log load away from the run's own by less, or by less than three sds of its jitter, is as likely
@@ -73,14 +65,29 @@ class _Runs:
     of: Rows
 
 
-def learn(reference: Reference, records: Sequence[Record], window: float) -> Transfer | None:
-    """The transfer that `records` of accepted runs show, None if they show nothing.
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What runs laid side by side show of `rows` (intp[n], those with a partner).
 
-    Per series: each run's offset is the median of its residuals less the common slope; their mean
-    is what is expected of the next run, and the sd between runs, shrunk towards that of the kind,
-    is what the next run may differ by. Scale and autocorrelation of the noise are those of the
-    runs' own windows.
+    centre: float64[n], the load that they are laid about; level: float64[n, t], residuals less the
+    common line; offsets: float64[n, runs], of each run. sizes: float64[n], what 100% is in the
+    residual's scale.
     """
+
+    rows: Rows
+    kinds: Sequence[Kind]
+    sizes: Floats
+    parts: Sequence[Sequence[Context]]
+    runs: _Runs
+    centre: Floats
+    steepness: Floats
+    line: Line
+    level: Floats
+    offsets: Floats
+
+
+def levels(reference: Reference, records: Sequence[Record], window: float) -> Levels | None:
+    """Of the records that were judged for long enough, None where they show nothing."""
     rows = np.flatnonzero(reference.partner >= 0)
     parts = [_contexts(reference, record, rows, window) for record in records]
     parts = [contexts for contexts in parts if len(contexts) >= LEAST_WINDOWS]
@@ -99,7 +106,24 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
     offsets = _offsets(level, runs.of, len(parts))
     of_rows = reference.kinds
     kinds = [of_rows[row] for row in rows]
-    mean, offset = _between(offsets, kinds, sizes)
+    return Levels(rows, kinds, sizes, parts, runs, centre, steepness, line, level, offsets)
+
+
+def learn(reference: Reference, records: Sequence[Record], window: float) -> Transfer | None:
+    """The transfer that `records` of accepted runs show, None if they show nothing.
+
+    Per series: each run's offset is the median of its residuals less the common slope; their mean
+    is what is expected of the next run, and the sd between runs, shrunk towards that of the kind,
+    is what the next run may differ by. Scale and autocorrelation of the noise are those of the
+    runs' own windows.
+    """
+    known = levels(reference, records, window)
+    if known is None:
+        return None
+    rows, kinds, sizes, parts = known.rows, known.kinds, known.sizes, known.parts
+    runs, line, level, offsets = known.runs, known.line, known.level, known.offsets
+    centre, steepness = known.centre, known.steepness
+    mean, offset = between.next_run(offsets, kinds, sizes)
 
     def expected(context: Context) -> Floats:
         return mean + line.at(context.load - centre, context.steepness - steepness)
@@ -127,6 +151,8 @@ def learn(reference: Reference, records: Sequence[Record], window: float) -> Tra
     spread = {name: np.full(n, np.nan) for name in learned}
     for name, values in learned.items():
         spread[name][partner] = values
+    loads = _loads(records)
+    usual = float(np.median(loads)) if loads else 1.0
     most = loads[-LEAST_WINDOWS] if len(loads) >= LEAST_WINDOWS else 0.0
     return Transfer(runs=len(parts), centre=float(np.log(usual)), most_load=most, **spread)
 
@@ -230,25 +256,6 @@ def _least_noise(runs: _Runs, kinds: Sequence[Kind], sizes: Floats) -> Floats:
     few quiet runs prove no less."""
     floor = np.array([NOISE_FLOOR[kind] for kind in kinds]) * sizes
     return 0.5 * floor / np.maximum(row_medians(runs.noise), 1e-12)
-
-
-def _between(offsets: Floats, kinds: Sequence[Kind], sizes: Floats) -> tuple[Floats, Floats]:
-    """(mean of the next run, its sd) per series: float64[n] each, NaN without any run. sizes:
-    float64[n], what 100% is in the residual's scale."""
-    known = np.isfinite(offsets)
-    seen = known.sum(axis=1)
-    mean = np.where(seen > 0, np.nansum(offsets, axis=1) / np.maximum(seen, 1), np.nan)
-    free = np.maximum(seen - 1, 0)
-    square = np.where(known, ((offsets - mean[:, np.newaxis]) / sizes[:, np.newaxis]) ** 2, 0.0)
-    square = square.sum(axis=1)
-    variance = np.full(len(offsets), np.nan)
-    for kind in set(kinds):
-        at = np.array([k is kind for k in kinds])
-        before = BETWEEN[kind] ** 2
-        common = (square[at].sum() + OF_BEFORE * before) / (free[at].sum() + OF_BEFORE)
-        variance[at] = (square[at] + OF_KIND * common) / (free[at] + OF_KIND)
-    more = 1 + 1 / np.maximum(seen, 1)
-    return mean, np.where(seen > 0, WIDEN * sizes * np.sqrt(variance * more), np.nan)
 
 
 def _without_absurd(runs: _Runs) -> _Runs:

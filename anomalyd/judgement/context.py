@@ -11,11 +11,12 @@ from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.transfer import Transfer
 from anomalyd.detectors.base import Context, Mask
 from anomalyd.judgement import budget, chance
+from anomalyd.judgement import changes as changed
 from anomalyd.judgement.band import Band
 from anomalyd.judgement.fixed import fixed, is_total
 from anomalyd.judgement.reach import Reach
 from anomalyd.judgement.steady import steady
-from anomalyd.model import Floats, Kind, Labels, Rows
+from anomalyd.model import AcceptedChange, Floats, Kind, Labels, Rows
 from anomalyd.signals.selector import parse_series
 from anomalyd.signals.table import SignalTable
 
@@ -43,10 +44,11 @@ class Reference:
         blip: float = 40.0,
         capacity: float = 1.0,
         ratio: float = 1.0,
+        changes: Sequence[AcceptedChange] = (),
     ) -> None:
         self.smear, self._blip, self._capacity, self._ratio = smear, blip, capacity, ratio
         self._table, self._lookup, self._run_label = table, lookup, run_label
-        self._transfer = transfer
+        self._transfer, self._changes = transfer, changes
         self._skipped = frozenset(
             signal.name for signal in table.signals if not totals and is_total(signal)
         )
@@ -57,7 +59,6 @@ class Reference:
 
     @property
     def kinds(self) -> list[Kind]:
-        """Of every row."""
         return [self._table.signals[i].kind for i in self._table.signal_index]
 
     @property
@@ -87,6 +88,12 @@ class Reference:
         parsed = [parse_series(keys[i]) for i in absent]
         return [key for key in parsed if key[0] not in self._skipped]
 
+    def accept(self, changes: Sequence[AcceptedChange]) -> None:
+        """Expect these changes, and no others, from now on."""
+        self._changes = changes
+        known = fixed(self._table, self._lookup, self._transfer, self.partner)
+        self._fixed = changed.expected(known, changes, self._table)
+
     def extend(self) -> None:
         """Match rows that are new in the table."""
         known, n = len(self.partner), len(self._table)
@@ -97,7 +104,7 @@ class Reference:
         skipped = [key.partition("{")[0] in self._skipped for key in keys]
         found = np.where(np.array(skipped, dtype=bool), -1, found)
         self.partner = np.concatenate([self.partner, found]).astype(np.intp)
-        self._fixed = fixed(self._table, self._lookup, self._transfer, self.partner)
+        self.accept(self._changes)
 
     def _key(self, row: int) -> str:
         signal = self._table.signals[self._table.signal_index[row]]
@@ -105,7 +112,7 @@ class Reference:
         return f"{signal.name}{labels.without([self._run_label]) if self._run_label else labels}"
 
     def assumed(self, rows: Rows) -> Floats:
-        """The residual that is expected of `rows` already: float64[len(rows)]."""
+        """Their expected residual: float64[len(rows)]."""
         return self._fixed.mean[rows]
 
     def sizes(self, rows: Rows) -> Floats:
@@ -113,26 +120,24 @@ class Reference:
         return self._fixed.take(rows).size
 
     def largest(self, rows: Rows, log: float) -> Floats:
-        """The largest shift worth searching, in the residual's scale: `log`, or its like."""
+        """As `Fixed.largest`."""
         return self._fixed.take(rows).largest(log)
 
     def as_effect(self, row: int, shift: float) -> float:
-        """A shift in the residual's scale as the effect that people read."""
+        """As `Fixed.as_effect`."""
         return self._fixed.as_effect(row, shift)
 
     def passing(self, observed: float, expected: float, row: int, share: float) -> float:
-        """The value whose deviation is `share` of the one observed; NaN if that is not known."""
+        """As `Fixed.passing`."""
         return self._fixed.passing(observed, expected, row, share)
 
     def far_beyond(self, load: float) -> bool:
-        """Whether a load is so far beyond what production and accepted runs were seen at that what
-        to expect there is a guess."""
+        """Whether what to expect there is a guess, so far is a load from all that were seen."""
         return self._lookup is not None and self._reach.far_beyond(load)
 
     @property
     def least_load(self) -> float:
-        """The least load per unit of capacity that production was often seen at, or accepted runs
-        at the most; 0 if none is known."""
+        """Per unit of capacity, that production was often seen at, or accepted runs at the most."""
         return self._reach.least
 
     @property
@@ -175,7 +180,8 @@ class Reference:
             return band
         partner = self.partner[rows[has]]
         expected = self._lookup.at(at, partner, time, self._fixed.beyond[rows[has]])
-        rate, upper = self._lookup.rates(at, partner)
+        known, more = self._fixed.known_ratio[rows[has]], self._fixed.more_bad[rows[has]]
+        rate, upper = (one + more for one in self._lookup.rates(at, partner))
         counted = np.isfinite(rate)
         steepness = np.where(self._fixed.rate[rows[has]], 0.0, expected.steepness)
         shift = self._shift(load, steepness, rows[has])
@@ -183,14 +189,13 @@ class Reference:
             self._lookup.shifted(value, shift, partner)
             for value in (expected.center, expected.low, expected.high)
         )
-        known = self._fixed.known_ratio[rows[has]]
         part = Band(
             np.where(counted, rate, centre),
             np.where(counted, np.clip(expected.low, 0.0, rate), low),
             np.where(counted, np.maximum(expected.high, upper), high),
             expected.location + shift,
             steepness,
-            np.fmax(upper, known),
+            np.fmax(upper, known + more),
             self._noise(at, rows[has], centre / np.maximum(expected.center, 1e-9)),
             expected.season,
             expected.extrapolated,
@@ -239,8 +244,8 @@ class Reference:
         counted = f.ratio & np.isfinite(counts) & ~old
         size = np.maximum(np.abs(f.median), band.noise)
         tolerate = np.where(f.logarithmic, np.log1p(f.relative), f.relative * size)
-        known = np.isfinite(f.known_ratio)
-        factor = np.where(known, transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
+        factors = (transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
+        factor = np.where(np.isfinite(f.known_ratio), *factors)
         allowed = factor * band.bad_ratio + transfer.ERROR_SLACK
         offered = loads * self._capacity
         most = budget.brief(window, self.smear, self._blip)

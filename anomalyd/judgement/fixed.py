@@ -37,7 +37,8 @@ class Fixed:
     is), slope, shift, offset, slope_sd, shift_sd, both (covariance of the two before), factor (of
     the noise), phi, wander, sure, burst; known_ratio: NaN before; shown: they had it; busier: log
     load that would make production as busy as staging is, where requests queue; beyond: see
-    `GoesOn`.
+    `GoesOn`. What changes add that a person accepted is in mean and, of ratios of counts, in
+    more_bad.
     """
 
     sign: Floats
@@ -71,6 +72,7 @@ class Fixed:
     sure: Floats
     burst: Floats
     known_ratio: Floats
+    more_bad: Floats
     busier: Floats
     shown: Mask
     beyond: Rows
@@ -137,6 +139,7 @@ def fixed(
         noisier=np.where(of_signal["queues"] == 1.0, transfer.NOISIER, 0.0),
         noise=noise,
         sampling=profile["sampling"],
+        more_bad=np.zeros(len(partner)),
         median=median,
         logarithmic=logarithmic,
         usual=usual,

@@ -6,20 +6,23 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from anomalyd.detectors.absence import PATIENCE
 from anomalyd.explain import drift, wording
 from anomalyd.explain.suspects import Graph
 from anomalyd.facts import Fact
+from anomalyd.judgement import changes
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
+from anomalyd.judgement.creep import Creep
 from anomalyd.judgement.findings import Findings, coverage_of
 from anomalyd.judgement.generator import breakdown
 from anomalyd.judgement.phases import phases
+from anomalyd.judgement.settings import Settings
 from anomalyd.judgement.silences import Silence
 from anomalyd.model import (
+    AcceptedChange,
     CheckState,
     Coverage,
     DeploymentCheck,
@@ -54,21 +57,6 @@ LONG_SHARE = 0.1
 """Of a run's windows: an outage of telemetry that long leaves a doubt."""
 
 
-class JudgeSettings(Protocol):
-    """Read from `pipeline.Settings`."""
-
-    @property
-    def window(self) -> float: ...
-    @property
-    def false_fail(self) -> float: ...
-    @property
-    def coverage(self) -> float: ...
-    @property
-    def shadow(self) -> bool: ...
-    @property
-    def run_label(self) -> str | None: ...
-
-
 class Judge:
     """Decides a finished course; changes nothing."""
 
@@ -76,17 +64,21 @@ class Judge:
         self,
         table: SignalTable,
         reference: Reference,
-        settings: JudgeSettings,
+        settings: Settings,
         silences: Sequence[Silence],
         graph: Graph,
         drifts: Mapping[str, str],
         facts: Sequence[Fact] = (),
         checks: Sequence[DeploymentCheck] = (),
+        accepted: Sequence[AcceptedChange] = (),
+        creep: Creep | None = None,
     ) -> None:
         """drifts: what to say of series of production whose level changed, by key. facts: of both
         environments; a difference between them may explain a slowdown. checks: of the deployment
-        that the run tests."""
+        that the run tests. accepted: changes that are expected already. creep: compares with a
+        golden run, where one is pinned."""
         self._facts, self._checks = facts, tuple(checks)
+        self._accepted, self._creep = accepted, creep
         self._reference, self._settings, self._graph = reference, settings, graph
         self._drifts = drifts
         self._findings = Findings(table, reference, settings.window, silences)
@@ -96,8 +88,11 @@ class Judge:
     ) -> Verdict:
         findings = [self._told(one) for one in self._findings.of(course, anomalies)]
         findings = self._excused(course, findings)
+        if self._creep is not None:
+            findings = self._creep.marked(course, findings)
         coverage = coverage_of(findings)
         outcome, reasons = self._decide(course, findings, coverage)
+        reasons += changes.reasons(self._accepted, findings)
         record = course.record
         return Verdict(
             run_id=course.run.id,
@@ -120,10 +115,11 @@ class Judge:
         )
 
     def _told(self, finding: Finding) -> Finding:
-        """With a note where production itself moved."""
+        """With a note where production itself moved, or a change was accepted."""
         label = self._settings.run_label
         labels = finding.labels.without([label]) if label else finding.labels
-        said = self._drifts.get(f"{finding.signal}{labels}", "")
+        moved = self._drifts.get(f"{finding.signal}{labels}", "")
+        said = "; ".join(one for one in (moved, changes.notes(self._accepted, finding)) if one)
         plain = finding.state in ("fired", "ok") and not finding.note
         return replace(finding, note=said) if said and plain else finding
 

@@ -34,6 +34,7 @@ from anomalyd.model.risk import (
 )
 from anomalyd.model.runs import (
     VERSION_LABEL,
+    AcceptedChange,
     Integrity,
     Outcome,
     Phase,
@@ -78,6 +79,7 @@ __all__ = [
     "EDGE",
     "LOAD_SIGNAL",
     "VERSION_LABEL",
+    "AcceptedChange",
     "Anomaly",
     "Batch",
     "Became",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from anomalyd.model.labels import Labels
+from anomalyd.model.labels import Labels, Matcher
 
 VERSION_LABEL = "version"
 """Of a run: the version that staging is to run while it is tested."""
@@ -63,3 +63,22 @@ class Integrity:
     end: float
     detail: str
     breaks_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedChange:
+    """A deliberate change of one signal, which the run `run` showed: series that it covers are
+    expected to be different by so much.
+
+    relative: 0.08 is +8%; absolute: of a ratio, 0.005 is +0.5 pp; one of them is 0. until: a
+    version or a date, '' without an end.
+    """
+
+    run: str
+    signal: str
+    matchers: tuple[Matcher, ...]
+    relative: float
+    absolute: float
+    note: str
+    until: str
+    accepted_at: float

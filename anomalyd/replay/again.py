@@ -105,6 +105,7 @@ class Player:
         pipeline = self.pipeline
         pipeline.silences, pipeline.facts = now.silences, now.facts
         pipeline.checks = {now.run.id: now.checks}
+        pipeline.use_changes(now.changes)
         if now.graph != pipeline.graph.callees:
             declared = self._stretch.declared if self._stretch is not None else None
             pipeline.use_graph(Graph(now.graph, declared))
@@ -112,7 +113,7 @@ class Player:
             self._reference = now.reference
             by = self._recorded.references[now.reference]
             if by.baseline is not None:
-                pipeline.use_baseline(by.baseline, by.transfer, by.smear)
+                pipeline.use_baseline(by.baseline, by.transfer, by.smear, by.golden)
         if running:
             pipeline.change_run(now.run)
 

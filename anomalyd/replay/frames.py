@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from anomalyd import codec
 from anomalyd.facts import Fact
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Batch, DeploymentCheck, Floats, Incident, Run, Signal, Verdict
+from anomalyd.model import (
+    AcceptedChange,
+    Batch,
+    DeploymentCheck,
+    Floats,
+    Incident,
+    Run,
+    Signal,
+    Verdict,
+)
 from anomalyd.pipeline import JudgedBy, Settings
 from anomalyd.replay.recorded import Conditions, RecordedRun, Resumed, Stretch, Window
 
@@ -120,6 +129,8 @@ def _conditions(now: Conditions, before: Conditions | None) -> Meta:
         changed["facts"] = [codec.to_dict(one) for one in now.facts]
     if now.checks != (before.checks if before is not None else ()):
         changed["checks"] = [codec.to_dict(one) for one in now.checks]
+    if now.changes != (before.changes if before is not None else ()):
+        changed["changes"] = [codec.to_dict(one) for one in now.changes]
     return changed
 
 
@@ -223,7 +234,10 @@ class _Reading:
         checks = before.checks if before is not None else ()
         if "checks" in meta:
             checks = tuple(codec.from_dict(DeploymentCheck, one) for one in meta["checks"])
-        return Conditions(run, silences, reference, graph, known, checks)
+        changes = before.changes if before is not None else ()
+        if "changes" in meta:
+            changes = tuple(codec.from_dict(AcceptedChange, one) for one in meta["changes"])
+        return Conditions(run, silences, reference, graph, known, checks, changes)
 
     def _close(self) -> None:
         if self.stretches:

@@ -9,10 +9,10 @@ import numpy as np
 
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
-from anomalyd.baseline.transfer import Transfer
+from anomalyd.baseline.transfer import Golden, Transfer
 from anomalyd.explain.suspects import Graph
 from anomalyd.facts import Fact
-from anomalyd.judgement import accepted
+from anomalyd.judgement import accepted, creep
 from anomalyd.judgement.course import Course
 from anomalyd.judgement.fixed import is_total
 from anomalyd.model import LOAD_SIGNAL, Batch, Kind, Labels, Run, RunState, Signal, Verdict
@@ -45,6 +45,7 @@ class Reference:
     capacity: float | None
     transfer: Transfer | None
     smear: int | None
+    golden: Golden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,15 @@ class Started:
 
 
 def learn(
-    columns: Columns, baseline: Baseline, width: float, runs: Sequence[Recording], edges: Edges
+    columns: Columns,
+    baseline: Baseline,
+    width: float,
+    runs: Sequence[Recording],
+    edges: Edges,
+    golden: int | None = None,
 ) -> Reference:
     """The reference that a baseline and accepted runs make; without any, the run to be judged
-    tells its own capacity."""
+    tells its own capacity. golden: which of the runs the others are compared with."""
     if not runs:
         return Reference(columns, baseline, width, None, None, None)
     windows = [gather(run, columns, width) for run in runs]
@@ -83,7 +89,11 @@ def learn(
         started = start(before, one, smear, edges)
         records.append(_play(started, batches(one, columns)).record)
     learned = accepted.learn(started.pipeline.reference, records, width)
-    return Reference(columns, baseline, width, capacity, learned, smear)
+    pinned = None
+    if golden is not None:
+        of = started.pipeline.reference
+        pinned = creep.golden(of, f"accepted run {golden + 1}", records[golden], records, width)
+    return Reference(columns, baseline, width, capacity, learned, smear, pinned)
 
 
 def judge(
@@ -168,7 +178,7 @@ def _pipeline(
     table.add(LOAD_SIGNAL, Labels())
     for one in columns.series:
         table.add(one.signal, one.labels)
-    pipeline.use_baseline(reference.baseline, transfer, smear)
+    pipeline.use_baseline(reference.baseline, transfer, smear, reference.golden)
     return pipeline
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
-from anomalyd.baseline.transfer import Transfer
-from anomalyd.judgement import accepted
+from anomalyd.baseline.transfer import Golden, Learned
+from anomalyd.judgement import accepted, changes, creep
 from anomalyd.judgement.board import Board
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.course import Course
@@ -39,10 +39,18 @@ class Lessons:
         self._signals = {signal.name: signal for signal in signals}
         self._table = SignalTable(signals, limit=np.iinfo(np.int32).max)
         self._records: list[Record] = []
+        self._golden: tuple[str, Record] | None = None
 
     def add(self, recorded: RecordedRun) -> None:
-        """Raises RecordingError, one sentence, where a run cannot teach, and ValueError where it
-        names a series that is none."""
+        """One of the accepted runs, in order. Raises RecordingError, one sentence, where it cannot
+        teach, and ValueError where it names a series that is none."""
+        self._records.append(self._record(recorded, as_it_was=False))
+
+    def pin(self, recorded: RecordedRun) -> None:
+        """The golden run, with the changes that were accepted then. Raises as `add` does."""
+        self._golden = recorded.run.id, self._record(recorded, as_it_was=True)
+
+    def _record(self, recorded: RecordedRun, *, as_it_was: bool) -> Record:
         board = Board(self._table, None)
         course = Course(recorded.run, IntegrityLog(self._settings.window))
         for place, stretch in enumerate(recorded.stretches):
@@ -50,19 +58,18 @@ class Lessons:
             board.grown()
             course.rows = np.unique(rows[rows >= 0])
             for window in kept(stretch, recorded.stretches[place + 1 :]):
-                self._watch(course, board, stretch, _renamed(window, rows))
+                own = _renamed(window, rows)
+                self._watch(course, board, stretch, own if as_it_was else self._unchanged(own))
         judged = sum(course.record.judged)
         if judged < accepted.LEAST_WINDOWS:
             raise RecordingError(
                 f"run {recorded.run.id}: {judged} of its windows could be judged, "
                 f"{accepted.LEAST_WINDOWS} are needed; accept a longer one"
             )
-        self._records.append(course.record)
+        return course.record
 
-    def learned(self, baseline: Baseline) -> Transfer | None:
-        """None where the runs show nothing that production has."""
-        if not self._records:
-            return None
+    def learned(self, baseline: Baseline) -> Learned:
+        """Nothing where the runs show nothing that production has."""
         settings = self._settings
         reference = Reference(
             self._table,
@@ -73,7 +80,16 @@ class Lessons:
             capacity=settings.capacity,
             ratio=settings.ratio,
         )
-        return accepted.learn(reference, self._records, settings.window)
+        transfer = None
+        if self._records:
+            transfer = accepted.learn(reference, self._records, settings.window)
+        return Learned(transfer, self._pinned(reference))
+
+    def _pinned(self, reference: Reference) -> Golden | None:
+        if self._golden is None:
+            return None
+        run, record = self._golden
+        return creep.golden(reference, run, record, self._records, self._settings.window)
 
     def _watch(self, course: Course, board: Board, stretch: Stretch, window: Window) -> None:
         course.run = replace(window.conditions.run, selector="")
@@ -82,6 +98,18 @@ class Lessons:
         if board.has_load:
             load = board.loads(stretch.settings.capacity).get("", np.nan)
         course.watch(board, window.batch.time, self._settings.window, load)
+
+    def _unchanged(self, window: Window) -> Window:
+        """As it would have been without the changes that were accepted then, so that these are not
+        learned as well and end when they are to."""
+        made, batch, table = window.conditions.changes, window.batch, self._table
+        if not made:
+            return window
+        names = [table.signals[table.signal_index[row]].name for row in batch.rows]
+        labels = [table.labels[row] for row in batch.rows]
+        told = zip(names, labels, batch.values, strict=True)
+        values = np.array([changes.without(made, *one) for one in told], dtype=np.float64)
+        return replace(window, batch=replace(batch, values=values))
 
     def _rows_of(self, recorded: RecordedRun, stretch: Stretch) -> Rows:
         """The row of each key of the stretch, -1 where its signal is another one now."""

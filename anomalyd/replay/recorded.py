@@ -8,7 +8,15 @@ from typing import Any
 
 from anomalyd.facts import Fact
 from anomalyd.judgement.silences import Silence
-from anomalyd.model import Batch, DeploymentCheck, Incident, Run, Signal, Verdict
+from anomalyd.model import (
+    AcceptedChange,
+    Batch,
+    DeploymentCheck,
+    Incident,
+    Run,
+    Signal,
+    Verdict,
+)
 from anomalyd.pipeline import JudgedBy, Settings
 
 
@@ -16,7 +24,7 @@ from anomalyd.pipeline import JudgedBy, Settings
 class Conditions:
     """What holds while a window is judged: the run as it then stands, the silences, which of
     `RecordedRun.references` judges, who calls whom (caller to callees) as far as is known, what
-    is so in the environments, and what was found of the deployment."""
+    is so in the environments, what was found of the deployment, and which changes are expected."""
 
     run: Run
     silences: tuple[Silence, ...]
@@ -24,6 +32,7 @@ class Conditions:
     graph: Mapping[str, Sequence[str]]
     facts: tuple[Fact, ...] = ()
     checks: tuple[DeploymentCheck, ...] = ()
+    changes: tuple[AcceptedChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

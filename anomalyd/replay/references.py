@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomalyd.baseline import file, taught
-from anomalyd.baseline.transfer import Transfer
 from anomalyd.pipeline import JudgedBy
 from anomalyd.replay.frames import Frame, Meta
 from anomalyd.replay.limits import check_archive
 
 
-def names(place: int) -> tuple[str, str]:
-    """Of the files of a reference: baseline and transfer."""
+def names(place: int) -> tuple[str, str, str]:
+    """Of the files of a reference: baseline, transfer and the golden run's."""
     number = f"-{place + 1}" if place else ""
-    return f"baseline{number}.npz", f"transfer{number}.npz"
+    return f"baseline{number}.npz", f"transfer{number}.npz", f"golden{number}.npz"
 
 
 def frame(judged_by: JudgedBy) -> Frame:
@@ -29,41 +30,45 @@ def frame(judged_by: JudgedBy) -> Frame:
         "transfer": judged_by.transfer is not None,
         "smear": judged_by.smear,
     }
-    return Frame(meta)
+    return Frame(meta | ({"golden": judged_by.golden.run} if judged_by.golden else {}))
 
 
 def write(judged_by: JudgedBy, folder: Path, place: int) -> None:
     """Raises BaselineError, OSError."""
-    baseline, transfer = names(place)
     if judged_by.baseline is not None:
-        file.save(judged_by.baseline, folder / baseline)
-    write_transfer(judged_by.transfer, folder / transfer)
+        file.save(judged_by.baseline, folder / names(place)[0])
+    write_learned(judged_by, folder, place)
 
 
-def write_transfer(transfer: Transfer | None, path: Path) -> None:
-    """Raises OSError."""
-    if transfer is None:
-        return
-    np.savez(path, allow_pickle=False, **taught.arrays_of(transfer))
+def write_learned(judged_by: JudgedBy, folder: Path, place: int) -> None:
+    """All but the baseline. Raises OSError."""
+    _, transfer, pinned = names(place)
+    if judged_by.transfer is not None:
+        arrays = taught.arrays_of(judged_by.transfer)
+        np.savez(folder / transfer, allow_pickle=False, **arrays)
+    if judged_by.golden is not None:
+        arrays = taught.golden_arrays(judged_by.golden)
+        np.savez(folder / pinned, allow_pickle=False, **arrays)
 
 
 def read(meta: Meta, folder: Path, place: int) -> JudgedBy:
     """What `frame` said, from its files. Raises BaselineError, OSError, or one of DAMAGED."""
-    baseline, transfer = names(place)
+    baseline, transfer, pinned = names(place)
     found = None
     if meta["baseline"] is not None:
         check_archive(folder / baseline, baseline)
         found = file.load(folder / baseline)
         if file.digest(found) != meta["baseline"]:
             raise ValueError(f"{baseline} is not the baseline that the run was judged by")
-    learned = _read_transfer(folder / transfer) if meta["transfer"] else None
-    return JudgedBy(found, learned, int(meta["smear"]))
+    learned = taught.transfer_of(_arrays(folder / transfer)) if meta["transfer"] else None
+    far = taught.golden_of(_arrays(folder / pinned)) if meta.get("golden") else None
+    return JudgedBy(found, learned, int(meta["smear"]), far)
 
 
-def _read_transfer(path: Path) -> Transfer:
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     check_archive(path, path.name)
     with np.load(path, allow_pickle=False) as archive:
-        return taught.transfer_of({name: archive[name] for name in archive.files})
+        return {name: archive[name] for name in archive.files}
 
 
 def read_all(told: Iterable[Frame], folder: Path) -> list[JudgedBy]:

@@ -20,8 +20,8 @@ def prune(database: Database, now: float, age: float) -> list[str]:
 
     Report directories go only where they are inside the state directory: elsewhere they are the
     user's. A run whose directory cannot be deleted stays for the next time, and one that was
-    accepted until that is undone: its recording teaches. What became of a release stays: it
-    calibrates. Silences that ended as long ago go too.
+    accepted, or that changes were accepted of, until that is undone. What became of a release
+    stays: it calibrates. Silences that ended as long ago go too.
     Returns the ids of the runs that went, oldest first. Raises StoreError.
     """
     old = [
@@ -34,7 +34,8 @@ def prune(database: Database, now: float, age: float) -> list[str]:
         )
         if _before(row["finished_at"], now - age)
     ]
-    kept = {row["run_id"] for row in database.select(schema.ACCEPTED)}
+    of_runs = (schema.ACCEPTED, schema.CHANGES)
+    kept = {row["run_id"] for table in of_runs for row in database.select(table, only=())}
     gone = [
         run_id
         for run_id in old

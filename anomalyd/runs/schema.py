@@ -27,7 +27,8 @@ MEMORY = Table("memory", ("sink", "key"), ("value",))
 ENRICHMENTS = Table("enrichments", ("run_id", "id"), ("body",))
 RISKS = Table("risks", ("run_id",), ("score", "calibrated"))
 OUTCOMES = Table("outcomes", ("run_id",), ("recorded_at", "body"))
-ACCEPTED = Table("accepted", ("run_id",), ("accepted_at",))
+ACCEPTED = Table("accepted", ("run_id",), ("accepted_at", "until", "golden"))
+CHANGES = Table("changes", ("run_id", "series"), ("accepted_at", "body"))
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -64,6 +65,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE risks (run_id TEXT PRIMARY KEY, score REAL NOT NULL, calibrated REAL);
     CREATE TABLE outcomes (
       run_id TEXT PRIMARY KEY, recorded_at REAL NOT NULL, body TEXT NOT NULL);
+    """,
+    """
+    ALTER TABLE accepted ADD COLUMN until TEXT NOT NULL DEFAULT '';
+    ALTER TABLE accepted ADD COLUMN golden INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE changes (
+      run_id TEXT NOT NULL, series TEXT NOT NULL, accepted_at REAL NOT NULL, body TEXT NOT NULL,
+      PRIMARY KEY (run_id, series));
     """,
 )
 """Step n brings a database of version n to n + 1; a step is never edited once released."""

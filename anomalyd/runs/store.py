@@ -23,6 +23,7 @@ from anomalyd.model import (
     Verdict,
 )
 from anomalyd.runs import retention, schema
+from anomalyd.runs.accepted import Acceptances
 from anomalyd.runs.database import Cell, Database, Row, Write, delete, put
 from anomalyd.runs.errors import StoreError
 from anomalyd.runs.lock import Lock
@@ -98,18 +99,14 @@ class Store:
         row: Row = {"run_id": run_id, "number": count, "written_at": now, "text": text}
         self._database.write([put(schema.NOTES, row)])
 
-    def accept(self, run_id: str, now: float) -> None:
-        """Again changes when, and nothing else; see `acceptance` for which runs may be."""
-        self._database.write([put(schema.ACCEPTED, {"run_id": run_id, "accepted_at": now})])
-
-    def undo_accept(self, run_id: str) -> None:
-        """One that was not accepted is left as it is."""
-        self._database.write([delete(schema.ACCEPTED, run_id)])
+    @property
+    def acceptances(self) -> Acceptances:
+        """Runs accepted as good, and changes that are meant."""
+        return Acceptances(self._database)
 
     def accepted(self) -> list[str]:
-        """Ids of the runs accepted as good, the first accepted first."""
-        rows = self._database.select(schema.ACCEPTED, order="accepted_at")
-        return [str(row["run_id"]) for row in rows]
+        """Ids of the runs accepted as good, the first accepted first, expired ones too."""
+        return [one.run_id for one in self.acceptances.runs()]
 
     def save_incident(self, incident: Incident) -> None:
         self.save_incidents([incident])

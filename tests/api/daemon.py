@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
+from anomalyd import accepting
 from anomalyd.api.access import Access
 from anomalyd.api.app import create_app
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage, SeriesRow
@@ -34,7 +35,8 @@ from anomalyd.risk.calibration import Enough
 from anomalyd.risk.evidence import Evidence
 from anomalyd.risk.reliability import Reliability, reliability
 from anomalyd.risk.score import assess
-from anomalyd.runs import acceptance, outcomes
+from anomalyd.runs import outcomes
+from anomalyd.runs.acceptance import Asked, Undone
 from anomalyd.runs.life import Lifecycle, Rules, UnknownRun
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store
@@ -112,12 +114,15 @@ class Daemon:
         self.store.add_note(run_id, text, self.clock)
         return self._known(run_id)
 
-    def accept_run(self, run_id: str, note: str, *, force: bool) -> Run:
+    def accept_run(self, run_id: str, asked: Asked) -> Run:
         (self.store.directory / "recordings" / run_id).mkdir(parents=True, exist_ok=True)
-        return acceptance.accept(self.store, run_id, self.clock, note, force=force)
+        return accepting.accept(self.store, 0.25, run_id, asked, self.clock)
 
-    def undo_accept(self, run_id: str) -> Run:
-        return acceptance.undo(self.store, run_id)
+    def undo_accept(self, run_id: str, what: Undone) -> Run:
+        return accepting.undo(self.store, run_id, what)
+
+    def acceptance(self, run_id: str) -> Mapping[str, object]:
+        return accepting.told(self.store, run_id)
 
     def record_outcome(self, run_id: str, became: Became, note: str) -> RecordedOutcome:
         return outcomes.record(self.store, run_id, became, self.clock, note)

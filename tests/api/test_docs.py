@@ -58,6 +58,16 @@ def test_every_query_setting_is_documented():
     names = set(
         re.findall(r'(?:query\.get\(|whole_number\(request, |seconds\(request, )"(\w+)"', SOURCE)
     )
-    assert names == {"limit", "offset", "match", "run", "open", "wait", "format"}
+    assert names == {
+        "limit",
+        "offset",
+        "match",
+        "run",
+        "open",
+        "wait",
+        "format",
+        "golden",
+        "signal",
+    }
     for name in names:
         assert f"`{name}`" in DOCS, name

@@ -77,7 +77,7 @@ REFUSED = {
     "a note to an unknown run": (("note", "none", "text"), "there is no run none"),
     "the acceptance of an unknown run": (("accept", "none"), "there is no run none"),
     "the acceptance of a run under way": (("accept", "{run}"), "has no verdict yet"),
-    "an undoing with a reason": (("accept", "{run}", "--undo", "--note", "x"), "takes neither"),
+    "an undoing with a reason": (("accept", "{run}", "--undo", "--note", "x"), "takes no --note"),
     "a daemon and a state directory": (("accept", "{run}", "-c", "c.yaml"), "choose one"),
     "the report of an unknown run": (("report", "none"), "there is no run none"),
     "a selector without a label": (("start", "x", "--selector", "blue"), "set runs.label"),
@@ -106,6 +106,16 @@ async def test_a_run_in_a_state_directory_is_accepted_without_a_daemon(config, t
         assert (row["id"], row["accepted"], row["outcome"]) == ("r1", True, "pass")
         assert row["notes"] == ["why"]
         assert store.accepted() == ["r1"]
+        asked = ("--signal", verdict.findings[0].signal, "--change", "+8%", "--until", "v2.4")
+        done = await answered("runs", "accept", "r1", "-c", config, *asked)
+        assert done.out[1:] == [
+            "accepted",
+            f"{verdict.findings[0].signal} +8% is accepted until v2.4",
+        ]
+        done = await answered(
+            "runs", "accept", "r1", "-c", config, "--golden", "--until", "2040-01-01"
+        )
+        assert done.out[1] == "accepted until 2040-01-01, the golden run"
         done = await answered("runs", "accept", "r1", "-c", config, "--undo")
         assert done.out[0].endswith("pass  nightly")
         assert store.accepted() == []

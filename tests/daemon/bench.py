@@ -63,9 +63,9 @@ class Bench:
                 shop.now = self.now
             await self.session.tick(self.now)
 
-    def start(self, name: str = "nightly", selector: str = "") -> Run:
+    def start(self, name: str = "nightly", selector: str = "", version: str = "") -> Run:
         assert self.session is not None
-        return self.session.runs.start(name, selector, Labels())
+        return self.session.runs.start(name, selector, Labels.of({"version": version}))
 
     async def verdict(self, run: Run) -> Verdict:
         """Stop the run and let it settle."""

@@ -24,8 +24,8 @@ def troubled(staging: Shop, fault: float = 1.0) -> None:
     staging.slower["pricing"] = SLOWER * fault
 
 
-async def judged(shop: Bench, selector: str = "") -> tuple[Run, Verdict]:
-    run = shop.start(selector=selector)
+async def judged(shop: Bench, selector: str = "", version: str = "") -> tuple[Run, Verdict]:
+    run = shop.start(selector=selector, version=version)
     await shop.passes(SECONDS)
     return run, await shop.verdict(run)
 

@@ -13,7 +13,8 @@ from anomalyd.baseline.lookup import Lookup
 from anomalyd.baseline.profile import Baseline
 from anomalyd.baseline.rates import LEAST_BURST, MOST_BURST
 from anomalyd.baseline.transfer import Transfer
-from anomalyd.judgement.accepted import BETWEEN, LEAST_WINDOWS, WIDEN, learn
+from anomalyd.judgement.accepted import LEAST_WINDOWS, learn
+from anomalyd.judgement.between import BETWEEN, WIDEN
 from anomalyd.judgement.context import Reference
 from anomalyd.judgement.record import Record
 from anomalyd.model import (
