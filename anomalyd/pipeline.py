@@ -126,7 +126,8 @@ class Pipeline:
         quiet = self.board.quiet(self.silences, batch.time)
         changed = self.anomalies.step(context, scores, thresholds, judged, quiet)
         self.still.learn(changed.calm)
-        touched = [i for c in self._under_way() for i in self._tell(c, context, scores)]
+        touched = self.incidents.hear(self._under_way(), batch, self.settings.window)
+        touched += [i for c in self._under_way() for i in self._tell(c, context, scores)]
         touched += self.incidents.close_due(batch.time)
         calm = ~self.anomalies.firing
         self.bank.learn(context, judged & calm, watched & calm)

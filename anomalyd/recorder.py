@@ -249,6 +249,7 @@ def _seen(course: Course, batch: Batch, conditions: Conditions) -> Window:
         values=batch.values[inside],
         counts=batch.counts[inside],
         duplicates=duplicates,
+        traced=batch.traced.of(course.run.selector) if batch.traced is not None else None,
     )
     return Window(seen, len(own), conditions)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from anomalyd.explain.witness import Witness
 from anomalyd.judgement.anomalies import Anomalies
 from anomalyd.judgement.evidence import Bank
 from anomalyd.judgement.record import Record
@@ -53,6 +54,8 @@ def save(pipeline: Pipeline, path: Path, version: str) -> None:
     arrays |= {f"still/{k}": v for k, v in pipeline.still.dump().items()}
     for run_id, course in pipeline.courses.items():
         arrays |= {f"run/{run_id}/{k}": v for k, v in course.record.dump().items()}
+    for run_id, witness in pipeline.incidents.witnesses.items():
+        arrays |= {f"traced/{run_id}/{k}": v for k, v in witness.dump().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     try:
@@ -99,6 +102,11 @@ def _put(pipeline: Pipeline, about: dict[str, Any], arrays: dict[str, Any]) -> N
         run_id: Record.load(_below(arrays, f"run/{run_id}/")).only(kept)
         for run_id in pipeline.courses.keys() & about["runs"].keys()
     }
+    for run_id in records:
+        if told := _below(arrays, f"traced/{run_id}/"):
+            witness = Witness(pipeline.courses[run_id].run.selector)
+            witness.load(told)
+            pipeline.incidents.witnesses[run_id] = witness
     for run_id, record in records.items():
         course = pipeline.courses[run_id]
         course.integrity.load(about["runs"][run_id])

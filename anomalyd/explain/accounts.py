@@ -66,11 +66,12 @@ class Accounts:
     def bearers(self, felt: Sign) -> Mapping[str, float]:
         """Of whom what is felt is, in parts that sum to 1: of the service, and what it calls.
 
-        Empty where neither excess nor own time is known of them, or where their own time explains
-        less than half of it.
+        A service that the graph does not know may call any. Empty where neither excess nor own time
+        is known of them, or where their own time explains less than half of it.
         """
         own = self.own.get(felt.kind, {})
-        within = self._graph.below(felt.service)
+        known = felt.service in self._graph.services
+        within = self._graph.below(felt.service) if known else sorted({*own, *self._sizes})
         found = {name: own[name] for name in within if own.get(name, 0.0) > 0.0}
         if not found and felt.kind is Kind.LATENCY:
             sizes = {name: self._sizes[name] for name in within if name in self._sizes}

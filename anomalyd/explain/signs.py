@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from anomalyd.model import Anomaly, Kind
+from anomalyd.model import EDGE, Anomaly, Kind
 
 ABSENCE = "absence"
 """The detector of what stopped reporting."""
@@ -14,6 +14,10 @@ ABSENCE = "absence"
 STRONGEST = 30.0
 """Nats at which evidence is capped, so that one enormous series does not outweigh three plain
 ones."""
+
+LATE = 10.0
+"""Seconds by which own time, and what is measured of calls, is told later than requests: their
+traces have to be over (`hold` of `anomalyd.signals.traces.store.Limits`)."""
 
 OWN_TIME = re.compile(r"(?:^|_)own_time(?:_|$)")
 """In the name of a signal: what a service waits for is not in it."""
@@ -57,6 +61,8 @@ def is_own(signal: str) -> bool:
 def of_anomaly(anomaly: Anomaly) -> Sign:
     """What stopped reporting is as strong as can be."""
     gone = anomaly.detector == ABSENCE
+    own = not gone and is_own(anomaly.signal)
+    of_calls = all(anomaly.labels.get(end) for end in EDGE)
     return Sign(
         service=anomaly.service,
         kind=anomaly.kind,
@@ -65,7 +71,8 @@ def of_anomaly(anomaly: Anomaly) -> Sign:
         strength=STRONGEST if gone else min(max(anomaly.evidence, 1.0), STRONGEST),
         effect=anomaly.effect,
         size=abs(anomaly.observed - anomaly.expected),
-        own=not gone and is_own(anomaly.signal),
+        own=own,
         gone=gone,
+        step=LATE if own or of_calls else 0.0,
         series=anomaly.series,
     )

@@ -11,7 +11,7 @@ from anomalyd.explain.accounts import Accounts
 from anomalyd.explain.graph import Graph as Graph
 from anomalyd.explain.graph import merged
 from anomalyd.explain.signs import Sign, of_anomaly
-from anomalyd.explain.trail import Mode, Trail
+from anomalyd.explain.trail import UPWARD, Mode, Trail
 from anomalyd.explain.wording import Evidence, because
 from anomalyd.model import Anomaly, Kind, Suspect
 
@@ -36,9 +36,30 @@ class Explanation:
     abstained: str = ""
 
 
-def suspects(anomalies: Sequence[Anomaly], graph: Graph) -> tuple[Suspect, ...]:
-    """Services by how likely the incident began there; scores sum to 1, ties break by name."""
-    return _ranked([of_anomaly(anomaly) for anomaly in anomalies], graph)
+def suspects(
+    anomalies: Sequence[Anomaly], graph: Graph, traced: Sequence[Sign] = ()
+) -> tuple[Suspect, ...]:
+    """Services by how likely the incident began there; scores sum to 1, ties break by name.
+
+    traced: what traces show of the same time. It is no anomaly: it is heard where delay or failures
+    fired, or something is called less, which either may be why, and says whose they are.
+    """
+    fired = [of_anomaly(anomaly) for anomaly in anomalies]
+    return _ranked([*fired, *_relevant(traced, fired, graph)], graph)
+
+
+def _relevant(traced: Sequence[Sign], fired: Sequence[Sign], graph: Graph) -> list[Sign]:
+    kinds = {sign.kind for sign in fired}
+    if any(sign.kind is Kind.TRAFFIC and sign.effect < 0 for sign in fired):
+        kinds |= UPWARD
+    services = {sign.service for sign in fired}
+    return [
+        sign
+        for sign in traced
+        if sign.kind in kinds
+        and sign.strength >= THIN
+        and any(graph.connected(sign.service, service) for service in services)
+    ]
 
 
 def explain(signs: Sequence[Sign], graph: Graph) -> Explanation:

@@ -40,7 +40,7 @@ class Course:
         load: None if none is defined. Absences count while the load is not known (the entry itself
         may be what is gone), but not while there is none: what is idle may be scaled away.
         """
-        active = self._within(time - window, time)
+        active = within(self.run, time - window, time)
         if active:
             self.integrity.missed(self._seen_until(time - window), time - window)
         self.record.add(time, np.nan if load is None else load, board.observed, board.counts)
@@ -54,15 +54,6 @@ class Course:
                 if row in self.rows:
                     self.integrity.duplicate(time, key, detail)
         return judged, active and not idle(self.record.loads)
-
-    def _within(self, start: float, end: float) -> bool:
-        """Whether a window lies between the end of the warm-up and the stop of the run, however
-        late it comes in."""
-        run = self.run
-        if run.active_at is None or run.state is RunState.WARMUP:
-            return False
-        begun = start >= run.active_at - 1e-6
-        return begun and (run.stopped_at is None or end <= run.stopped_at + 1e-6)
 
     def judge_by(self, baseline: str) -> None:
         """From here on by that baseline; another than before is a doubt that stays with the run."""
@@ -81,3 +72,12 @@ class Course:
         """The end of the last window that was looked at, or where judging began."""
         begun = self.run.active_at if self.run.active_at is not None else unknown
         return max(begun, self.record.times[-1]) if self.record.times else begun
+
+
+def within(run: Run, start: float, end: float) -> bool:
+    """Whether a window lies between the end of the warm-up and the stop of the run, however late it
+    comes in."""
+    if run.active_at is None or run.state is RunState.WARMUP:
+        return False
+    begun = start >= run.active_at - 1e-6
+    return begun and (run.stopped_at is None or end <= run.stopped_at + 1e-6)

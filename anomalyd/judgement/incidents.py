@@ -6,9 +6,12 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from anomalyd.explain.signs import Sign
 from anomalyd.explain.suspects import Graph, suspects
+from anomalyd.explain.witness import Witness
 from anomalyd.explain.wording import summarise
-from anomalyd.model import Anomaly, Incident, Kind
+from anomalyd.judgement.course import Course, within
+from anomalyd.model import Anomaly, Batch, Incident, Kind, Suspect
 
 
 @dataclass(slots=True)
@@ -17,6 +20,10 @@ class _Group:
     run_id: str
     anomalies: dict[str, Anomaly] = field(default_factory=dict)
     ended_at: float | None = None
+    traced: Sequence[Sign] = ()
+
+    def began(self) -> float:
+        return min(anomaly.started_at for anomaly in self.anomalies.values())
 
     def firing(self) -> bool:
         return any(anomaly.resolved_at is None for anomaly in self.anomalies.values())
@@ -38,6 +45,30 @@ class Incidents:
         self.graph = graph
         self._close_after = close_after
         self._groups: list[_Group] = []
+        self.witnesses: dict[str, Witness] = {}
+
+    def hear(self, courses: Iterable[Course], batch: Batch, window: float) -> list[str]:
+        """What traces tell of a window of `window` seconds, which counts for the runs in whose
+        active part it lies. Returns the ids of open incidents whose suspects are now others, or in
+        another order."""
+        retold: list[str] = []
+        traced = batch.traced
+        for run in [course.run for course in courses]:
+            if traced is None or not within(run, traced.until - window, traced.until):
+                continue
+            witness = self.witnesses.setdefault(run.id, Witness(run.selector))
+            witness.hear(batch.time, traced)
+            groups = [g for g in self._groups if g.run_id == run.id and g.ended_at is None]
+            retold += [group.id for group in groups if self._retold(group, witness)]
+        return retold
+
+    def _retold(self, group: _Group, witness: Witness) -> bool:
+        before = [suspect.service for suspect in self._suspects(group)]
+        group.traced = witness.signs(group.began())
+        return before != [suspect.service for suspect in self._suspects(group)]
+
+    def _suspects(self, group: _Group) -> tuple[Suspect, ...]:
+        return suspects(list(group.anomalies.values()), self.graph, group.traced)
 
     def add(self, run_id: str, anomaly: Anomaly) -> str:
         """Take in an anomaly, new or changed; returns its incident's id."""
@@ -46,6 +77,8 @@ class Incidents:
             group = _Group(_identify(run_id, anomaly), run_id)
             self._groups.append(group)
         group.anomalies[anomaly.series] = anomaly
+        if run_id in self.witnesses and group.ended_at is None:
+            group.traced = self.witnesses[run_id].signs(group.began())
         return group.id
 
     def close_due(self, now: float) -> list[str]:
@@ -81,10 +114,13 @@ class Incidents:
         for incident in incidents:
             anomalies = {anomaly.series: anomaly for anomaly in incident.anomalies}
             group = _Group(incident.id, incident.run_id, anomalies, incident.ended_at)
+            if incident.run_id in self.witnesses:
+                group.traced = self.witnesses[incident.run_id].signs(group.began())
             self._groups.append(group)
 
     def forget(self, run_id: str) -> None:
         self._groups = [group for group in self._groups if group.run_id != run_id]
+        self.witnesses.pop(run_id, None)
 
     def _holding(self, run_id: str, series: str) -> _Group | None:
         return next(
@@ -112,11 +148,11 @@ class Incidents:
 
     def _incident(self, group: _Group) -> Incident:
         anomalies = tuple(sorted(group.anomalies.values(), key=lambda a: (a.started_at, a.series)))
-        ranked = suspects(anomalies, self.graph)
+        ranked = self._suspects(group)
         return Incident(
             id=group.id,
             run_id=group.run_id,
-            started_at=min(anomaly.started_at for anomaly in anomalies),
+            started_at=group.began(),
             severity=severity(anomalies),
             summary=summarise(anomalies, ranked),
             anomalies=anomalies,

@@ -46,6 +46,9 @@ from anomalyd.model.samples import (
     Floats,
     Rows,
     Samples,
+    Told,
+    Traced,
+    TracedKey,
 )
 from anomalyd.model.shape import (
     Estimate,
@@ -124,6 +127,9 @@ __all__ = [
     "SpanMetric",
     "State",
     "Suspect",
+    "Told",
+    "Traced",
+    "TracedKey",
     "Verdict",
     "Worse",
     "escape_label_value",

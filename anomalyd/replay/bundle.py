@@ -10,7 +10,8 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from anomalyd.replay.recording import RecordingError
 
 FORMAT = 1
 ABOUT, WINDOWS = "run.json", "windows.npz"
+TRACED = "traced_"
+"""Begins the names of the columns of what traces told."""
 MOST_ABOUT = 512 * 2**20
 MOST_REFERENCES = 100
 
@@ -56,17 +59,22 @@ def _about(recorded: RecordedRun, frames: Sequence[Frame]) -> dict[str, Any]:
 
 
 def _write_columns(columns: Sequence[Columns], path: Path) -> None:
+    told = [one.traced for one in columns if one.traced is not None]
+    extra = {f"{TRACED}{name}": found for name, found in _joined(told).items()} if told else {}
+    np.savez_compressed(path, **_joined(columns), **extra)
+
+
+def _joined(columns: Sequence[Columns]) -> dict[str, Any]:
     def joined(name: str, kind: Any) -> Any:
         empty = np.zeros(0, dtype=kind)
         return np.concatenate([empty, *(getattr(one, name) for one in columns)]).astype(kind)
 
-    np.savez_compressed(
-        path,
-        lengths=np.array([len(one.rows) for one in columns], dtype=np.int64),
-        rows=joined("rows", np.int32),
-        values=joined("values", np.float64),
-        counts=joined("counts", np.float64),
-    )
+    return {
+        "lengths": np.array([len(one.rows) for one in columns], dtype=np.int64),
+        "rows": joined("rows", np.int32),
+        "values": joined("values", np.float64),
+        "counts": joined("counts", np.float64),
+    }
 
 
 def read(folder: Path, name: str = "") -> RecordedRun:
@@ -74,11 +82,8 @@ def read(folder: Path, name: str = "") -> RecordedRun:
     where = name or str(folder)
     try:
         about = _read_about(folder / ABOUT)
-        columns = iter(_read_columns(folder / WINDOWS))
-        frames = [
-            Frame(meta, next(columns, None) if meta["kind"] == "window" else None)
-            for meta in about["frames"]
-        ]
+        columns, told = map(iter, _read_columns(folder / WINDOWS))
+        frames = [_frame(meta, columns, told) for meta in about["frames"]]
         if sum(frame.meta["kind"] == "reference" for frame in frames) > MOST_REFERENCES:
             raise ValueError("it names too many references")
         return decode(frames, references.read_all(frames, folder))
@@ -112,12 +117,25 @@ def _read_about(path: Path) -> dict[str, Any]:
     return dict(about)
 
 
-def _read_columns(path: Path) -> list[Columns]:
+def _frame(meta: dict[str, Any], columns: Iterator[Columns], told: Iterator[Columns]) -> Frame:
+    found = next(columns, None) if meta["kind"] == "window" else None
+    if found is not None and "traced" in meta:
+        found = replace(found, traced=next(told, None))
+    return Frame(meta, found)
+
+
+def _read_columns(path: Path) -> tuple[list[Columns], list[Columns]]:
+    """Of each window, and of each of which traces told anything."""
     check_archive(path, WINDOWS)
     with np.load(path, allow_pickle=False) as archive:
-        lengths, rows, values, counts = (
-            archive[name] for name in ("lengths", "rows", "values", "counts")
-        )
+        told = _split(archive, TRACED) if f"{TRACED}lengths" in archive else []
+        return _split(archive, ""), told
+
+
+def _split(archive: Mapping[str, Any], prefix: str) -> list[Columns]:
+    lengths, rows, values, counts = (
+        archive[prefix + name] for name in ("lengths", "rows", "values", "counts")
+    )
     whole = len(rows) == len(values) == len(counts) == int(lengths.sum()) and (lengths >= 0).all()
     if not whole or rows.dtype != np.int32 or {values.dtype, counts.dtype} != {np.dtype("f8")}:
         raise ValueError(f"the columns of {WINDOWS} do not belong together")

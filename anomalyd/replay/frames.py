@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomalyd import codec
 from anomalyd.facts import Fact
@@ -20,28 +19,21 @@ from anomalyd.model import (
     AcceptedChange,
     Batch,
     DeploymentCheck,
-    Floats,
     Incident,
     Run,
     Signal,
+    TracedKey,
     Verdict,
 )
 from anomalyd.pipeline import JudgedBy, Settings
+from anomalyd.replay import traced
 from anomalyd.replay.recorded import Conditions, RecordedRun, Resumed, Stretch, Window
+from anomalyd.replay.traced import Columns as Columns
 
 Meta = dict[str, Any]
 
 DAMAGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading raises where something else than frames was read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Of one window: rows int32[k], values and counts float64[k]."""
-
-    rows: NDArray[np.int32]
-    values: Floats
-    counts: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +48,11 @@ class Teller:
 
     known: int = 0
     _last: Conditions | None = None
+    _traced: Mapping[TracedKey, int] = field(default_factory=dict)
 
     def session(self, stretch: Stretch, config: Mapping[str, Any] | None) -> Frame:
         """A stretch begins; its windows follow."""
-        self._last, self.known = stretch.begun, stretch.known
+        self._last, self.known, self._traced = stretch.begun, stretch.known, {}
         resumed = None
         if stretch.resumed is not None:
             opened = stretch.resumed.incidents
@@ -96,7 +89,11 @@ class Teller:
         meta |= {"lost": lost} if lost else {}
         meta |= _conditions(window.conditions, self._last)
         self._last, self.known = window.conditions, max(window.known, self.known)
-        return Frame(meta, Columns(batch.rows.astype(np.int32), batch.values, batch.counts))
+        told = None
+        if batch.traced is not None:
+            meta["traced"], self._traced = traced.told(batch.traced, self._traced)
+            told = traced.columns(batch.traced, self._traced)
+        return Frame(meta, Columns(batch.rows.astype(np.int32), batch.values, batch.counts, told))
 
     def verdict(self, ended: Conditions, verdict: Verdict | None, lost: int = 0) -> Frame:
         given = codec.to_dict(verdict) if verdict is not None else None
@@ -148,6 +145,7 @@ class _Reading:
     stretches: list[Stretch] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    traced: list[TracedKey] = field(default_factory=list)
     now: Conditions | None = None
     answered: frozenset[str] = frozenset()
     config: Mapping[str, Any] | None = None
@@ -211,7 +209,8 @@ class _Reading:
         duplicates = tuple((int(row), str(what)) for row, what in meta.get("duplicates", ()))
         if any(not 0 <= row < len(self.keys) for row, _ in duplicates):
             raise ValueError(f"the window at {time:g} has series that nothing names")
-        batch = Batch(time, rows, columns.values, columns.counts, answered, duplicates)
+        told = traced.read(meta, columns.traced, self.traced)
+        batch = Batch(time, rows, columns.values, columns.counts, answered, duplicates, told)
         self.windows.append(Window(batch, len(self.keys), self.now))
 
     def _changed(self, meta: Meta) -> Conditions:
@@ -245,7 +244,7 @@ class _Reading:
             self.stretches[-1] = done
         elif self.windows:
             raise ValueError("a window comes before its session")
-        self.windows, self.keys = [], []
+        self.windows, self.keys, self.traced = [], [], []
 
 
 def _graph(meta: Meta) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -86,15 +87,19 @@ def read(folder: Path) -> RecordedRun:
 
 def _packed(frame: Frame) -> bytes:
     columns = frame.columns
-    arrays: list[bytes] = []
-    if columns is not None:
-        counts = columns.counts if np.isfinite(columns.counts).any() else np.zeros(0)
-        arrays = [
-            columns.rows.astype(ROW).tobytes(),
-            columns.values.astype(NUMBER).tobytes(),
-            counts.astype(NUMBER).tobytes(),
-        ]
+    arrays = _arrays(columns) if columns is not None else []
+    if columns is not None and columns.traced is not None:
+        arrays += _arrays(columns.traced)
     return msgspec.msgpack.encode([frame.meta, *arrays])
+
+
+def _arrays(columns: Columns) -> list[bytes]:
+    counts = columns.counts if np.isfinite(columns.counts).any() else np.zeros(0)
+    return [
+        columns.rows.astype(ROW).tobytes(),
+        columns.values.astype(NUMBER).tobytes(),
+        counts.astype(NUMBER).tobytes(),
+    ]
 
 
 def _frames(data: bytes) -> Iterator[tuple[Frame, int]]:
@@ -114,9 +119,14 @@ def _unpacked(body: memoryview) -> Frame:
     meta, *arrays = msgspec.msgpack.decode(body)
     if not arrays:
         return Frame(meta)
+    told = _columns(arrays[3:]) if len(arrays) > 3 else None
+    return Frame(meta, replace(_columns(arrays[:3]), traced=told))
+
+
+def _columns(arrays: list[bytes]) -> Columns:
     rows = np.frombuffer(arrays[0], dtype=ROW)
     values, counts = (_numbers(each) for each in arrays[1:])
-    return Frame(meta, Columns(rows, values, counts if len(counts) else np.full(len(rows), np.nan)))
+    return Columns(rows, values, counts if len(counts) else np.full(len(rows), np.nan))
 
 
 def _numbers(raw: bytes) -> Floats:

@@ -90,6 +90,7 @@ def _beside(time: float, batches: list[Batch]) -> Batch:
         np.concatenate([one.counts for one in batches]),
         frozenset().union(*(one.answered for one in batches)),
         tuple(pair for one in batches for pair in one.duplicates),
+        next((one.traced for one in batches if one.traced is not None), None),
     )
 
 

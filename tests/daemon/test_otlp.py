@@ -14,11 +14,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, set_span_in_context
 
 from anomalyd.config import parse
-from anomalyd.model import Outcome, Reshaped
+from anomalyd.model import Outcome, Reshaped, Told
 from anomalyd.push import Post
 from anomalyd.refresh import Fitter
 from tests.daemon.bench import STEP, Bench, bench
 from tests.daemon.test_enrich import enriching
+from tests.daemon.test_record import replays
 
 CHAIN = ("cart", "pricing")
 OWN = {"cart": 0.010, "pricing": 0.020}
@@ -118,10 +119,15 @@ async def test_spans_of_the_sdk_are_judged_with_no_metric_at_all(tmp_path):
             await session.enricher.settled(run.id)
             graph = session.pipeline.graph.callees
         found = made.store.enrichment(run.id, verdict.incidents[0].id)
+        recording = replays(made, run.id)
     assert verdict.outcome is Outcome.FAIL, verdict.reasons
     incident = verdict.incidents[0]
     assert {one.signal for one in incident.anomalies} >= {"operation_own_time_p95"}
-    assert incident.suspects[0].service == "pricing"
+    [suspect] = incident.suspects
+    assert suspect.service == "pricing"
+    assert "operation own time p95 +" in suspect.reason
+    assert suspect.reason.endswith("; cart only waits for it")
+    assert {key.told for batch in recording.batches for key in batch.traced.keys} == set(Told)
     assert graph == {"cart": ("pricing",)}
     assert found is not None
     slow = [trace for trace in found.traces if trace.why == "slow"]

@@ -21,7 +21,8 @@ class Calls:
 
     request: intp[m], the index of the request that made each, or as in `Joined`. caller: service
     numbers; callee: nodes. end, duration: ns, as the callee has them where it is instrumented,
-    else as the caller. unpaired: calls whose callee nothing tells.
+    else as the caller. wait: ns of the caller's span that the callee's does not cover, -1 where the
+    caller has no span of the call. unpaired: calls whose callee nothing tells.
     """
 
     index: Rows
@@ -32,6 +33,7 @@ class Calls:
     duration: Nanoseconds
     failed: Flags
     weight: Floats
+    wait: Nanoseconds
     unpaired: int
 
 
@@ -61,6 +63,8 @@ def calls(joined: Joined, nodes: Rows) -> Calls:
     callers = np.where(half | alone, up, np.arange(len(up)))[index]
     by_client = np.where(half, up, np.arange(len(up)))[index]
     unpaired = leaf & ~named & ~spans.told & ~spans.parked
+    answered_in = np.where(half[index], spans.duration[index], 0)
+    waited = np.maximum(spans.duration[by_client] - answered_in, 0)
     return Calls(
         index=by_client,
         request=joined.request[callers],
@@ -70,6 +74,7 @@ def calls(joined: Joined, nodes: Rows) -> Calls:
         duration=spans.duration[index],
         failed=spans.failed[index] | spans.failed[by_client],
         weight=spans.weight[by_client],
+        wait=np.where((client | producer)[by_client], waited, -1),
         unpaired=int(np.count_nonzero(unpaired)),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalyd import telemetry
-from anomalyd.model import EDGE, Batch, Floats, Rows, Signal, SpanMeasure, SpanMetric
+from anomalyd.model import EDGE, Batch, Floats, Rows, Signal, SpanMeasure, SpanMetric, Traced
 from anomalyd.signals.histograms import quantile
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.table import SignalTable
@@ -118,10 +118,13 @@ class SpanEvaluator:
         sums = self._sums(last, last_of_calls, store.slot(time) + 1)
         self._called = sums.called[:, BUCKETS:].sum(axis=1)
         found = [self._values(asked, sums) for asked in self._asked]
+        back = last_of_calls - self._slots + 1
+        until = store.end(last_of_calls)
+        traced = store.steps.traced(back, last_of_calls, until, self.window)
         store.read_to(last, last_of_calls)
-        store.forget(last_of_calls - self._slots + 1)
+        store.forget(back)
         self._tell_what_was_left_out()
-        return self._batch(time, found)
+        return self._batch(time, found, traced)
 
     def calls(self) -> list[tuple[str, str, float]]:
         """(client, server, calls per second) in the window that was evaluated last."""
@@ -138,12 +141,12 @@ class SpanEvaluator:
             telemetry.spans_left_out.add(count, {"reason": reason})
         self._told += fresh
 
-    def _batch(self, time: float, found: list[Found]) -> Batch:
+    def _batch(self, time: float, found: list[Found], traced: Traced) -> Batch:
         rows = np.concatenate([np.zeros(0, dtype=np.intp), *(one[0] for one in found)])
         values = np.concatenate([np.zeros(0), *(one[1] for one in found)])
         counts = np.concatenate([np.zeros(0), *(one[2] for one in found)])
         seen = np.isfinite(values) & (rows >= 0)
-        return Batch(time, rows[seen], values[seen], counts[seen], self.answered)
+        return Batch(time, rows[seen], values[seen], counts[seen], self.answered, (), traced)
 
     def _sums(self, last: int, last_of_calls: int, now: int) -> _Sums:
         store, back = self.store, self._slots - 1

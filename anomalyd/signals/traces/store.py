@@ -18,6 +18,7 @@ from anomalyd.signals.traces.names import Caps, Edges, Operations, Services
 from anomalyd.signals.traces.open import Columns, OpenSpans, trace_hash
 from anomalyd.signals.traces.shapes import Shapes
 from anomalyd.signals.traces.slots import Slots
+from anomalyd.signals.traces.steps import Steps
 from anomalyd.spans import Flags, Nanoseconds, SpanKind, Spans, together
 
 FAILED, EXCESS, ROOTS, BUCKETS = 0, 1, 2, 3
@@ -58,7 +59,8 @@ class SpanStore:
         self.services = Services(canonical, limits.caps.services)
         self.operations = Operations(self.services, limits.caps.operations)
         self.edges = Edges(self.services, limits.caps.callees)
-        self.shapes = Shapes(self.services, self.operations, self.edges)
+        named = self.services, self.operations, self.edges
+        self.shapes, self.steps = Shapes(*named), Steps(*named, canonical.run_label)
         self.width = BUCKETS + len(buckets)
         self.served, self.called, self.owned, self.asked = Slots(), Slots(), Slots(), Slots()
         self.counted: Counter[str] = Counter()
@@ -102,6 +104,8 @@ class SpanStore:
         self._count_own_time(joined, own, now)
         if shaped:
             self.shapes.add(joined, made, edges, own, waited)
+            unread = self._unread_calls
+            self.steps.add(joined, made, edges, own, lambda end: self._slots(end, now, unread))
         missing = unfinished(joined)
         patient = joined.spans.arrived > oldest
         self.counted["request_missing"] += int(np.count_nonzero(missing & ~patient))
@@ -114,7 +118,7 @@ class SpanStore:
 
     def forget(self, before: int) -> None:
         """Slots under `before` will not be read again."""
-        for slots in (self.served, self.called, self.owned, self.asked):
+        for slots in (self.served, self.called, self.owned, self.asked, self.steps):
             slots.forget(before)
         for slot in [slot for slot in self._heard if slot < before]:
             del self._heard[slot]
@@ -122,6 +126,10 @@ class SpanStore:
     def slot(self, time: float) -> int:
         """The last slot that ended by `time`, unix seconds."""
         return int(round(time * 1e9) // self._step) - 1
+
+    def end(self, slot: int) -> float:
+        """When a slot ends, unix seconds."""
+        return (slot + 1) * self._step / 1e9
 
     def heard(self, first: int, last: int) -> Flags:
         """bool[services]: of which any span arrived in these slots."""
