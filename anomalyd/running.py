@@ -90,6 +90,7 @@ class Running:
         self._lifecycle = Lifecycle(rules, store.unfinished_runs())
         self._detection = Detection(self._lifecycle, runs.detect.name) if runs.detect else None
         self.judging = False
+        self._judged: tuple[str, tuple[ShapeChange, ...]] | None = None
         for run in self.unfinished:
             shaping.begin(run)
 
@@ -176,7 +177,7 @@ class Running:
         known = (i for i in self._store.incidents(found.run_id) if i.id == found.incident_id)
         incident = next(known, None)
         if run is not None and incident is not None and (found.traces or found.logs):
-            self._delivery.put(IncidentChanged(run, incident, found))
+            self._delivery.put(IncidentChanged(run, incident, found, self._shape(run)))
             self._hub.publish(incident_event(incident, found))
 
     def open_incidents(self) -> list[Incident]:
@@ -209,6 +210,7 @@ class Running:
         try:
             self._pipeline.facts = (*self._pipeline.facts, *await self._called(run))
             shape = self._shaping.end(run)
+            self._judged = run.id, shape
             await self._deploying.conclude(run)
             verdict, closed, document = await asyncio.to_thread(self._verdict, run, shape, outcomes)
         finally:
@@ -254,4 +256,12 @@ class Running:
         self._enricher.put(run, incident)
 
     def _notice(self, run: Run, incident: Incident) -> IncidentChanged:
-        return IncidentChanged(run, incident, self._store.enrichment(run.id, incident.id))
+        found = self._store.enrichment(run.id, incident.id)
+        return IncidentChanged(run, incident, found, self._shape(run))
+
+    def _shape(self, run: Run) -> tuple[ShapeChange, ...]:
+        """Of a run that ended as its verdict says, of any other as it is so far."""
+        if self._judged is not None and self._judged[0] == run.id:
+            return self._judged[1]
+        verdict = self._store.verdict(run.id) if run.state is RunState.FINISHED else None
+        return verdict.shape if verdict is not None else self._shaping.so_far(run)

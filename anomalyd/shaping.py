@@ -67,6 +67,16 @@ class Shaping:
         if tally is None or self._staging is None:
             return ()
         self._staging.close(tally)
+        return self._changed(run, tally)
+
+    def so_far(self, run: Run) -> tuple[ShapeChange, ...]:
+        """As `end`, of a run that goes on."""
+        tally = self._runs.get(run.id)
+        return self._changed(run, tally) if tally is not None else ()
+
+    def _changed(self, run: Run, tally: Tally) -> tuple[ShapeChange, ...]:
+        if self._staging is None:
+            return ()
         of_run = (self._run_label, run.selector) if self._run_label else None
         return tuple(changes(self._staging.shape(tally, of_run), self._of_production()))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from anomalyd.model import RunState
 from anomalyd.risk import telling
 from anomalyd.risk.drawing import diagram
 from anomalyd.risk.wording import standing
-from anomalyd.units import format_duration
+from anomalyd.units import format_duration, format_value
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -47,8 +48,11 @@ async def run(request: web.Request) -> web.Response:
         reports = [e for e, (form, _) in FORMATS.items() if control.report(run_id, form)]
     except NotReady:  # they are being written
         reports = []
+    verdict = control.verdict(run_id)
     return _page(
         "run.html.jinja",
+        found={one.incident_id: one for one in control.enrichments(run_id)},
+        shape=verdict.shape if verdict is not None else (),
         status=status,
         run=status.run,
         reports=reports,
@@ -93,6 +97,8 @@ def _environment() -> Environment:
     )
     environment.filters["utc"] = _utc
     environment.filters["duration"] = format_duration
+    environment.filters["seconds"] = partial(format_value, unit="s")
+    environment.tests["link"] = re.compile(r"https?://[^\s<>\"]+").fullmatch
     return environment
 
 

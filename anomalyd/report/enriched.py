@@ -35,6 +35,18 @@ def troubles(incident: Document) -> list[str]:
     return list((incident.get("enrichment") or {}).get("troubles", ()))
 
 
+def shown(incident: Document, most: int) -> list[str]:
+    """`slow trace 4bf9, 812 ms: cart GET /cart https://…`: `most` bad ones, and an ordinary one."""
+    bad = [one for one in traces(incident) if one["why"]]
+    usual = [one for one in traces(incident) if not one["why"]]
+    return [_line(one) for one in (*bad[:most], *usual[:1])]
+
+
+def _line(trace: Document) -> str:
+    what = " ".join(part for part in (trace["service"], trace["operation"]) if part)
+    return f"{kind(trace)} trace {trace['trace_id']}, {took(trace)}: {what} {href(trace)}".rstrip()
+
+
 def kind(trace: Document) -> str:
     """What a trace is an example of: `error`, `slow` or `ordinary`."""
     return str(trace["why"] or ORDINARY)

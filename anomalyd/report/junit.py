@@ -12,11 +12,15 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 
-from anomalyd.report import advice, deployed, release, views
+from anomalyd.report import advice, deployed, enriched, release, views
 from anomalyd.report.document import Document
 
 _ILLEGAL = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write, not even escaped (production 2, Char)."""
+
+_SUSPECTS = _TRACES = 3
+_CHANGES = 10
+"""Of an incident, and of a run: more is in the other reports."""
 
 _SKIPPED = {
     "weak": "too little evidence to show a change that matters",
@@ -71,13 +75,27 @@ def _verdict_case(document: Document) -> ET.Element:
     verdict = document["verdict"]
     outcome = verdict["outcome"]
     case = ET.Element("testcase", name="verdict", classname="anomalyd", time=_seconds(document))
-    body = "\n".join([*verdict["reasons"], views.coverage_line(document)])
+    body = "\n".join([*verdict["reasons"], views.coverage_line(document), *_origin(document)])
     if outcome != "pass":
         tag = "failure" if outcome == "fail" else "error"
         said = f"{outcome}: {advice.headline(document)}"
         _outcome(case, document, tag, outcome, said, body)
     _add(case, "system-out", body)
     return case
+
+
+def _origin(document: Document) -> list[str]:
+    """Where each incident began, traces that show it, and what the traces do otherwise."""
+    lines: list[str] = []
+    for incident in document["incidents"]:
+        lines.append(f"incident: {incident['summary']}")
+        lines += [
+            f"  suspect {one['service']} ({one['score'] or 0:.0%}): {one['reason']}"
+            for one in incident["suspects"][:_SUSPECTS]
+        ]
+        lines += [f"  {line}" for line in enriched.shown(incident, _TRACES)]
+    changes = document.get("shape", [])[:_CHANGES]
+    return lines + [f"traces: {views.shape_line(change)}" for change in changes]
 
 
 def _case(document: Document, finding: Document) -> ET.Element:

@@ -74,9 +74,11 @@ def render(found: Document) -> str:
     """What a person reads on a terminal."""
     lines = [f"verdict: {found['verdict']}", *(f"  {reason}" for reason in found["reasons"])]
     for incident in found["incidents"]:
-        ranked = ", ".join(f"{s['service']} {s['score']:.2f}" for s in incident["suspects"][:3])
         lines.append(f"incident {incident['severity']}: {incident['summary']}")
-        lines.append(f"  suspects: {ranked or 'none: the evidence is thin'}")
+        lines += [
+            f"  suspect {one['service']} {one['score']:.2f}: {one['reason']}"
+            for one in incident["suspects"][:3]
+        ] or ["  no suspect: the evidence is thin"]
     if found["risk"] is not None:
         lines.append(
             f"release risk: {found['risk']['score']:.0f} of 100 ({found['risk']['standing']})"

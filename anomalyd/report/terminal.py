@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from anomalyd.report import advice, deployed, release, views
+from anomalyd.report import advice, deployed, enriched, release, views
 from anomalyd.report.document import Document
 
 _SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "invalid": "!"}
@@ -14,6 +14,7 @@ _COLORS = {"pass": "30;42", "fail": "97;41", "inconclusive": "30;43", "invalid":
 _BOLD, _DIM, _RED = "1", "2", "31"
 _ROWS = 10
 _LISTED = 5
+_TRACES = 3
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -28,6 +29,7 @@ def terminal(document: Document, color: bool, paths: Sequence[Path] = ()) -> str
         "\n".join(f"  {_safe(reason)}" for reason in document["verdict"]["reasons"]),
         _deciding(document, ink),
         _suspects(document, ink),
+        _shape(document, ink),
         _section(views.NOTES, [_safe(note) for note in document["run"]["notes"]], ink),
         _coverage(document),
         _risk(document, ink),
@@ -102,7 +104,15 @@ def _suspects(document: Document, ink: _Ink) -> str:
             f"  {one['score'] or 0:4.0%}  {_safe(one['service'])}: {_safe(one['reason'])}"
             for one in incident["suspects"][:3]
         ]
+        lines += [f"  {_safe(line)}" for line in enriched.shown(incident, _TRACES)]
     return _section("Where it began", lines, ink)
+
+
+def _shape(document: Document, ink: _Ink) -> str:
+    found = document.get("shape", [])
+    more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
+    lines = [_safe(views.shape_line(change)) for change in found[:_LISTED]]
+    return _section("Shape of the traces", [*lines, *more], ink)
 
 
 def _coverage(document: Document) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from anomalyd.model import Estimate, Reshaped, ShapeChange
 from anomalyd.report.document import Document
 from anomalyd.units import format_duration, format_effect, format_value
 
@@ -217,29 +218,20 @@ def beginning(change: Document) -> str:
 
 def reshaped(change: Document) -> str:
     """A change in the shape of traces, with what was seen on both sides."""
-    what, of = _RESHAPED[change["kind"]]
-    edge = " → ".join(filter(None, (change["client"], change["server"])))
-    share = of != "per trace"
-    ours, theirs = (_seen(change[side], share) for side in ("staging", "production"))
-    return f"{edge} {what}: {ours} {of}, in production {theirs}"
-
-
-_RESHAPED = {
-    "new-edge": ("is called, which production does not do", "of traces"),
-    "missing-edge": ("is no longer called", "of traces"),
-    "more-calls": ("is called more often", "per trace"),
-    "retries": ("is called again after it failed", "of calls"),
-    "serial": ("makes one after another what it made at once", "of requests at once"),
-    "error-path": ("fails and its caller with it", "of traces"),
-}
-
-
-def _seen(found: Document, share: bool) -> str:
-    value, low, high = (
-        "?" if one is None else f"{100 * one:.3g}%" if share else f"{one:.3g}"
-        for one in (found["value"], found["low"], found["high"])
+    staging, production = (
+        Estimate(*(math.nan if side[name] is None else side[name] for name in _ESTIMATE))
+        for side in (change["staging"], change["production"])
     )
-    return f"{value} ({low} to {high}, of {found['of']})"
+    named = (change[name] for name in ("service", "operation", "client", "server"))
+    return str(ShapeChange(Reshaped(change["kind"]), *named, staging, production))
+
+
+def shape_line(change: Document) -> str:
+    """The same, and where these traces begin."""
+    return f"{beginning(change)}: {reshaped(change)}"
+
+
+_ESTIMATE = ("value", "low", "high", "of")
 
 
 def coverage_line(document: Document) -> str:

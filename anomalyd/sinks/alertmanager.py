@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from anomalyd import config, http
-from anomalyd.model import Enrichment, Incident, Run
+from anomalyd.model import Incident, Run
 from anomalyd.sinks import answers
 from anomalyd.sinks.base import (
     OK,
@@ -39,6 +39,7 @@ from anomalyd.sinks.notes import Note, Notes
 from anomalyd.sinks.wording import (
     anomaly_lines,
     log_lines,
+    shape_lines,
     suspects_line,
     top_service,
     trace_lines,
@@ -80,7 +81,7 @@ class Alertmanager:
             case RunFinished(run):
                 return await self._resolve_run(run)
             case IncidentChanged(run, incident):
-                return await self._change(run, incident, notice.found)
+                return await self._change(run, incident, notice)
             case DriftChanged():
                 return await self._drift(notice)
 
@@ -100,7 +101,7 @@ class Alertmanager:
         if self._session is not None:
             await self._session.close()
 
-    async def _change(self, run: Run, incident: Incident, found: Enrichment | None) -> Result:
+    async def _change(self, run: Run, incident: Incident, notice: IncidentChanged) -> Result:
         note = self._notes.get(incident.id)
         if note is None and not incident.open:
             return OK
@@ -109,7 +110,7 @@ class Alertmanager:
         severities = [labels["severity"] for labels in note["labels"]]
         if incident.open and incident.severity not in severities:
             note["labels"].append({**note["labels"][0], "severity": incident.severity})
-        note["annotations"] = self._annotations(incident, found)
+        note["annotations"] = self._annotations(incident, notice)
         return await self._settle(incident.id, note, incident.ended_at)
 
     async def _drift(self, notice: DriftChanged) -> Result:
@@ -166,13 +167,15 @@ class Alertmanager:
         link = self._settings.generator_url or self._context.run_url(run.id)
         return _note(run.id, labels, incident.started_at, link)
 
-    def _annotations(self, incident: Incident, found: Enrichment | None) -> dict[str, str]:
+    def _annotations(self, incident: Incident, notice: IncidentChanged) -> dict[str, str]:
+        found = notice.found
         annotations = {
             "summary": incident.summary,
             "description": "\n".join(anomaly_lines(incident)),
             "suspects": suspects_line(incident).removeprefix("suspects: "),
             "traces": "\n".join(f"{line} {link}".rstrip() for line, link in trace_lines(found)),
             "logs": "\n".join(log_lines(found)),
+            "shape": "\n".join(shape_lines(notice.shape)),
             "severity_now": incident.severity,
             "run_url": self._context.run_url(incident.run_id) or "",
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
 
-from anomalyd.model import Enrichment, Incident, Run, Verdict
+from anomalyd.model import Enrichment, Incident, Run, ShapeChange, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,14 @@ class IncidentChanged:
     """An incident opened, grew or closed (`incident.ended_at`); `run` is the one it belongs to.
 
     It is the incident's whole state: the latest notice wins, and an earlier one may be missing.
-    found: traces and log lines that were fetched for it, None where there are none.
+    found: traces and log lines that were fetched for it, None where there are none. shape: what the
+    traces of its run do otherwise than production's, as far as is known.
     """
 
     run: Run
     incident: Incident
     found: Enrichment | None = None
+    shape: tuple[ShapeChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from anomalyd import config, http, telemetry
-from anomalyd.model import Enrichment, Incident, Run
+from anomalyd.model import Incident, Run
 from anomalyd.sinks import answers, regions
 from anomalyd.sinks.answers import Answer
 from anomalyd.sinks.base import (
@@ -74,7 +74,7 @@ class Grafana:
                 case RunFinished():
                     await self._finish(notice)
                 case IncidentChanged(_, incident):
-                    await self._incident(incident, notice.found)
+                    await self._incident(incident, notice)
         except _RefusedError as error:
             return error.result
         except http.NETWORK_ERRORS as error:
@@ -100,14 +100,14 @@ class Grafana:
         region = regions.of_verdict(run, notice.verdict, ended, self._context.run_url(run.id))
         await self._put(f"run:{run.id}", self._tagged(region))
 
-    async def _incident(self, incident: Incident, found: Enrichment | None = None) -> None:
+    async def _incident(self, incident: Incident, notice: IncidentChanged | None = None) -> None:
         key = _key(incident)
         note = self._notes.get(key)
         used = len(self._notes.items(_prefix(incident.run_id)))
         if note is None and used >= self._settings.budget:
             self._over_budget(incident)
             return
-        await self._put(key, self._incident_region(incident, found))
+        await self._put(key, self._incident_region(incident, notice))
 
     async def _put(self, key: str, region: Region) -> None:
         """Bring Grafana to `region`, whatever it has of it already."""
@@ -217,9 +217,10 @@ class Grafana:
     def _run_region(self, run: Run) -> Region:
         return self._tagged(regions.of_run(run, self._context.run_url(run.id)))
 
-    def _incident_region(self, incident: Incident, found: Enrichment | None) -> Region:
+    def _incident_region(self, incident: Incident, notice: IncidentChanged | None) -> Region:
         link = self._context.run_url(incident.run_id)
-        return self._tagged(regions.of_incident(incident, link, found))
+        more = (notice.found, notice.shape) if notice is not None else (None, ())
+        return self._tagged(regions.of_incident(incident, link, *more))
 
     def _tagged(self, region: Region) -> Region:
         return regions.with_tags(region, self._settings.tags)

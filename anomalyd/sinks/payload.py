@@ -46,6 +46,7 @@ def payload(notice: Notice) -> dict[str, Any]:
         case IncidentChanged(run, incident):
             kind = "incident.changed" if incident.open else "incident.closed"
     body = {"version": VERSION, "type": kind, "run": plain(run), "incident": plain(incident)}
+    body |= {"shape": plain(notice.shape)} if notice.shape else {}
     return body | ({"enrichment": plain(notice.found)} if notice.found is not None else {})
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from anomalyd.model import Enrichment, Incident, Run, Verdict
+from anomalyd.model import Enrichment, Incident, Run, ShapeChange, Verdict
 from anomalyd.sinks.wording import (
     anomaly_lines,
     log_lines,
+    shape_lines,
     suspects_line,
     top_service,
     trace_lines,
@@ -52,14 +53,20 @@ def of_verdict(run: Run, verdict: Verdict, end: float, link: str | None) -> Regi
     return replace(begun, tags=tags, text=_text(lines, link), end=end)
 
 
-def of_incident(incident: Incident, link: str | None, found: Enrichment | None = None) -> Region:
+def of_incident(
+    incident: Incident,
+    link: str | None,
+    found: Enrichment | None = None,
+    shape: Sequence[ShapeChange] = (),
+) -> Region:
     lines = [f"{incident.severity}: {incident.summary}", *anomaly_lines(incident)]
     identity = ("anomalyd", tag("incident", incident.id), tag("run", incident.run_id))
     services = sorted({one.service for one in incident.anomalies})
     tags = [*identity, tag("severity", incident.severity), tag("service", top_service(incident))]
     tags += [tag("service", service) for service in services]
     tags += [tag("signal", name) for name in sorted({one.signal for one in incident.anomalies})]
-    text = _text([*lines, suspects_line(incident)], link, found)
+    reshaped = [f"traces: {line}" for line in shape_lines(shape)]
+    text = _text([*lines, suspects_line(incident), *reshaped], link, found)
     return Region(identity, tuple(tags), text, incident.started_at, incident.ended_at)
 
 

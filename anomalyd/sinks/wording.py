@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from anomalyd.model import Anomaly, Enrichment, Exemplar, Incident, LogTemplate, Verdict
+from anomalyd.model import (
+    Anomaly,
+    Enrichment,
+    Exemplar,
+    Incident,
+    LogTemplate,
+    ShapeChange,
+    Verdict,
+)
 from anomalyd.units import format_value
 
 LINES = 10
 TRACES = 4
 TEMPLATES = 3
+CHANGES = 3
 LONGEST = 240
 """Of lines that come from other systems: how many, and characters of each."""
 
@@ -54,6 +63,13 @@ def log_lines(found: Enrichment | None) -> list[str]:
     return [_log_line(one) for one in found.logs[:TEMPLATES]] if found is not None else []
 
 
+def shape_lines(changes: Sequence[ShapeChange]) -> list[str]:
+    """`gateway GET /: cart → db is called more often: 3 (…) per trace, in production 1 (…)`."""
+    lines = [_short(f"{one.beginning}: {one}") for one in changes[:CHANGES]]
+    more = len(changes) - CHANGES
+    return [*lines, *([f"and {more} more"] if more > 0 else [])]
+
+
 def _trace_line(trace: Exemplar) -> str:
     took = f", {format_value(trace.duration, 's')}" if math.isfinite(trace.duration) else ""
     what = " ".join(part for part in (trace.service, trace.operation) if part)
@@ -82,7 +98,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     coverage = verdict.coverage
     shadow = " (shadow: reported, not enforced)" if verdict.shadow else ""
     judged = f"judged {coverage.judged} of {coverage.production_series} production series"
-    return [f"verdict: {verdict.outcome}{shadow}", *_shortened(verdict.reasons), judged]
+    shape = [f"traces: {line}" for line in shape_lines(verdict.shape)]
+    return [f"verdict: {verdict.outcome}{shadow}", *_shortened(verdict.reasons), judged, *shape]
 
 
 def _shortened(lines: Sequence[str]) -> list[str]:

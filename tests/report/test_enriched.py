@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,9 @@ from anomalyd.model import Enrichment, Exemplar, LogTemplate
 from anomalyd.report.document import encode
 from anomalyd.report.enriched import enriched
 from anomalyd.report.html import html
+from anomalyd.report.junit import junit
 from anomalyd.report.markdown import markdown
+from anomalyd.report.terminal import terminal
 from tests.report import samples
 from tests.report.test_document import VALIDATOR
 from tests.report.test_html import Page
@@ -86,3 +89,32 @@ def test_what_a_trace_or_a_line_holds_makes_no_markup(text):
     assert [tag for tag, _ in tags].count("script") == 1
     assert not [a for tag, a in tags if tag == "a" and "rel" in a]
     assert not [a for tag, a in tags if tag == "img" or "onerror" in a]
+
+
+SHOWN = (
+    "slow trace 4bf9, 812 ms: cart GET /cart https://t/4bf9?a=(1)",
+    "ordinary trace 5c01, 100 ms: cart GET /cart",
+)
+RESHAPED = "frontend GET /cart: cart → cart-db is called more often: 9.2 (8.9 to 9.5, of 4100)"
+
+
+def test_a_terminal_and_ci_tools_are_told_suspects_traces_and_shape():
+    document = enriched(samples.failing(), [found()])
+    text, [case] = (
+        terminal(document, False),
+        ET.fromstring(junit(document)).findall(  # noqa: S314
+            "testsuite/testcase[@name='verdict']"
+        ),
+    )
+    for said in (text, case.findtext("failure"), case.findtext("system-out")):
+        assert said is not None
+        lines = [line.strip() for line in said.splitlines()]
+        assert [line for line in lines if line in SHOWN] == [*SHOWN]
+        assert any(RESHAPED in line for line in lines)
+        assert any("its own time rose, 6 s after cart-db" in line for line in lines)
+
+
+def test_of_many_traces_a_terminal_shows_a_few():
+    many = tuple(replace(SLOW, trace_id=f"t{n}") for n in range(30))
+    text = terminal(enriched(samples.failing(), [found(traces=(*many, USUAL))]), False)
+    assert (text.count("slow trace"), text.count("ordinary trace")) == (3, 1)

@@ -6,11 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from anomalyd.model import Enrichment, Exemplar, LogTemplate
+from anomalyd.model import Enrichment, Estimate, Exemplar, LogTemplate, Reshaped, ShapeChange
 from anomalyd.sinks.base import IncidentChanged
 from anomalyd.sinks.payload import payload
 from anomalyd.sinks.regions import of_incident
-from anomalyd.sinks.wording import LONGEST, TEMPLATES, TRACES, log_lines, trace_lines
+from anomalyd.sinks.wording import (
+    CHANGES,
+    LONGEST,
+    TEMPLATES,
+    TRACES,
+    log_lines,
+    shape_lines,
+    trace_lines,
+)
 from tests.fakes.receiver import receiver
 from tests.sinks.alertmanagers import a_sink, alerts
 from tests.sinks.examples import NOW, a_run, an_incident
@@ -20,20 +28,36 @@ USUAL = replace(SLOW, trace_id="5c01", duration=0.1, why="", link="")
 NEW = LogTemplate("cart", "ERROR <b> refused by <*>", 12, 0.2, 0.0, "ERROR refused by 1")
 FOUND = Enrichment("r1", "i1", NOW, (SLOW, USUAL), (NEW,))
 
+CALLS = ShapeChange(
+    Reshaped.MORE_CALLS,
+    "web",
+    "GET /",
+    "cart",
+    "db",
+    Estimate(3.0, 2.9, 3.1, 120.0),
+    Estimate(1.0, 1.0, 1.0, 900.0),
+)
+SHAPE = (
+    "web GET /: cart → db is called more often: 3 (2.9 to 3.1, of 120) per trace, "
+    "in production 1 (1 to 1, of 900)"
+)
+
 
 async def test_an_alert_has_traces_and_log_lines_as_annotations() -> None:
     async with receiver() as heard, a_sink(heard.url) as sink:
-        await sink.deliver(IncidentChanged(a_run(), an_incident(), FOUND))
+        await sink.deliver(IncidentChanged(a_run(), an_incident(), FOUND, (CALLS,)))
         (alert,) = alerts(heard)
     assert alert["annotations"]["traces"].splitlines() == [
         "slow, 812 ms: cart GET /cart, trace 4bf9 https://t/4bf9?a=1&b=2",
         "ordinary, 100 ms: cart GET /cart, trace 5c01",
     ]
+    assert alert["annotations"]["shape"] == SHAPE
     assert alert["annotations"]["logs"] == "new, 12 lines: ERROR <b> refused by <*>"
 
 
 def test_a_region_links_its_traces_and_escapes_its_lines() -> None:
-    text = of_incident(an_incident(), None, FOUND).text
+    text = of_incident(an_incident(), None, FOUND, (CALLS,)).text
+    assert f"<br>traces: {SHAPE}<br>" in text
     assert (
         '<a href="https://t/4bf9?a=1&amp;b=2">slow, 812 ms: cart GET /cart, trace 4bf9</a>' in text
     )
@@ -41,10 +65,11 @@ def test_a_region_links_its_traces_and_escapes_its_lines() -> None:
 
 
 def test_a_webhook_is_sent_all_of_it() -> None:
-    body = payload(IncidentChanged(a_run(), an_incident(), FOUND))
+    body = payload(IncidentChanged(a_run(), an_incident(), FOUND, (CALLS,)))
+    assert body["shape"][0]["kind"] == "more-calls"
     assert body["enrichment"]["traces"][0]["trace_id"] == "4bf9"
     assert body["enrichment"]["logs"][0]["before"] == 0.0
-    assert "enrichment" not in payload(IncidentChanged(a_run(), an_incident()))
+    assert not {"enrichment", "shape"} & payload(IncidentChanged(a_run(), an_incident())).keys()
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "two\nlines\tand more " * 400])
@@ -56,6 +81,9 @@ def test_however_much_there_is_a_few_short_lines_are_told(text: str) -> None:
     assert len(trace_lines(much)) == TRACES
     assert trace_lines(much)[-1][0].startswith("ordinary")
     assert len(log_lines(much)) == TEMPLATES
+    changes = shape_lines((replace(CALLS, operation=text),) * 30)
+    assert len(changes) == CHANGES + 1
+    assert all(len(line) <= LONGEST and "\n" not in line for line in changes)
     assert all(len(line) <= LONGEST and "\n" not in line for line in lines)
 
 
