@@ -37,7 +37,8 @@ class Accounts:
             kind: max((_known(s) for s in signs if s.kind is kind and not s.own), default=0.0)
             for kind in ADDITIVE
         }
-        self._sizes = _sizes(signs)
+        self._sizes = _sizes([sign for sign in signs if math.isnan(sign.excess)])
+        self._longer = _longer(signs)
         self._most_own = {kind: max(own.values(), default=0.0) for kind, own in self.own.items()}
 
     def weight(self, sign: Sign) -> float:
@@ -73,12 +74,19 @@ class Accounts:
         known = felt.service in self._graph.services
         within = self._graph.below(felt.service) if known else sorted({*own, *self._sizes})
         found = {name: own[name] for name in within if own.get(name, 0.0) > 0.0}
+        found = found if self._explained(felt, within) else {}
         if not found and felt.kind is Kind.LATENCY:
             sizes = {name: self._sizes[name] for name in within if name in self._sizes}
             enough = sum(sizes.values()) >= EXPLAINED * felt.size
             found = sizes if enough else {}
         total = sum(found.values())
         return {name: part / total for name, part in found.items()}
+
+    def _explained(self, felt: Sign, within: Sequence[str]) -> bool:
+        """Whether own times and waits account for a delay whose excess is not known."""
+        if felt.kind is not Kind.LATENCY or not math.isnan(felt.excess) or not felt.size > 0.0:
+            return True
+        return sum(self._longer.get(name, 0.0) for name in within) >= EXPLAINED * felt.size
 
     def _own(self, signs: Sequence[Sign]) -> Mapping[str, float]:
         own: dict[str, float] = defaultdict(float)
@@ -113,14 +121,23 @@ class Accounts:
 
 
 def _sizes(signs: Sequence[Sign]) -> dict[str, float]:
-    """By service, how much longer its own time takes, where no excess of it is known."""
+    """By service, how much longer its own time takes."""
     sizes: dict[str, float] = {}
     for sign in signs:
-        if sign.own and sign.kind is Kind.LATENCY and not sign.peer and math.isnan(sign.excess):
+        if sign.own and sign.kind is Kind.LATENCY and not sign.peer:
             longer = sign.size if math.isfinite(sign.size) else 0.0
             if longer > 0.0 and sign.effect > 0.0:
                 sizes[sign.service] = max(sizes.get(sign.service, 0.0), longer)
     return sizes
+
+
+def _longer(signs: Sequence[Sign]) -> dict[str, float]:
+    """By service, how much longer its own time and the waits of its calls take."""
+    longer = defaultdict(float, _sizes(signs))
+    for sign in signs:
+        if sign.own and sign.kind is Kind.LATENCY and sign.peer and math.isfinite(sign.size):
+            longer[sign.service] += max(sign.size, 0.0)
+    return longer
 
 
 def _known(sign: Sign) -> float:

@@ -152,3 +152,10 @@ def test_any_signs_give_the_same_ranking_in_any_order(signs, random):
     random.shuffle(unique)
     assert explain(unique, SHOP) == found
     assert sum(s.score for s in found.suspects) == pytest.approx(1.0)
+
+
+def test_own_time_says_whose_a_delay_is_where_nobody_knows_who_calls_whom():
+    slow = [anomaly(name, since=60.0) for name in ("cart", "gateway", "pricing")]
+    own = replace(anomaly("pricing", since=70.0), signal="operation_own_time_p95")
+    assert [one.service for one in suspects([*slow, own], Graph({}))] == ["pricing"]
+    assert len(suspects(slow, Graph({}))) == 3

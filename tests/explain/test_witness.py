@@ -48,14 +48,19 @@ def named(witness: Witness, anomalies, graph: Graph = CALLS) -> list[str]:
 
 def test_own_time_says_whose_a_delay_is() -> None:
     slow = [anomaly(name, since=SINCE) for name in ("web", "cart")]
-    assert named(heard({OWN["cart"]: 0.100}), slow) == ["cart"]
-    assert named(heard({OWN["pricing"]: 0.100}), slow) == ["pricing"]
-    assert named(heard({OWN["web"]: 0.100, OWN["cart"]: 0.030}), slow) == ["web", "cart"]
+    assert named(heard({OWN["cart"]: 1.000}), slow) == ["cart"]
+    assert named(heard({OWN["pricing"]: 1.000}), slow) == ["pricing"]
+    assert named(heard({OWN["web"]: 0.700, OWN["cart"]: 0.300}), slow) == ["web", "cart"]
+
+
+def test_own_times_far_below_a_delay_are_not_why() -> None:
+    slow = [anomaly(name, since=SINCE) for name in ("web", "cart", "pricing")]
+    assert named(heard({OWN["web"]: 0.050}), slow) == ["pricing", "web"]
 
 
 def test_a_wait_for_what_sends_no_spans_is_told_of_whom_it_is_for() -> None:
     key = TracedKey(Told.WAIT, "pricing", "db")
-    witness = heard({key: 0.200}, {**CALM, key: 0.005})
+    witness = heard({key: 1.000}, {**CALM, key: 0.005})
     found = suspects([anomaly("pricing", since=SINCE)], CALLS, witness.signs(SINCE))
     assert found[0].service == "db"
     assert found[0].reason.startswith("wait of calls from pricing ")
@@ -78,15 +83,15 @@ def test_who_ends_requests_early_is_why_others_are_called_less() -> None:
 
 def test_traces_are_not_heard_of_what_they_say_nothing_of() -> None:
     leak = [anomaly("web", Kind.RESOURCE, since=SINCE)]
-    assert named(heard({OWN["pricing"]: 0.100}), leak) == ["web"]
+    assert named(heard({OWN["pricing"]: 1.000}), leak) == ["web"]
     slow, apart = [anomaly("web", since=SINCE)], Graph({"web": ["cart"], "billing": ["ledger"]})
     strange = TracedKey(Told.OWN_TIME, "ledger")
-    witness = heard({strange: 0.1}, {**CALM, strange: 0.01})
+    witness = heard({strange: 1.0}, {**CALM, strange: 0.01})
     assert named(witness, slow, apart) == ["web"]
 
 
 def test_what_traces_show_does_not_open_an_incident() -> None:
-    assert suspects([], CALLS, heard({OWN["cart"]: 0.100}).signs(SINCE)) == ()
+    assert suspects([], CALLS, heard({OWN["cart"]: 1.000}).signs(SINCE)) == ()
 
 
 @pytest.mark.parametrize("windows", [0, 5], ids=["nothing", "too little"])
@@ -99,16 +104,16 @@ def test_with_little_to_compare_with_traces_say_nothing(windows: int) -> None:
 
 
 def test_a_sign_begins_where_its_first_window_does() -> None:
-    [sign] = heard({OWN["cart"]: 0.100}).signs(SINCE)
+    [sign] = heard({OWN["cart"]: 1.000}).signs(SINCE)
     assert (sign.since, sign.step) == (SINCE, LATE)
     assert Limits().hold == LATE
 
 
 def test_an_incident_of_hours_is_looked_at_for_its_first() -> None:
-    witness = heard({OWN["cart"]: 0.100})
+    witness = heard({OWN["cart"]: 1.000})
     before = witness.signs(SINCE)
     for number in range(26, 26 + round(LONGEST / WINDOW)):
-        witness.hear(number * WINDOW, window({**CALM, OWN["cart"]: 0.100}))
+        witness.hear(number * WINDOW, window({**CALM, OWN["cart"]: 1.000}))
     after = witness.signs(SINCE)
     witness.hear(1000 * WINDOW, window({**CALM, OWN["web"]: 5.0}))
     assert witness.signs(SINCE) == after
@@ -131,7 +136,7 @@ def test_runs_are_told_apart_and_windows_come_once() -> None:
 
 
 def test_what_is_remembered_is_bounded_and_comes_back() -> None:
-    witness = heard({OWN["cart"]: 0.100})
+    witness = heard({OWN["cart"]: 1.000})
     again = Witness("")
     again.load(witness.dump())
     assert again.signs(SINCE) == witness.signs(SINCE)
