@@ -222,8 +222,11 @@ def reshaped(change: Document) -> str:
         Estimate(*(math.nan if side[name] is None else side[name] for name in _ESTIMATE))
         for side in (change["staging"], change["production"])
     )
-    named = (change[name] for name in ("service", "operation", "client", "server"))
-    return str(ShapeChange(Reshaped(change["kind"]), *named, staging, production))
+    service, operation, client, server = (
+        str(change[name]) for name in ("service", "operation", "client", "server")
+    )
+    kind = Reshaped(change["kind"])
+    return str(ShapeChange(kind, service, operation, client, server, staging, production))
 
 
 def shape_line(change: Document) -> str:
