@@ -79,7 +79,12 @@ def test_a_run_s_traces_are_compared_and_those_of_another_run_are_not(
     send(environments.production, lambda n: call(2, "cart"))
     send(environments.staging, lambda n: call(2, "cart") + call(4, "pricing"), run="7")
     send(environments.staging, lambda n: call(2, "cart"), run="8")
+    so_far = environments.shaping.so_far(RUN)
     assert environments.told(RUN) == [(Reshaped.NEW_EDGE, "gateway", "pricing")]
+    assert [str(one) for one in so_far] == [
+        "gateway → pricing is called, which production does not do: 100% (86.2% to 100%, of 100) "
+        "of traces, in production 0% (0% to 13.8%, of 100)"
+    ]
     assert environments.told(OTHER) == []
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from anomalyd.explain.suspects import Graph
+from anomalyd.judgement.course import Course
 from anomalyd.judgement.incidents import Incidents, severity
-from anomalyd.model import Kind
+from anomalyd.judgement.integrity import IntegrityLog
+from anomalyd.model import Batch, Kind, Run, RunState, Told, Traced, TracedKey
 from tests.explain.anomalies import anomaly
 
 CALLS = {"gateway": ["cart"], "cart": ["pricing"], "billing": ["ledger"]}
@@ -156,3 +159,34 @@ def test_restored_incidents_are_taken_up():
 def test_severity_is_how_badly_callers_feel_it(found, expected):
     assert severity(found) == expected
     assert severity([replace(a, resolved_at=1.0) for a in found]) == expected
+
+
+def test_what_traces_tell_of_a_window_of_the_run_s_active_part_ranks_its_incidents():
+    run = Run("run", "nightly", RunState.ACTIVE, 0.0, active_at=60.0)
+    log, course = incidents(), Course(run, IntegrityLog(30.0))
+    key = TracedKey(Told.OWN_TIME, "gateway")
+
+    def told(number: int, seconds: float) -> list[str]:
+        time = 30.0 * number
+        traced = Traced(time - 15.0, (key,), np.array([seconds]), np.array([40.0]))
+        nothing = np.zeros(0)
+        batch = Batch(time, np.zeros(0, np.intp), nothing, nothing, frozenset(), (), traced)
+        return log.hear([course], batch, 30.0)
+
+    for number in range(1, 20):
+        assert told(number, 5.0 if number < 4 else 0.010) == []
+    for service in ("gateway", "cart"):
+        log.add("run", anomaly(service, since=570.0))
+    [before] = log.of_run("run")
+    assert [one.service for one in before.suspects] == ["cart"]
+    assert told(20, 1.010) == [before.id]
+    [after] = log.of_run("run")
+    assert [one.service for one in after.suspects] == ["gateway", "cart"]
+    assert after.suspects[0].reason.startswith("own time 101 times")
+    assert told(21, 1.010) == []
+    again = incidents()
+    again.witnesses = log.witnesses
+    again.restore([after])
+    assert again.of_run("run") == [after]
+    log.forget("run")
+    assert log.witnesses == {}
