@@ -102,9 +102,8 @@ class Pipeline:
         self.board.stuck = self.still.step(self.board.observed)
         loads = self.board.loads(self.settings.capacity)
         steady = self.board.steady_loads(self.settings.capacity, self.settings.window)
-        of_rows = np.where(
-            self.reference.goes_with_load, self.board.spread(loads), self.board.spread(steady)
-        )
+        by_load, spread = self.reference.goes_with_load, self.board.spread
+        of_rows = np.where(by_load, spread(loads), spread(steady))
         rows = np.arange(len(self.table))
         self.band = self.reference.bands(of_rows, rows, batch.time)
         context = self.reference.context(
