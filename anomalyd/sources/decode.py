@@ -157,7 +157,7 @@ def decode(body: bytes, identity: Identity) -> Columns:
     if reordered:
         identity.keep(slices, codes)
     named = codes != _NEW
-    rest = _fully((WRITE_1["TimeSeries"].FromString(one) for one in odd), identity)
+    rest = columns((_odd(one, identity) for one in odd), lambda one: _pairs(one.labels), [])
     return Columns(
         np.concatenate([codes[named], rest.codes]),
         np.concatenate([slices.times[named], rest.times]),
@@ -185,6 +185,15 @@ def canonical_bytes(pairs: list[tuple[str, str]]) -> bytes:
 
 class BodyError(Exception):
     """One sentence: what of a body is not as the protocol has it."""
+
+
+def _odd(text: bytes, identity: Identity) -> tuple[int, Any]:
+    """What is not cut is looked up by what it says of labels as well."""
+    series, named = WRITE_1["TimeSeries"].FromString(text), WRITE_1["Named"].FromString(text)
+    named.DiscardUnknownFields()
+    key = bytes(named.SerializeToString())
+    code = identity.known.get(key)
+    return identity.learn(key, _pairs(named.labels)) if code is None else code, series
 
 
 def _fully(many: Iterable[Any], identity: Identity) -> Columns:

@@ -1,4 +1,7 @@
-"""Native histograms that misbehave as real ones do, from a seed."""
+"""Native histograms that misbehave as real ones do, from a seed.
+
+None observes NaN: Prometheus 3.5 then reads quantiles off the wrong bucket.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,11 @@ class Target:
     positive: Counter[int] = field(default_factory=Counter)
     negative: Counter[int] = field(default_factory=Counter)
     zero: int = 0
-    nan: int = 0
     sum: float = 0.0
 
     def observe(self, value: float) -> None:
         self.sum += value
-        if math.isnan(value):
-            self.nan += 1
-        elif self.bounds:
+        if self.bounds:
             self.positive[sum(value > bound for bound in self.bounds)] += 1
         elif abs(value) <= self.threshold:
             self.zero += 1
@@ -47,7 +47,7 @@ class Target:
 
     def restart(self, schema: int | None = None) -> None:
         self.positive, self.negative = Counter(), Counter()
-        self.zero = self.nan = 0
+        self.zero = 0
         self.sum = 0.0
         self.schema = self.schema if schema is None else schema
         self.threshold = 2.0**-128
@@ -82,8 +82,6 @@ class Target:
             zero=self.zero * scale,
             threshold=0.0 if self.bounds else self.threshold,
             sum=self.sum,
-            count=(sum([*self.positive.values(), *self.negative.values()]) + self.zero + self.nan)
-            * scale,
             floats=self.floats,
             bounds=self.bounds,
         )
@@ -99,7 +97,6 @@ def generate(seed: int, seconds: int = 300, interval: float = 5.0) -> History:
         "custom": {"bounds": BOUNDS[0]},
         "rebounded": {"bounds": BOUNDS[0]},
         "drifting": {},
-        "broken": {"below": 0.01},
     }
     history: History = {}
     for service, habit in habits.items():
@@ -129,7 +126,5 @@ def _lived(target: Target, service: str) -> Native:
         value = chance.lognormvariate(-2, 1.2) * chance.choice([1, 1, 1, 3])
         if chance.random() < target.below:
             value = chance.choice([-value, 0.0])
-        if service == "broken" and chance.random() < 0.001:
-            value = math.nan
         target.observe(value)
     return target.exposed()

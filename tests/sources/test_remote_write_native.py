@@ -240,6 +240,12 @@ async def test_exemplars_are_kept_for_incidents(receiver, staging, form):
     assert (found.trace_id, found.duration) == ("ab", 0.7)
 
 
+async def test_an_idle_service_has_no_latency_and_no_traffic(receiver, staging):
+    for moment in (-20, -10, 0):
+        post(receiver, body((CART, [(one(100), ms(moment))])))
+    assert await values(staging, 1_800_000_000.0) == {'traffic{service="cart"}': 0.0}
+
+
 async def test_a_sender_that_is_too_dense_loses_its_oldest_histograms_and_is_counted(
     receiver, staging, caplog
 ):

@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 import numpy as np
 
 from anomalyd.model import Rows
-from anomalyd.signals.native.cells import Terms, add
-from anomalyd.signals.native.samples import Bounds, Histograms, owners
+from anomalyd.signals.native.resets import anew
+from anomalyd.signals.native.samples import Bounds, Histograms
 from anomalyd.signals.window import Mask, Milliseconds
 
 log = logging.getLogger(__name__)
@@ -125,44 +125,6 @@ class Log:
             more = max(rows, 2 * have, 64) - have
             self._last = np.append(self._last, np.full(more, -1, dtype=np.intp))
             self._times = np.append(self._times, np.full(more, _EMPTY))
-
-
-def anew(before: Histograms, after: Histograms, were: Rows, are: Rows) -> Mask:
-    """bool[n]: whether counters began anew from one sample to the next, pair by pair.
-
-    were, are: which boundaries of their own they have, -1 for none. Method:
-    `FloatHistogram.DetectReset` of Prometheus 3 (model/histogram/float_histogram.go).
-    """
-    n = len(after)
-    found: Mask = (after.counts < before.counts) | (were != are)
-    found |= (after.schemas > before.schemas) | (after.thresholds < before.thresholds)
-    both = np.arange(2 * n) % n
-    signs = np.repeat([-1.0, 1.0], n)
-    buckets = np.concatenate([-before.buckets, after.buckets])
-    owner = np.concatenate([owners(before.starts), owners(after.starts) + n])
-    zeros = np.concatenate([before.zeros, after.zeros]) * signs
-    schemas = np.concatenate([before.schemas, after.schemas])
-    thresholds = np.concatenate([before.thresholds, after.thresholds])
-    codes = np.concatenate([before.codes, after.codes])
-    same = ~found
-    kept = same[both[owner]]
-    grown = add(
-        Terms(
-            both,
-            np.where(same[both], schemas, 0),
-            np.concatenate([were, were]),
-            np.where(same[both], thresholds, 0.0),
-            zeros,
-            owner[kept],
-            codes[kept],
-            buckets[kept],
-        ),
-        np.where(same, after.schemas, 0),
-    )
-    found |= grown.zeros < 0
-    found |= same & (grown.thresholds > after.thresholds)
-    found[grown.owner[grown.buckets < 0]] = True
-    return found
 
 
 def nothing() -> Histograms:

@@ -24,7 +24,9 @@ def quantile(
     taken to lie evenly on a logarithmic scale, in the zero bucket and between custom boundaries on
     a linear one. Method: `HistogramQuantile` of Prometheus 3 (promql/quantile.go).
     """
-    table = _Table.of(sums)
+    table, known = _Table.of(sums), (counts != 0) & sums.valid
+    if not len(table.codes):
+        return np.where(known, 0.0, np.nan)
     forward = np.isnan(totals) | (quantiles < 0.5)
     rank = np.where(forward, quantiles, 1 - quantiles) * counts
     place, reached = _find(table, rank, forward)
@@ -34,7 +36,7 @@ def quantile(
         left = np.where(forward, rank - (reached - inside), reached - rank)
         value = _interpolated(table, sums, place, left / inside, reached < rank, bounds)
     value = np.where(table.sizes > 0, value, 0.0)
-    return np.where((counts != 0) & sums.valid, value, np.nan)
+    return np.where(known, value, np.nan)
 
 
 class _Table:
@@ -78,8 +80,6 @@ def _find_some(table: _Table, rank: Floats, forward: Mask, part: slice) -> tuple
     ends = starts + sizes - 1
     cells = np.where(forward[:, None], starts[:, None] + nth, ends[:, None] - nth)
     there = nth < sizes[:, None]
-    if not len(table.buckets):
-        return starts, np.zeros(len(rank))
     buckets = np.where(there, table.buckets[np.where(there, cells, 0)], 0.0)
     upto = np.cumsum(buckets, axis=1)
     found = (upto >= rank[:, None]) & there
@@ -97,9 +97,6 @@ def _interpolated(
     bounds: Sequence[Bounds],
 ) -> Floats:
     """The value at `fraction` of a bucket; its upper end where the rank is `beyond` all."""
-    n = len(place)
-    if not len(table.codes):
-        return np.zeros(n)
     codes = table.codes[place]
     fraction = np.where(beyond, 1.0, fraction)
     value = _exponential(codes, sums, fraction)
