@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.detectors.base import Arrays, Context, Mask, Once, Returns
-from anomalyd.detectors.mixture import CAP, OnsetMixture
+from anomalyd.detectors.mixture import CAP, OnsetMixture, log_value
 from anomalyd.model import Floats, Rows
 
 EXCESS = np.array([0.005, 0.02, 0.08, 0.3])
@@ -35,28 +35,30 @@ class CountDeviation:
         self._step.forget()
 
     def score(self, context: Context) -> Floats:
-        if not np.isfinite(context.bad_ratio).any():
+        counted = np.isfinite(context.bad_ratio)
+        if not counted.any():
             return np.full(len(context.value), np.nan)
-        value = self._mixture.log_value_after(*self._step(context))
-        return np.where(np.isfinite(context.bad_ratio), value, np.nan)
+        rows, after = self._step(context)
+        value = np.where(counted, self._mixture.log_value(), np.nan)
+        value[rows] = log_value(*after)
+        return value
 
     def learn(self, context: Context, mask: Mask) -> None:
         if np.isfinite(context.bad_ratio).any():
-            after, seen = self._step(context)
-            self._mixture.commit(after, seen & mask)
+            rows, (wealth, unspent) = self._step(context)
+            bet = mask[rows]
+            self._mixture.commit_at(rows[bet], (wealth[:, bet], unspent[bet]))
         self._step.forget()
 
-    def _bets(self, context: Context) -> tuple[tuple[Floats, Floats], Mask]:
-        """The mixture once the likelihood ratios are bet, and which rows had any requests."""
+    def _bets(self, context: Context) -> tuple[Rows, tuple[Floats, Floats]]:
+        """The rows that had any requests, and their mixture once likelihood ratios are bet."""
         seen = (context.total > 0) & np.isfinite(context.bad) & np.isfinite(context.bad_ratio)
         rows, size = np.flatnonzero(seen), 1 / context.burst[np.flatnonzero(seen)]
         total, bad = context.total[rows], context.bad[rows]
         ratio = np.minimum(context.bad_ratio[rows] + context.tolerate[rows], 1.0)
         null, other = total * ratio, total * np.minimum(ratio + EXCESS[:, np.newaxis], 1.0)
         log = (bad + size) * np.log((null + size) / (other + size)) + bad * np.log(other / null)
-        factors = np.ones((len(EXCESS), len(seen)))
-        factors[:, rows] = np.exp(np.minimum(log, np.log(CAP)))
-        return self._mixture.after((factors, factors)), seen
+        return rows, self._mixture.after_at(rows, np.exp(np.minimum(log, np.log(CAP))))
 
     def reset(self, rows: Rows) -> None:
         self._mixture.reset(rows)

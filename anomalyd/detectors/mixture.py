@@ -75,6 +75,21 @@ class OnsetMixture:
         np.copyto(self.unspent, after[1], where=mask)
         self._log = None
 
+    def after_at(self, rows: Rows, factors: Floats) -> tuple[Floats, Floats]:
+        """As `after`, for some rows: their stakes, whenever they began, by float64[bets, m]."""
+        unspent = self.unspent[rows]
+        mass = unspent * np.where(unspent < 1.0, HAZARD, AT_START)
+        factors = np.minimum(factors, CAP)
+        wealth = self.wealth[:, rows] * factors
+        wealth += factors * mass
+        return np.minimum(wealth, RICH, out=wealth), unspent - mass
+
+    def commit_at(self, rows: Rows, after: tuple[Floats, Floats]) -> None:
+        """Let these rows have bet."""
+        self.wealth[:, rows], self.unspent[rows] = after
+        if self._log is not None:
+            self._log[rows] = log_value(*after)
+
     def log_value(self) -> Floats:
         """float64[n]: the log e-value now; 0 for rows that have not bet yet. Not to be changed."""
         if self._log is None:

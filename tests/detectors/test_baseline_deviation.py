@@ -14,6 +14,7 @@ from anomalyd.detectors.baseline_deviation import (
     ONSETS,
     OWN_PAST,
     BaselineDeviation,
+    _least,
 )
 from tests.detectors.naive import StepsTwin, compare
 from tests.detectors.windows import first_above, noisy, streams, window
@@ -57,6 +58,17 @@ def test_one_absurd_window_does_not_make_the_next_ones_surprising(size):
     for at in (3, 10, 30):
         windows = noisy(0.0, 60, spike=(at, size))
         assert first_above(BaselineDeviation(), windows, np.log(1000)) is None
+
+
+def test_a_value_beyond_single_precision_does_not_end_what_is_known_of_its_row():
+    windows = noisy(0.0, 60, step=(40, 1.2), spike=(20, 1e25))
+    assert first_above(BaselineDeviation(), windows[:40], np.log(1000)) is None
+    assert first_above(BaselineDeviation(), windows, np.log(1000)) in range(40, 44)
+
+
+def test_the_onset_that_holds_least_is_the_first_of_them():
+    held = np.random.default_rng(1).integers(0, 4, (ONSETS, 300)).astype(np.float32)
+    assert _least(held).tolist() == held.argmin(axis=0).tolist()
 
 
 @pytest.mark.parametrize(
