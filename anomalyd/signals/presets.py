@@ -11,13 +11,13 @@ from anomalyd.model import (
     Matcher,
     PromQL,
     Rate,
-    Ratio,
     Selector,
     Signal,
     SpanMeasure,
     SpanMetric,
     Worse,
 )
+from anomalyd.signals.presets_generators import K6, LOCUST
 from anomalyd.signals.presets_spans import (
     EDGES,
     MESH_FAILED,
@@ -29,7 +29,6 @@ from anomalyd.signals.presets_spans import (
 )
 from anomalyd.signals.quantities import (
     SPANS,
-    Alternative,
     Metrics,
     Quantity,
     failed,
@@ -50,11 +49,6 @@ class Found:
     metric: str | None
     tried: tuple[str, ...]
 
-
-_UNEXPECTED = Matcher("expected_response", "=", "false")
-_ERROR = Matcher("error_type", "!=", "")
-LOCUST = "locust_client_duration_seconds"
-"""What `locust --otel` measures of every request."""
 
 HTTP_HISTOGRAMS = (
     ("http_server_request_duration_seconds", "s", ("http_response_status_code",)),
@@ -136,57 +130,9 @@ PRESETS: dict[str, tuple[Quantity, ...]] = {
             ),
         ),
     ),
-    "k6": (
-        Quantity(
-            "k6_latency_p95",
-            Kind.LATENCY,
-            (
-                p95("k6_http_req_duration_seconds", "s"),
-                gauge("k6_http_req_duration_p95", "max", "s"),
-            ),
-            by=("scenario",),
-        ),
-        Quantity(
-            "k6_latency_p99",
-            Kind.LATENCY,
-            (gauge("k6_http_req_duration_p99", "max", "s"),),
-            by=("scenario",),
-        ),
-        Quantity(
-            "k6_error_ratio",
-            Kind.ERRORS,
-            (
-                failed("k6_http_reqs_total", _UNEXPECTED.label, _UNEXPECTED.value),
-                gauge("k6_http_req_failed_rate", "avg", "ratio", "status", "expected_response"),
-            ),
-            by=("scenario",),
-        ),
-        Quantity(
-            "k6_dropped_iterations",
-            Kind.SATURATION,
-            (rate("k6_dropped_iterations_total", "1/s"),),
-            by=("scenario",),
-        ),
-    ),
-    "locust": (
-        Quantity("locust_latency_p95", Kind.LATENCY, (p95(LOCUST, "s"),), by=("name",)),
-        Quantity(
-            "locust_error_ratio",
-            Kind.ERRORS,
-            (
-                Alternative(
-                    f"{LOCUST}_count",
-                    Ratio(Selector(f"{LOCUST}_count", (_ERROR,)), Selector(f"{LOCUST}_count")),
-                    "ratio",
-                ),
-            ),
-            by=("name",),
-        ),
-    ),
+    "k6": K6,
+    "locust": LOCUST,
 }
-"""k6's failures are counted by its own tag: its failed rate, split by status, is all 0 and 1.
-locust's have a label that nothing else has, and that is not there before the first of them.
-Virtual users are left out: they are the means of the test, not a symptom."""
 
 
 def metric_names(presets: Sequence[str]) -> frozenset[str]:
