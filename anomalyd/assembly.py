@@ -48,13 +48,13 @@ async def look(config: Config, stack: AsyncExitStack) -> Plan:
     Sessions are entered on `stack`. An environment that does not answer is described by its
     `trouble`; raises SourceError only for what the user must mend.
     """
-    wanted = _wanted(config)
+    sought = wanted(config)
     environments = config.environments
-    staging = await sources.look(Environment.STAGING, environments.staging, wanted, stack)
+    staging = await sources.look(Environment.STAGING, environments.staging, sought, stack)
     production = None
     if environments.production is not None:
         production = await sources.look(
-            Environment.PRODUCTION, environments.production, wanted, stack
+            Environment.PRODUCTION, environments.production, sought, stack
         )
     return settle(config, staging, production)
 
@@ -78,7 +78,8 @@ def _alike(own: Side, other: Side) -> None:
         part.classic = as_classic(part.metrics, other.metrics)
 
 
-def _wanted(config: Config) -> Wanted:
+def wanted(config: Config) -> Wanted:
+    """What its sources look for."""
     return Wanted(
         _names(config).__contains__, config.limits, config.state_dir, config.step, config.otlp
     )
@@ -144,8 +145,8 @@ def source(
 ) -> tuple[Combined, SignalTable]:
     """The source of one environment, with the table that its batches' rows belong to."""
     table = SignalTable(plan.signals, config.limits.series)
-    names, wanted = canonical(config, side.name), replace(_wanted(config), bounds=bounds or {})
-    return sources.build(side, table, names, plan.window, wanted), table
+    names, sought = canonical(config, side.name), replace(wanted(config), bounds=bounds or {})
+    return sources.build(side, table, names, plan.window, sought), table
 
 
 def pipeline(config: Config, plan: Plan, table: SignalTable) -> Pipeline:

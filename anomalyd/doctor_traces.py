@@ -5,11 +5,14 @@ from __future__ import annotations
 import time as clock
 
 from anomalyd.checks import Check, Status
+from anomalyd.clients.jaeger import JaegerClient
+from anomalyd.clients.jaeger_metrics import is_on
 from anomalyd.clients.tempo import TempoClient
-from anomalyd.config import Config, TempoMetrics
+from anomalyd.config import Config, JaegerSpans, TempoMetrics
 from anomalyd.model import Environment
 from anomalyd.query import QueryError
 from anomalyd.sources.base import Side
+from anomalyd.sources.jaeger.searches import Searches
 from anomalyd.units import format_duration
 
 OLD_SECONDS = 2 * 3600
@@ -23,6 +26,10 @@ async def examine_traces(config: Config, side: Side, window: float, now: float) 
         if isinstance(part.client, TempoClient) and part.config.tempo is not None:
             checks += await _tempo(part, part.client, part.config.tempo, now)
             checks += _settles(config, side, part.config.tempo.lag + window)
+        if isinstance(part.client, JaegerClient) and part.config.jaeger is not None:
+            checks += await _jaeger(part, part.client, part.config.jaeger, now)
+            settings = part.config.jaeger
+            checks += _settles(config, side, settings.lag + settings.interval)
     return checks
 
 
@@ -46,6 +53,36 @@ async def _tempo(
         checks.append(Check(subject, Status.WARN, detail, mend))
     if side.name is Environment.PRODUCTION:
         checks += await _history(subject, client, settings, end)
+    return checks
+
+
+async def _jaeger(
+    side: Side, client: JaegerClient, settings: JaegerSpans, now: float
+) -> list[Check]:
+    """Which API, how many services are searched for, and where a baseline comes from."""
+    subject, where = f"{side.name} jaeger", f"environments.{side.name}.jaeger"
+    searches = Searches(client, settings)
+    try:
+        began = clock.monotonic()
+        services = await searches.services()
+        took = (clock.monotonic() - began) * 1000
+        generation, spm = await client.generation(), await is_on(client)
+        end = now - settings.lag
+        found = [await searches.stretch(one, end - 60, end) for one in services[:1]]
+    except QueryError as error:
+        return [Check(subject, Status.FAIL, str(error), f"see the detail, or correct {where}")]
+    detail = f"Jaeger by its {generation}, {took:.0f} ms, {len(services)} services"
+    checks = [Check(subject, Status.OK, detail)]
+    if not any(len(spans) for one in found for spans in one.spans):
+        what = f"no span of {services[0]} in the last minute" if services else "it knows no service"
+        mend = f"send spans to it, or correct {where}.services, tags or environment"
+        checks.append(Check(subject, Status.WARN, what, mend))
+    if not all(one.whole for one in found):
+        what = f"searches for {services[0]} hit their limit of {settings.limit} traces"
+        checks.append(Check(subject, Status.WARN, what, f"raise {where}.limit, or send OTLP"))
+    if side.name is Environment.PRODUCTION:
+        by = "its own metrics (SPM)" if spm else "searches, one by one: it has no metrics (SPM)"
+        checks.append(Check(f"{subject} history", Status.OK, f"is read by {by}"))
     return checks
 
 

@@ -39,9 +39,9 @@ class Learner:
         self._clock = clock
         self._learns = config.learn_graph
         self._readers: dict[Environment, EdgeReader] = {
-            side.name: EdgeReader(side, assembly.canonical(config, side.name))
+            side.name: EdgeReader(side, assembly.canonical(config, side.name), clock)
             for side in sides
-            if side.api is not None and not side.trouble and self._learns
+            if (side.api or side.client) and not side.trouble and self._learns
         }
 
     async def start(self) -> None:

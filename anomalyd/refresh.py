@@ -14,6 +14,7 @@ from pathlib import Path
 
 from anomalyd import assembly
 from anomalyd.assembly import Plan
+from anomalyd.backfill import Backfill
 from anomalyd.baseline.history import Request
 from anomalyd.baseline.process import FitRequest, fit_stored
 from anomalyd.baseline.reader import Estimate, HistoryReader, Progress
@@ -113,7 +114,7 @@ class Fitter:
         side = self._plan.production
         if side is None:
             raise FitError("environments.production is not set; there is nothing to fit")
-        if side.trouble and (side.api is not None or side.past is not None):
+        if side.trouble and side.tells_past:
             raise FitError(side.trouble)
         if not self._plan.signals:
             raise FitError("no signal matches anything; `anomalyd doctor` says what was tried")
@@ -128,6 +129,8 @@ class Fitter:
         await self._stack.aclose()
 
     async def estimate(self) -> Estimate:
+        if self._side.searched:
+            return await self._backfill().estimate(self._start, self._end)
         return await self._reader().estimate(self._requests, self._start, self._end)
 
     async def fit(self, progress: Progress, fitted: Callable[[int, int], None]) -> tuple[Path, int]:
@@ -138,13 +141,19 @@ class Fitter:
         meta: dict[str, object] = {"created_at": time.time()}
         keep = max(self._config.retention.history, self._end - self._start)
         RowStore(store_path(self._config)).expire(self._end - keep)
-        if self._side.api is not None or self._side.past is not None:
+        if self._side.searched:
+            await self._backfill().fetch(self._start, self._end, progress)
+        elif self._side.tells_past:
             asked = [*self._requests, *self._capacity()]
             got = await self._reader().fetch(asked, self._start, self._end, progress)
             meta["failed"] = got.failures
             meta["source"] = await self._versions()
         request = self._request(json.dumps(meta))
         return Path(request.output), fit_stored(request, fitted)
+
+    def _backfill(self) -> Backfill:
+        side, store = self._side, store_path(self._config)
+        return Backfill(self._config, self._plan, side, self._requests, store)
 
     def _reader(self) -> HistoryReader:
         store = RowStore(store_path(self._config))
@@ -202,6 +211,8 @@ def _delay(side: Side) -> float:
     """Seconds after which all of what happened can be asked for."""
     if side.past is not None:
         return side.past.lag
+    if side.searched:
+        return WRITE_DELAY_SECONDS
     return 0.0 if side.api is None else WRITE_DELAY_SECONDS
 
 

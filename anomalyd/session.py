@@ -119,7 +119,7 @@ class Session:
         for run in self.runs.unfinished:
             recorder.resume(run)
         await self._begin(self.staging, stack)
-        if (fed := plan.production) and fed.api is None and fed.past is None:
+        if (fed := plan.production) and not fed.tells_past:
             await self._keep(fed, stack)
         self.receivers = receivers(self._both)
         self._skew = await clocks.apart(self._sides, self._clock)

@@ -20,7 +20,7 @@ MINIMAL = DIRECTORY / "minimal.yaml"
 
 ENDPOINT = re.compile(
     r"^(environments|sinks|enrich|deployment)\.\w+(\[\])?\."
-    r"(?=(auth|tls|headers|timeout|scrape|remote_write|otlp|otlp_metrics|tempo)\b)"
+    r"(?=(auth|tls|headers|timeout|scrape|remote_write|otlp|otlp_metrics|tempo|jaeger)\b)"
 )
 """Where settings begin that several sections share: the example shows each of them once."""
 
@@ -36,6 +36,7 @@ def test_there_are_examples() -> None:
     assert {path.name for path in EXAMPLES} == {
         "minimal.yaml",
         "full.yaml",
+        "jaeger.yaml",
         "push.yaml",
         "tempo.yaml",
         "traces.yaml",

@@ -179,8 +179,8 @@ def test_the_readme_says_what_is_missing_only_while_it_is() -> None:
     assert "ccepted runs" not in missing
     assert "It does not record" not in text
     assert "backtest" not in main.commands
-    assert "asked for exemplars, not for signals" in missing
     assert {kind.section for kind in SOURCES} == {
+        "jaeger",
         "otlp",
         "otlp_metrics",
         "remote_write",

@@ -13,16 +13,18 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from anomalyd import config
+from anomalyd.config.environments import SPAN_METRICS_BUCKETS
 from anomalyd.units import format_duration
 from tests.settings import Setting, read, settings, tree_with
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 ENDPOINT = re.compile(
-    r"^(environments\.<environment>(\.tempo)?|sinks\.(grafana|alertmanager|webhook)"
+    r"^(environments\.<environment>(\.(tempo|jaeger))?|sinks\.(grafana|alertmanager|webhook)"
     r"|enrich\.(tempo|jaeger|loki)|deployment\.probes\[\])"
     r"\.(?=(auth|tls|headers|timeout)\b)"
 )
 NOTHING = {"not set", "none", "by kind"}
+SPAN_METRICS = "the spanmetrics connector's"
 SECRETS = {
     "PASSWORD": "a",
     "TOKEN": "b",
@@ -78,6 +80,8 @@ def test_the_default_is_as_stated(setting: Setting) -> None:
     default = setting.field.get_default(call_default_factory=True)
     if said == "required":
         assert setting.field.is_required()
+    elif said == SPAN_METRICS:
+        assert default == SPAN_METRICS_BUCKETS
     elif said in NOTHING:
         assert default in (None, "", (), {})
     else:

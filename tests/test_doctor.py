@@ -16,6 +16,7 @@ from anomalyd.model import Labels
 from anomalyd.sources.seen import Seen
 from tests.fakes import traces
 from tests.fakes.jaeger import FakeJaeger
+from tests.fakes.jaeger_store import FakeJaegerStore
 from tests.fakes.loki import FakeLoki
 from tests.fakes.prometheus import FakePrometheus, error, refuse, serve, vector
 from tests.fakes.receiver import serving
@@ -299,5 +300,30 @@ async def test_of_a_tempo_it_says_what_is_on_and_what_is_to_be_set(
     async with traces.serve(FakeTempoMetrics(spans, now=now, **settings)) as tempo:
         made = config.parse(tempo_tree(tempo.url, tmp_path))
         checks = await doctor.examine(made, lambda: now)
+    found = [c for c in checks if (c.subject, c.status) == (subject, status)]
+    assert any(told in check.detail for check in found), checks
+
+
+@pytest.mark.parametrize(
+    ("settings", "subject", "status", "told"),
+    [
+        ({}, "staging jaeger", Status.OK, "Jaeger by its /api, "),
+        ({"flavour": "v3"}, "staging jaeger", Status.OK, "by its /api/v3"),
+        ({"spm": True}, "production jaeger history", Status.OK, "is read by its own metrics (SPM)"),
+        ({}, "production jaeger history", Status.OK, "it has no metrics (SPM)"),
+        ({"spans": []}, "staging jaeger", Status.WARN, "it knows no service"),
+        ({"authorization": "Bearer t"}, "staging jaeger", Status.FAIL, "(HTTP 401)"),
+    ],
+)
+async def test_of_a_jaeger_it_says_which_api_it_has_and_where_its_history_is(
+    settings, subject, status, told, tmp_path
+) -> None:
+    now = 1_800_000_000.0
+    spans = [traces.Span(f"{n:032x}", "cart", start=now - n, id=f"{n:016x}") for n in (30, 40)]
+    async with traces.serve(FakeJaegerStore(**{"spans": spans, **settings})) as jaeger:
+        tree = tempo_tree("", tmp_path)
+        kept = {"jaeger": {"url": jaeger.url}}
+        tree["environments"] = {"staging": kept, "production": kept}
+        checks = await doctor.examine(config.parse(tree), lambda: now)
     found = [c for c in checks if (c.subject, c.status) == (subject, status)]
     assert any(told in check.detail for check in found), checks

@@ -74,6 +74,14 @@ class JaegerClient:
             self._is_v3 = is_v3
         return self._is_v3
 
+    async def answers(self) -> bool:
+        """Whether it answers at all."""
+        try:
+            await self.services()
+        except QueryError:
+            return False
+        return True
+
     async def generation(self) -> str:
         return "/api/v3" if await self.is_v3() else "/api"
 

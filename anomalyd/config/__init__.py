@@ -29,7 +29,12 @@ from anomalyd.config.endpoints import (
     Tls,
 )
 from anomalyd.config.enriching import Enrich, Jaeger, Loki, Received, Tempo
-from anomalyd.config.environments import EnvironmentConfig, Environments, TempoMetrics
+from anomalyd.config.environments import (
+    EnvironmentConfig,
+    Environments,
+    JaegerSpans,
+    TempoMetrics,
+)
 from anomalyd.config.judging import (
     BaselineConfig,
     Detect,
@@ -98,6 +103,7 @@ __all__ = [
     "GrafanaSink",
     "Identity",
     "Jaeger",
+    "JaegerSpans",
     "Judgement",
     "Limits",
     "Load",

@@ -8,7 +8,13 @@ from pydantic import Field, field_validator
 from pydantic import model_validator as whole
 
 from anomalyd.config.endpoints import Endpoint, OtlpMetrics, OtlpSpans, RemoteWrite, Scrape
-from anomalyd.config.types import Capacity, Duration, Matchers, Section, Url
+from anomalyd.config.types import Capacity, Duration, Matchers, Section, Share, Url
+
+SPAN_METRICS_BUCKETS = (
+    *(0.002, 0.004, 0.006, 0.008, 0.01, 0.05, 0.1, 0.2, 0.4, 0.8),
+    *(1.0, 1.4, 2.0, 5.0, 10.0, 15.0),
+)
+"""Seconds; what the Collector's spanmetrics connector has where it is not told others."""
 
 
 class TempoMetrics(Endpoint):
@@ -23,9 +29,28 @@ class TempoMetrics(Endpoint):
     body_limit: int = Field(64 * 2**20, ge=1024)
 
 
+class JaegerSpans(Endpoint):
+    """Traces that a Jaeger keeps, by searches. `services`: those that are searched for, all where
+    it is empty; `tags` that a span of theirs must have. `environment`: values of
+    `deployment.environment.name` that are of this environment. `interval`: of searches. `lag`: how
+    long after they began spans are to be found. `limit`: traces that one search finds at most.
+    `buckets`: seconds, of the histogram that Jaeger's own metrics are made of."""
+
+    url: Url
+    services: tuple[str, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
+    environment: tuple[str, ...] = ()
+    sampling: Share = Field(1.0, gt=0, le=1)
+    interval: Duration = Field(10.0, ge=1, le=300)
+    lag: Duration = Field(20.0, ge=1, le=600)
+    limit: int = Field(1500, ge=1, le=1500)
+    buckets: tuple[float, ...] = SPAN_METRICS_BUCKETS
+    body_limit: int = Field(64 * 2**20, ge=1024)
+
+
 class EnvironmentConfig(Endpoint):
-    """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), spans that a Tempo keeps,
-    and what is pushed."""
+    """One environment: a Prometheus (`url`) or direct scrapes (`scrape`), spans that a Tempo or a
+    Jaeger keeps, and what is pushed."""
 
     url: Url | None = None
     scrape: Scrape | None = None
@@ -33,6 +58,7 @@ class EnvironmentConfig(Endpoint):
     otlp: OtlpSpans | None = None
     otlp_metrics: OtlpMetrics | None = None
     tempo: TempoMetrics | None = None
+    jaeger: JaegerSpans | None = None
     matchers: Matchers = ()
     capacity: Capacity = 1.0
 
@@ -55,10 +81,12 @@ class EnvironmentConfig(Endpoint):
     def _check(self) -> Self:
         if self.url is not None and self.scrape is not None:
             raise ValueError("set url (a Prometheus) or scrape (targets), one of them")
-        if not self.has_others and self.tempo is None:
+        if self.tempo is not None and self.jaeger is not None:
+            raise ValueError("set tempo or jaeger, not both")
+        if not self.has_others and self.tempo is None and self.jaeger is None:
             raise ValueError(
                 "set url (a Prometheus), scrape (targets), remote_write or otlp_metrics (samples "
-                "pushed to us), otlp (spans pushed to us) or tempo (spans that it keeps)"
+                "pushed to us), otlp (spans pushed to us), tempo or jaeger (spans that it keeps)"
             )
         return self
 
@@ -94,9 +122,10 @@ class Environments(Section):
             raise ValueError(
                 "a Prometheus (url) is asked for its history; leave out what is pushed, or the url"
             )
-        if one is not None and one.tempo is not None and one.has_others:
+        kept = None if one is None else "tempo" if one.tempo else "jaeger" if one.jaeger else None
+        if one is not None and kept is not None and one.has_others:
             raise ValueError(
-                "tempo is asked for its history, which production has from one place; leave out "
-                "the others, or tempo"
+                f"{kept} is asked for its history, which production has from one place; leave out "
+                f"the others, or {kept}"
             )
         return one

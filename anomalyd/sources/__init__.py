@@ -14,6 +14,7 @@ from anomalyd.signals.table import SignalTable
 from anomalyd.sources import discovery, prometheus, remote_write, scrape
 from anomalyd.sources.base import Kind, Make, Side, Source, Wanted
 from anomalyd.sources.combined import Combined, together
+from anomalyd.sources.jaeger import source as jaeger
 from anomalyd.sources.otlp import metrics as otlp_metrics
 from anomalyd.sources.otlp import source as otlp
 from anomalyd.sources.queries import metrics_of
@@ -23,6 +24,7 @@ SOURCES: tuple[Kind, ...] = (
     Kind("otlp_metrics", otlp_metrics.look, otlp_metrics.build, receiver=otlp_metrics.receiver),
     Kind("otlp", otlp.look, otlp.build, evaluates=otlp.evaluates, receiver=otlp.receiver),
     Kind("tempo", tempo.look, tempo.build, evaluates=tempo.evaluates),
+    Kind("jaeger", jaeger.look, jaeger.build, evaluates=otlp.evaluates),
     Kind("remote_write", remote_write.look, remote_write.build, receiver=remote_write.receiver),
     Kind("scrape", scrape.look, scrape.build),
     Kind("url", discovery.look, prometheus.build, evaluates=lambda _: True),

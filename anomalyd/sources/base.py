@@ -123,8 +123,8 @@ class Side:
     answer. interval: seconds between scrapes, if known. trouble: why it did not answer; `away` if
     that may pass by itself. section: the kind, '' of several, whose sides are `parts`. classic:
     native histograms to be read in the classic form that they have too. past: its history, where
-    no Prometheus is asked for it. client: of what keeps its traces. described: what senders
-    say of metrics.
+    no Prometheus is asked for it. client: of what keeps its traces; searched: its history is
+    theirs, one by one. described: what senders say of metrics.
     """
 
     name: Environment
@@ -140,6 +140,12 @@ class Side:
     past: Past | None = None
     client: TempoClient | JaegerClient | None = None
     described: Described = field(default_factory=dict)
+    searched: bool = False
+
+    @property
+    def tells_past(self) -> bool:
+        """Whether its history can be asked for."""
+        return self.api is not None or self.past is not None or self.searched
 
 
 @dataclass(frozen=True, slots=True)

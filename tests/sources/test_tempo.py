@@ -27,6 +27,7 @@ from anomalyd.signals.identity import Canonical
 from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Make, Side, Source, SourceError, Wanted
+from anomalyd.sources.edges import EdgeReader
 from anomalyd.sources.tempo import source as tempo
 from anomalyd.sources.tempo.past import whole_seconds
 from anomalyd.sources.tempo.traceql import compile_all
@@ -276,3 +277,10 @@ async def test_a_range_that_is_too_long_is_one_that_a_reader_halves() -> None:
         with pytest.raises(QueryError, match="maximum allowed duration") as told:
             await side.past.range(query, END - 3600.0, float(END), 30.0)
     assert (told.value.kind, told.value.too_much) == (Trouble.UNPROCESSABLE, True)
+
+
+async def test_who_calls_whom_is_learned_by_the_peers_that_spans_name() -> None:
+    fake = FakeTempoMetrics(spans(60))
+    async with serve(fake), opened(fake) as (_, _, side):
+        found = await EdgeReader(side, NAMES, lambda: float(END + 60)).read(300.0)
+    assert [edge[:2] for edge in found] == [("cart", "pricing")]

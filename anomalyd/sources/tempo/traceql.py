@@ -259,3 +259,8 @@ def _fold(labels: Labels) -> Labels:
     """Operations by their folded names, as those of spans that are sent to us."""
     name = labels.get("span_name")
     return Labels.of({**dict(labels), "span_name": fold(name)}) if name else labels
+
+
+def edges_query(conditions: str) -> str:
+    """Calls per second by who calls and what is called."""
+    return _query("rate()", (conditions, CALLED), (NAME, PEER))
