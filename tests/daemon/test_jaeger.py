@@ -17,7 +17,8 @@ from tests.fakes.traces import serve
 
 def tree(state, url: str, **more):
     def environment(name: str):
-        return {"jaeger": {"url": url, "environment": [name], "timeout": "20s"}}
+        found = {"url": url, "environment": [name], "services": ["cart"], "timeout": "20s"}
+        return {"jaeger": found}
 
     return {
         "environments": {name: environment(name) for name in ("staging", "production")},

@@ -41,9 +41,9 @@ async def ticks(made: Bench, tempo: FakeTempoMetrics, seconds: float, rate: floa
 
 async def test_a_good_and_a_bad_run_of_a_shop_whose_spans_a_tempo_keeps(tmp_path):
     async with serve(FakeTempoMetrics()) as tempo:
-        config = parse(tree(tmp_path, tempo.url, baseline={"days": 0.04}))
+        config = parse(tree(tmp_path, tempo.url, baseline={"days": 0.03}))
         now = time.time() // WINDOW * WINDOW
-        tempo.spans = kept(now - 3500, now, "production")
+        tempo.spans = kept(now - 2600, now, "production")
         async with Fitter(config) as fitter:
             _, series = await fitter.fit(lambda *_: None, lambda *_: None)
         assert series > 8
