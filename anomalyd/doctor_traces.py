@@ -6,7 +6,6 @@ import time as clock
 
 from anomalyd.checks import Check, Status
 from anomalyd.clients.jaeger import JaegerClient
-from anomalyd.clients.jaeger_metrics import is_on
 from anomalyd.clients.tempo import TempoClient
 from anomalyd.config import Config, JaegerSpans, TempoMetrics
 from anomalyd.model import Environment
@@ -66,7 +65,7 @@ async def _jaeger(
         began = clock.monotonic()
         services = await searches.services()
         took = (clock.monotonic() - began) * 1000
-        generation, spm = await client.generation(), await is_on(client)
+        generation = await client.generation()
         end = now - settings.lag
         found = [await searches.stretch(one, end - 60, end) for one in services[:1]]
     except QueryError as error:
@@ -81,7 +80,9 @@ async def _jaeger(
         what = f"searches for {services[0]} hit their limit of {settings.limit} traces"
         checks.append(Check(subject, Status.WARN, what, f"raise {where}.limit, or send OTLP"))
     if side.name is Environment.PRODUCTION:
-        by = "its own metrics (SPM)" if spm else "searches, one by one: it has no metrics (SPM)"
+        by = (
+            "its own metrics (SPM)" if side.past else "searches, one by one: no metrics (SPM) of it"
+        )
         checks.append(Check(f"{subject} history", Status.OK, f"is read by {by}"))
     return checks
 

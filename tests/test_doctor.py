@@ -310,7 +310,7 @@ async def test_of_a_tempo_it_says_what_is_on_and_what_is_to_be_set(
         ({}, "staging jaeger", Status.OK, "Jaeger by its /api, "),
         ({"flavour": "v3"}, "staging jaeger", Status.OK, "by its /api/v3"),
         ({"spm": True}, "production jaeger history", Status.OK, "is read by its own metrics (SPM)"),
-        ({}, "production jaeger history", Status.OK, "it has no metrics (SPM)"),
+        ({}, "production jaeger history", Status.OK, "no metrics (SPM) of it"),
         ({"spans": []}, "staging jaeger", Status.WARN, "it knows no service"),
         ({"authorization": "Bearer t"}, "staging jaeger", Status.FAIL, "(HTTP 401)"),
     ],

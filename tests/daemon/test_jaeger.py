@@ -15,10 +15,12 @@ from tests.fakes.jaeger_store import FakeJaegerStore
 from tests.fakes.traces import serve
 
 
-def tree(state, url: str, **more):
+def tree(state, url: str, apart: bool, **more):
+    """apart: each environment has a Jaeger of its own."""
+
     def environment(name: str):
-        found = {"url": url, "environment": [name], "services": ["cart"], "timeout": "20s"}
-        return {"jaeger": found}
+        found = {"url": url, "services": ["cart"], "timeout": "20s"}
+        return {"jaeger": {**found, "environment": [] if apart else [name]}}
 
     return {
         "environments": {name: environment(name) for name in ("staging", "production")},
@@ -52,7 +54,7 @@ async def fitted(config, jaeger: FakeJaegerStore, now: float) -> int:
 @pytest.mark.parametrize(("flavour", "spm", "slower"), [("v1", True, 4.0), ("v3", False, 1.0)])
 async def test_runs_of_a_shop_whose_traces_a_jaeger_keeps(flavour, spm, slower, tmp_path):
     async with serve(FakeJaegerStore(flavour=flavour, spm=spm, delay=2.0)) as jaeger:
-        config = parse(tree(tmp_path, jaeger.url, baseline={"days": 0.03}))
+        config = parse(tree(tmp_path, jaeger.url, spm, baseline={"days": 0.03}))
         now = time.time() // WINDOW * WINDOW
         assert await fitted(config, jaeger, now) >= (11 if not spm else 9)
         async with bench(config) as made:

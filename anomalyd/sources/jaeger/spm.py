@@ -53,8 +53,12 @@ class SpmPast:
 
     @classmethod
     async def found(cls, client: JaegerClient, settings: JaegerSpans) -> SpmPast | None:
-        """None where Jaeger has no metrics. Raises QueryError."""
-        return cls(client, settings) if await is_on(client) else None
+        """None where Jaeger has no metrics, or where they are not of this environment alone.
+
+        Raises QueryError.
+        """
+        alone = not settings.environment and not settings.tags
+        return cls(client, settings) if alone and await is_on(client) else None
 
     def most_points(self, step: float) -> int:
         return MOST_POINTS
@@ -77,8 +81,7 @@ class SpmPast:
 
     async def range(self, query: str, start: float, end: float, step: float) -> Matrix:
         asked = self._asked[query]
-        services = self._settings.services or await self._client.services()
-        of = [name for name in services if name not in OWN]
+        of = [name for name in await self._client.services() if name not in OWN]
         if asked.service:
             of = [name for name in of if asked.canonical.named(name) == asked.service]
         what = "calls" if asked.what == "counts" else asked.what
