@@ -29,7 +29,7 @@ e2e: venv-dev tools ## judge real runs beside real servers, end to end (seventee
 e2e-parity: venv-dev tools ## find seeded differences between real servers and files (SEEDS=n DRIFT=facts.yaml)
 	@SEEDS='$(SEEDS)' DRIFT='$(DRIFT)' $(BIN)/python -m pytest -q -s -m e2e tests/e2e_parity $(ARGS)
 
-e2e-push: venv-dev tools ## a real Prometheus pushes twenty faults, both are killed and go on; locust pushes (SEED=n, eight minutes)
+e2e-push: venv-dev tools ## twenty faults that a real Prometheus pushes, both killed meanwhile; locust's phases (SEED=n, eight minutes)
 	$(BIN)/python -m pytest -q -s -m e2e tests/e2e/test_push.py tests/e2e/test_locust.py $(ARGS)
 
 bench: venv-dev tools ## measure against the peers, write bench/results.json

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,10 @@ from tests.fakes.sender import held
 from tests.servers import prometheus
 
 ROUTES = 62
-"""Of each pod: with what Prometheus adds of itself, a thousand series."""
+EXPOSED = ROUTES * 16
+"""Series of each pod; with what Prometheus adds of itself, a thousand."""
+POD, NAMED = b"\n\x03pod\x12", b"http_request"
+"""The name of a label as it is on the wire, and what the names of all that is exposed hold."""
 PODS_PER_APP = 2
 PER_BODY = 2_000
 RECORDING_SECONDS = 900.0
@@ -42,12 +46,18 @@ TARGET += 'app: "app-{app}", pod: "app-{app}-{pod}"}}}}'
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """keys: the bytes of each series' labels as they came. values: float64[n], of its sample."""
+    """keys: the bytes of each series' labels as they came, one pod after another. values:
+    float64[n], of its sample."""
 
     keys: list[bytes]
     values: Floats
 
     def first(self, series: int) -> Recording:
+        """So many at most, of whole pods."""
+        if series < len(self.keys):
+            cut_off = pod_of(self.keys[series])
+            while series and pod_of(self.keys[series - 1]) == cut_off:
+                series -= 1
         return Recording(self.keys[:series], self.values[:series])
 
     def bodies(self) -> list[Body]:
@@ -84,12 +94,18 @@ class Body:
         return bytes(cramjam.snappy.compress_raw(raw.tobytes()))
 
 
+def pod_of(key: bytes) -> bytes:
+    """The value of that label."""
+    at = key.index(POD) + len(POD)
+    return key[at + 1 : at + 1 + key[at]]
+
+
 async def recorded(series: int) -> Recording:
-    """The first `series` series that a real Prometheus sends of as many pods as that takes."""
-    pods = -(-series // (ROUTES * 16))
+    """What a real Prometheus sends of as many pods as have `series` series."""
+    pods = -(-series // EXPOSED)
     pods += pods % PODS_PER_APP
     text = exposition.body(ROUTES).replace('service="shop",', "")
-    async with _target(text, series) as (address, found, enough):
+    async with _target(text, pods) as (address, found, enough):
         targets = "\n".join(
             TARGET.format(address=address, app=pod // PODS_PER_APP, pod=pod) for pod in range(pods)
         )
@@ -97,16 +113,25 @@ async def recorded(series: int) -> Recording:
             config = CONFIG.format(targets=targets, address=address)
             with prometheus(Path(folder), config):
                 await asyncio.wait_for(enough.wait(), RECORDING_SECONDS)
-    keys = list(found)[:series]
+    return grouped(found)
+
+
+def grouped(found: Mapping[bytes, float]) -> Recording:
+    """Pods in the order in which the first of each came: senders send in parallel."""
+    of_pods: dict[bytes, list[bytes]] = {}
+    for key in found:
+        of_pods.setdefault(pod_of(key), []).append(key)
+    keys = [key for of_pod in of_pods.values() for key in of_pod]
     return Recording(keys, np.array([found[key] for key in keys]))
 
 
 @asynccontextmanager
 async def _target(
-    text: str, wanted: int
+    text: str, pods: int
 ) -> AsyncIterator[tuple[str, dict[bytes, float], asyncio.Event]]:
     """Exposes the same of every pod, and keeps the first sample of each series that is sent."""
     found: dict[bytes, float] = {}
+    came: Counter[bytes] = Counter()
     enough = asyncio.Event()
 
     async def metrics(_: web.Request) -> web.Response:
@@ -116,8 +141,10 @@ async def _target(
         if not enough.is_set():
             slices = cut(inflated(await request.read(), 2**30))
             for key, value in zip(slices.keys, slices.values.tolist(), strict=True):
-                found.setdefault(key, value)
-            if len(found) >= wanted:
+                if key not in found:
+                    found[key] = value
+                    came[pod_of(key)] += NAMED in key
+            if len(came) == pods and min(came.values()) == EXPOSED:
                 enough.set()
         return web.Response(status=204)
 

@@ -124,16 +124,22 @@ def test_there_is_no_plot_of_one_size(tmp_path):
 
 
 def test_a_recording_is_sent_again_at_other_times_with_counters_that_grew(tmp_path):
-    keys = [f"\n\x05\n\x01{chr(65 + i % 26)}\x12\x00".encode() for i in range(2_500)]
-    recording = live_bodies.Recording(keys, np.arange(1.0, 2_501.0))
+    def named(pod: int, series: int) -> bytes:
+        return b"\n\x0c" + live_bodies.POD + b"\x05" + f"p{pod:04}\n\x05{series:05}".encode()
+
+    keys = [named(pod, series) for series in range(1_250) for pod in range(2)]
+    recording = live_bodies.grouped(dict(zip(keys, np.arange(1.0, 2_501.0), strict=True)))
     live_bodies.save(recording, tmp_path / "recording")
-    read = live_bodies.load(tmp_path / "recording").first(2_100)
+    read = live_bodies.load(tmp_path / "recording")
+    assert read.keys == sorted(keys), "one pod after another"
+    assert read.first(2_100).keys == sorted(keys)[:1_250], "of whole pods"
     first, second = read.bodies()
-    assert (len(first.values), len(second.values)) == (2_000, 100)
+    assert (len(first.values), len(second.values)) == (2_000, 500)
     found = cut(inflated(second.stamped(1_800_000_000.25, 3), 2**20))
-    assert list(found.keys) == keys[2_000:2_100]
+    assert list(found.keys) == read.keys[2_000:]
     assert set(found.times.tolist()) == {1_800_000_000_250}
-    assert found.values[0] == 2_001 + 3 * (1 + 2_001 // 64)
+    before = read.values[2_000]
+    assert found.values[0] == before + 3 * (1 + before // 64)
 
 
 def test_what_a_sender_is_given_is_what_it_reads(tmp_path):
