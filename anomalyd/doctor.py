@@ -91,9 +91,10 @@ async def _environment(
         if any(check.status is Status.FAIL for check in checks):
             return checks, None
     else:
-        checks = await examine_traces(config, side, plan.window, now())
-        if any(check.status is Status.FAIL for check in checks):
-            return checks, None
+        checks = []
+    checks += await examine_traces(config, side, plan.window, now())
+    if any(check.status is Status.FAIL for check in checks):
+        return checks, None
     source, table = assembly.source(config, plan, side)
     try:
         await source.start()

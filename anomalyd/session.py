@@ -283,5 +283,5 @@ class Session:
         source = self._both.get(side.name)
         if source is not None:
             return await source.returned()
-        asked = side.api or side.past
+        asked = side.api or side.client
         return asked is not None and await asked.answers()

@@ -106,10 +106,6 @@ class Past(Protocol):
         """Of what tells it, by its name. Raises QueryError."""
         ...
 
-    async def answers(self) -> bool:
-        """Whether it answers at all."""
-        ...
-
 
 class SourceError(Exception):
     """One sentence for the user: which system, what is wrong, how to mend it."""

@@ -280,3 +280,12 @@ async def test_an_answer_that_is_no_traces_is_told_in_a_sentence() -> None:
         fake.trouble = refuse(200, '{"data": [{"spans": 3}]}', "application/json")
         with pytest.raises(QueryError, match="answers traces that cannot be read"):
             await made._searches.stretch("cart", END - 5, END)
+
+
+async def test_a_production_that_is_away_at_first_is_not_taken_for_one_without_history() -> None:
+    fake = FakeJaegerStore(requests(3, END), spm=True)
+    fake.trouble = refuse(503, "starting")
+    async with serve(fake), opened(fake, Environment.PRODUCTION) as (_, _, side):
+        assert (side.away, side.tells_past, await side.client.answers()) == (True, True, False)
+        fake.trouble = None
+        assert await side.client.answers()

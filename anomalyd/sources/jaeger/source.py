@@ -241,12 +241,12 @@ async def look(
         raise SourceError(str(error)) from error
     client = JaegerClient(asker)
     side = Side(name, environment, None, {SPANS: frozenset()}, None, client=client)
+    side.searched = name is Environment.PRODUCTION
     try:
         await client.is_v3()
-        if name is Environment.PRODUCTION:
-            side.past = await SpmPast.found(client, settings)
-            side.searched = side.past is None
-            side.metrics = side.metrics if side.searched else {}
+        side.past = await SpmPast.found(client, settings) if side.searched else None
+        side.searched = side.searched and side.past is None
+        side.metrics = {} if side.past is not None else side.metrics
     except QueryError as error:
         return replace(side, trouble=str(error), away=error.retryable)
     return side

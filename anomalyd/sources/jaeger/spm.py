@@ -118,9 +118,6 @@ class SpmPast:
     async def versions(self) -> dict[str, str]:
         return {"jaeger": await self._client.generation()}
 
-    async def answers(self) -> bool:
-        return await self._client.answers()
-
     def _named(self, signal: Signal, metric: SpanMetric, what: str, canonical: Canonical) -> str:
         scale = 1e-3 if what == "latencies" and signal.unit == "s" else 1.0
         by_operation = "operation" in signal.by

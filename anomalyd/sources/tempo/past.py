@@ -66,9 +66,6 @@ class TempoPast:
     async def versions(self) -> dict[str, str]:
         return {"tempo": await self._client.version()}
 
-    async def answers(self) -> bool:
-        return await self._client.answers()
-
 
 def whole_seconds(window: float, where: str) -> int:
     """Raises SourceError: TraceQL's steps are aligned to seconds."""
