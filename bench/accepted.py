@@ -1,6 +1,6 @@
 """`python -m bench.accepted`: what accepted runs are worth, and where creep is caught.
 
-A simulated system of four services whose truth is known: production for six hours, then runs of a
+A simulated system of four services whose truth is known: production for four hours, then runs of a
 staging that differs from it. The smallest detectable change is that of each verdict; creep is eight
 runs, one service's latency 3% slower in each than in the one before, all of them accepted. SEEDS=n,
 SEED=n.
@@ -24,7 +24,7 @@ from anomalyd.replay.recording import Recording
 from anomalyd.replay.windows import width_of
 
 SERVICES = 4
-HISTORY, RUN = 1440, 80
+HISTORY, RUN = 960, 64
 STEP = 15.0
 LOAD = 50.0
 BETWEEN = 0.03

@@ -147,7 +147,8 @@ class Creep:
         return contexts, bands
 
     def _far(self, contexts: Sequence[Context], rows: Rows, z: float) -> Mask:
-        """bool[n]: rows whose level is beyond the bound, and beyond what runs differ by anyway."""
+        """bool[n]: rows whose level is beyond the bound, and farther from the golden run's than
+        chance brings: what was measured of both, and what two runs differ by anyway."""
         first = contexts[0]
         residual = np.stack([context.residual for context in contexts], axis=1)
         seen = np.isfinite(residual).sum(axis=1)
@@ -155,10 +156,10 @@ class Creep:
         phi = np.clip(first.phi, 0.0, MOST_PHI)
         of_noise = scatter.spread(residual) ** 2 * OF_A_MEDIAN * (1 + phi) / (1 - phi)
         of_load = np.median([c.difference - c.offset**2 for c in contexts], axis=0)
-        sd = np.sqrt(2 * of_noise / np.maximum(seen, 1) + np.maximum(of_load, 0.0))
+        measured = 2 * of_noise / np.maximum(seen, 1) + np.maximum(of_load, 0.0)
         by_chance = self._golden.between[self._reference.partner[rows]]
         bound = self._reference.largest(rows, float(np.log1p(self._bound)))
-        most = np.maximum(bound + z * sd, z * np.sqrt(2) * by_chance)
+        most = np.maximum(bound, z * np.sqrt(measured + 2 * by_chance**2))
         worse = np.where(first.sign == 0, np.abs(level), first.sign * level)
         return np.asarray((seen >= accepted.LEAST_WINDOWS) & (worse > most))
 

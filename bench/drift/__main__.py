@@ -17,6 +17,7 @@ import numpy as np
 from anomalyd.model import Outcome
 from anomalyd.replay import judge
 from anomalyd.replay.infer import columns
+from anomalyd.replay.intervals import clopper_pearson
 from anomalyd.replay.production import fit_production
 from anomalyd.replay.windows import width_of
 from bench.drift.pairs import EDGES, KINDS, LOAD, STEP, Pair, draw, recorded
@@ -107,10 +108,15 @@ def table(results: list[Result]) -> str:
     of_wrong = sum(counts[kind]["blind"] for kind in KINDS[1:])
     lines += [
         "",
-        f"rightly explained {right} of {of_right} ({right / max(of_right, 1):.1%}), "
-        f"wrongly excused {wrong} of {of_wrong} ({wrong / max(of_wrong, 1):.1%})",
+        f"rightly explained {_share(right, of_right)}, wrongly excused {_share(wrong, of_wrong)}",
     ]
     return "\n".join(lines)
+
+
+def _share(k: int, n: int) -> str:
+    """With its exact 95% interval."""
+    low, high = clopper_pearson(k, n) if n else (0.0, 1.0)
+    return f"{k} of {n} ({k / max(n, 1):.1%}; {low:.1%} to {high:.1%})"
 
 
 if __name__ == "__main__":

@@ -108,8 +108,8 @@ async def test_creep_is_caught_at_the_golden_run_and_again_in_a_replay(shop, sta
         accept(shop, golden, golden=True)
         await look(shop)
         outcomes = []
-        for step in range(1, 5):
-            troubled(staging, fault=1.06**step)
+        for step in range(1, 9):
+            troubled(staging, fault=1.03**step)
             run, verdict = await judged(shop)
             outcomes.append(verdict.outcome)
             if verdict.outcome is Outcome.FAIL:
@@ -117,6 +117,7 @@ async def test_creep_is_caught_at_the_golden_run_and_again_in_a_replay(shop, sta
             accept(shop, run)
             await look(shop)
         assert outcomes == [Outcome.PASS] * (len(outcomes) - 1) + [Outcome.FAIL]
+        assert 1.15 < 1.03 ** len(outcomes) < 1.25
         assert {found.series for found in crept(verdict)} == {LATENCY}
         assert f"of the golden run {golden} at the same load" in told(verdict)
         assert verdict.incidents == ()
@@ -126,8 +127,8 @@ async def test_creep_is_caught_at_the_golden_run_and_again_in_a_replay(shop, sta
 async def test_without_a_golden_run_the_same_creep_is_followed(shop, staging):
     async with shop.at_work():
         await accepted(shop, staging)
-        for step in range(1, 5):
-            troubled(staging, fault=1.06**step)
+        for step in range(1, 9):
+            troubled(staging, fault=1.03**step)
             run, verdict = await judged(shop)
             assert verdict.outcome is Outcome.PASS
             accept(shop, run)

@@ -89,7 +89,10 @@ def _configuration(urls: Mapping[str, str], directory: Path) -> Path:
 
 def _scrapes(world: World, address: str, home: Path) -> dict[str, object]:
     jobs = [_job(world, "kube", 1, "1s", address)]
-    jobs += [_job(world, one.name, one.instances, one.interval, address) for one in world.running]
+    jobs += [
+        _job(world, one.name, one.instances, one.interval, address, one.timeout)
+        for one in world.running
+    ]
     return {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(home / "rules.yml")],
@@ -97,7 +100,9 @@ def _scrapes(world: World, address: str, home: Path) -> dict[str, object]:
     }
 
 
-def _job(world: World, name: str, instances: int, interval: str, address: str) -> dict[str, object]:
+def _job(
+    world: World, name: str, instances: int, interval: str, address: str, timeout: str = "1s"
+) -> dict[str, object]:
     targets = [
         {
             "targets": [address],
@@ -111,6 +116,7 @@ def _job(world: World, name: str, instances: int, interval: str, address: str) -
     return {
         "job_name": name,
         "scrape_interval": interval,
+        "scrape_timeout": timeout,
         "honor_labels": True,
         "static_configs": targets,
     }

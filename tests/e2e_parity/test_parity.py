@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.e2e_parity import plant
 from tests.e2e_parity.drift import Row, seeded
 from tests.e2e_parity.servers import pair
 from tests.e2e_parity.world import make
@@ -64,25 +64,14 @@ def test_nothing_seeded_is_an_empty_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not DRIFT, reason="DRIFT names no file of facts")
-def test_what_a_file_lists_is_found_among_what_the_servers_say(tmp_path: Path) -> None:
-    facts = sides(yaml.safe_load(Path(str(DRIFT)).read_text("utf-8")))
-    keys = facts["staging"].keys() | facts["production"].keys()
-    expected = {key for key in keys if facts["staging"].get(key) != facts["production"].get(key)}
-    with pair((make("staging", 78), make("production", 78)), tmp_path) as compared:
-        status, answer = ask(compared.config, "--drift", str(Path(str(DRIFT)).resolve()))
-    print(f"{DRIFT}: {len(expected)} of {len(keys)} facts differ")
-    assert rows(answer) == expected
+def test_what_a_file_says_of_both_sides_is_found_and_nothing_else(tmp_path: Path) -> None:
+    worlds = (make("staging", 78), make("production", 78))
+    facts = plant.read(Path(str(DRIFT)))
+    expected = plant.plant(facts, worlds)
+    with pair(worlds, tmp_path) as compared:
+        status, answer = ask(compared.config)
+    found = rows(answer)
+    listed = len(facts["staging"].keys() | facts["production"].keys())
+    print(f"{DRIFT}: {len(found)} of {len(expected)} rows of {listed} facts")
+    assert found == expected, {"missed": expected - found, "false": found - expected}
     assert status == (1 if expected else 0)
-
-
-def sides(listed: Any) -> dict[str, dict[Row, Any]]:
-    """Facts by side, kind and place, read the slow way: of a list, or of a list for each side."""
-    found: dict[str, dict[Row, Any]] = {"staging": {}, "production": {}}
-    for side in found:
-        for one in listed if isinstance(listed, list) else listed[side]:
-            key = (one["kind"], one["place"])
-            if isinstance(listed, dict) or one.get("side") == side:
-                found[side][key] = one["value"]
-            elif one.get(side) is not None:
-                found[side][key] = one[side]
-    return found

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from anomalyd.model import escape_label_value
+from anomalyd.signals.selector import parse_series
 
 NAMES = (
     "gateway", "cart", "pricing", "inventory", "search", "orders", "payment", "mail", "users",
@@ -56,6 +57,11 @@ class Service:
     extra_metrics: list[str] = field(default_factory=list)
     extra_labels: dict[str, str] = field(default_factory=dict)
     gone: bool = False
+    timeout: str = "1s"
+    image_tag: str = ""
+    resources: dict[tuple[str, str], float] = field(default_factory=dict)
+    infos: dict[str, dict[str, str]] = field(default_factory=dict)
+    gauges: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,6 +77,7 @@ class World:
     manifests: dict[str, list[dict[str, Any]]]
     metrics: list[str]
     without_metrics: set[str] = field(default_factory=set)
+    nodes: dict[str, str] = field(default_factory=lambda: {"kubelet_version": "v1.30.2"})
 
     @property
     def running(self) -> list[Service]:
@@ -201,14 +208,15 @@ def _labels(labels: dict[str, str]) -> str:
 
 def _kube(world: World, seconds: float) -> Iterator[Line]:
     """kube-state-metrics and cAdvisor: of each pod, and of the nodes."""
-    for node in ("m5.large", "c6i.xlarge", "m5.4xlarge"):
+    drawn = {"m5.large", "c6i.xlarge", "m5.4xlarge", *(one.node for one in world.running)}
+    for node in sorted(drawn):
         host = f"{world.side}-{node}"
         yield (
             "kube_node_labels",
             {"node": host, "label_node_kubernetes_io_instance_type": node},
             1.0,
         )
-        yield "kube_node_info", {"node": host, "kubelet_version": "v1.30.2"}, 1.0
+        yield "kube_node_info", {"node": host, **world.nodes}, 1.0
     for one in world.running:
         yield from _workload(world, one, seconds)
     for caller, callee in world.calls:
@@ -234,12 +242,27 @@ def _workload(world: World, one: Service, seconds: float) -> Iterator[Line]:
         yield "kube_pod_container_resource_limits", memory, one.memory_limit
         yield "kube_pod_container_resource_requests", cpu, one.cpu_request
         yield "kube_pod_container_resource_requests", memory, one.memory_request
-        image = f"{world.side}.registry.example.com:5000/{one.image}:{one.tag}"
+        for (bound, resource), value in one.resources.items():
+            yield f"kube_pod_container_resource_{bound}", {**app, "resource": resource}, value
+        image = f"{world.side}.registry.example.com:5000/{one.image}:{one.image_tag or one.tag}"
         yield "kube_pod_container_info", {**app, "image": image}, 1.0
         yield "kube_pod_info", {**at, "node": f"{world.side}-{one.node}"}, 1.0
         if number < one.replicas:
             yield "container_cpu_cfs_periods_total", app, 10.0 * seconds
             yield "container_cpu_cfs_throttled_periods_total", app, 10.0 * one.throttled * seconds
+
+
+def _gauges(one: Service) -> Iterator[Line]:
+    """Settings and volumes: what was drawn, and in its place what was planted."""
+    drawn = {
+        'hikaricp_connections_max{pool="main"}': float(one.pool),
+        "tomcat_threads_config_max_threads": float(one.threads),
+        f'pg_stat_user_tables_n_live_tup{{relname="{one.name}_items"}}': one.rows,
+        **{f'feature_flag_enabled{{flag="{name}"}}': float(on) for name, on in one.flags.items()},
+    }
+    for series, value in {**drawn, **one.gauges}.items():
+        metric, labels = parse_series(series)
+        yield metric, {"service": one.name, **dict(labels)}, value
 
 
 def _process(world: World, name: str, seconds: float) -> Iterator[Line]:
@@ -256,16 +279,16 @@ def _process(world: World, name: str, seconds: float) -> Iterator[Line]:
         yield "http_server_request_duration_seconds_count", labels, count
         yield "http_server_request_duration_seconds_sum", labels, count * 0.03
     own = {"service": name}
-    yield "python_info", {**own, "version": one.runtime, "implementation": "CPython"}, 1.0
-    yield "target_info", {**own, **one.attributes, "host_name": f"{world.side}-{name}"}, 1.0
-    yield f"{name}_build_info", {**own, "version": one.tag, "goversion": "go1.22"}, 1.0
-    yield "hikaricp_connections_max", {**own, "pool": "main"}, float(one.pool)
-    yield "tomcat_threads_config_max_threads", own, float(one.threads)
-    yield "pg_stat_user_tables_n_live_tup", {**own, "relname": f"{name}_items"}, one.rows
+    infos = {
+        "python_info": {"version": one.runtime, "implementation": "CPython"},
+        "target_info": {**one.attributes, "host_name": f"{world.side}-{name}"},
+        f"{name}_build_info": {"version": one.tag, "goversion": "go1.22"},
+    }
+    for metric in {**infos, **one.infos}:
+        yield metric, {**own, **infos.get(metric, {}), **one.infos.get(metric, {})}, 1.0
+    yield from _gauges(one)
     yield "cache_hits_total", own, 100.0 * one.hits * seconds
     yield "cache_misses_total", own, 100.0 * (1 - one.hits) * seconds
-    for flag, state in one.flags.items():
-        yield "feature_flag_enabled", {**own, "flag": flag}, float(state)
     for metric in one.extra_metrics:
         yield metric, own, 1.0
     if name == "gateway":

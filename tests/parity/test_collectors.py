@@ -225,3 +225,33 @@ async def test_boundaries_are_numbers() -> None:
     made = look({"/api/v1/label/__name__/values": ["a_bucket"]}, answers)
     await metrics.collect(made)
     assert told(made)["buckets cart a"] == "1 inf"
+
+
+async def test_targets_that_are_down_and_how_long_they_may_take_are_told() -> None:
+    def target(health: str) -> dict[str, Any]:
+        labels = {"env": "stg", "job": "cart-stg"}
+        return {"labels": labels, "health": health, "scrapeTimeout": "500ms"}
+
+    active = [target("up"), target("down"), target("down")]
+    made = look({"/api/v1/targets": {"activeTargets": active}})
+    await server.collect(made)
+    assert told(made) == {
+        "targets job cart": "3",
+        "targets-down job cart": "2",
+        "scrape-timeout job cart": "500ms",
+    }
+
+
+async def test_limits_of_other_resources_and_what_nodes_run_are_told() -> None:
+    at = {"namespace": "shop", "container": "app", "pod": "cart-stg-6d4cf56db6-x2x9p"}
+    limits, info = "kube_pod_container_resource_limits", "kube_node_info"
+    answers: dict[str, Series] = {
+        f"{limits}{{": [({**at, "resource": "ephemeral_storage"}, 2.0**30)],
+        info: [({"node": "n1", "kubelet_version": "v1.30.2", "kernel_version": "6.1.0"}, 1.0)],
+    }
+    made = look(answers=answers, names=(limits, info))
+    await workloads.collect(made)
+    found = told(made)
+    assert found["resource-limit cart/app ephemeral_storage"]
+    assert found["node-version nodes kubelet_version"] == "v1.30.2"
+    assert found["node-version nodes kernel_version"] == "6.1.0"

@@ -11,7 +11,7 @@ from anomalyd.model import Environment
 from anomalyd.parity.asking import Collected
 from anomalyd.parity.difference import Difference
 from anomalyd.parity.differences import Parity, Rule, compare
-from anomalyd.parity.kinds import BY_NAME, KINDS, Measure, Part
+from anomalyd.parity.kinds import BY_NAME, KINDS, Measure, Part, differ, kind_of
 
 STAGING, PRODUCTION = Environment.STAGING, Environment.PRODUCTION
 Told = tuple[str, str, str] | tuple[str, str, str, float]
@@ -198,3 +198,12 @@ def test_every_kind_has_a_weight_and_says_what_to_do() -> None:
         assert 0 < kind.weight <= 100
         assert kind.mend
         assert (kind.slack > 0) == (kind.measure is not Measure.EXACT)
+
+
+@pytest.mark.parametrize(("staging", "told"), [(60.0, False), (51.0, False), (49.0, True)])
+def test_a_load_is_told_where_it_is_less_than_half_of_the_other(staging, told):
+    one, other = (
+        Fact("load", "all services", side, f"{value:g} req/s", "", "", value)
+        for side, value in ((Environment.STAGING, staging), (Environment.PRODUCTION, 100.0))
+    )
+    assert differ(kind_of("load"), one, other) is told
