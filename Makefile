@@ -9,7 +9,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --gener
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo test e2e e2e-push e2e-parity bench bench-nab bench-judgement bench-rca lint format tools lock clean
+.PHONY: help venv venv-dev demo test e2e e2e-push e2e-parity e2e-deployment bench bench-nab bench-judgement bench-rca lint format tools lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -28,6 +28,9 @@ e2e: venv-dev tools ## judge real runs beside real servers, end to end (seventee
 
 e2e-parity: venv-dev tools ## find seeded differences between real servers and files (SEEDS=n DRIFT=facts.yaml)
 	@SEEDS='$(SEEDS)' DRIFT='$(DRIFT)' $(BIN)/python -m pytest -q -s -m e2e tests/e2e_parity $(ARGS)
+
+e2e-deployment: venv-dev tools ## real services restart, die, run another version while they are tested (four minutes)
+	$(BIN)/python -m pytest -q -s -m e2e tests/e2e_deployment $(ARGS)
 
 e2e-push: venv-dev tools ## twenty faults that a real Prometheus pushes, both killed meanwhile; locust's phases (SEED=n, eight minutes)
 	$(BIN)/python -m pytest -q -s -m e2e tests/e2e/test_push.py tests/e2e/test_locust.py $(ARGS)

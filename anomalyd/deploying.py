@@ -166,16 +166,17 @@ class Deploying:
         if run.active_at is None:
             return
         step = self._server.step if self._server is not None else 0.0
-        span = Span(run.active_at, run.stopped_at if run.stopped_at is not None else now, step)
+        until = run.stopped_at if run.stopped_at is not None else now
+        span = Span(run.active_at, until, step, ended=run.state is RunState.FINISHED)
         found = list(watched.probes) if watched.looked >= run.active_at else []
         if self._server is not None:
             found += checks.of_history(watched.history, watched.wanted, span, watched.trouble)
         found = checks.excused(found, self._config, now)
         before = self._pipeline.checks.get(run.id, ())
         kept = self._pipeline.checks[run.id] = checks.merged(before, found)
-        failed = [check for check in kept if check.state is CheckState.FAILED]
-        if failed:
-            self._memory.put(run.id, _text(failed))
+        lasting = [check for check in kept if checks.lasting(check)]
+        if lasting:
+            self._memory.put(run.id, _text(lasting))
         self._tell(watched, kept)
 
     def _tell(self, watched: _Watched, kept: Sequence[DeploymentCheck]) -> None:

@@ -71,7 +71,8 @@ def of_history(
         said = "process_start_time_seconds or kube-state-metrics"
         found += made or _nothing(CheckKind.RESTARTS, config.restarts, said)
     expected = wanted.expected
-    if expected is not None:
+    settled = span.ended or span.until >= span.since + versions.LEAVING_STEPS * span.step
+    if expected is not None and settled:
         found += versions.checks(history, wanted.names, span, expected, by(config.version))
     return found + _unseen(history, wanted, span, trouble)
 
@@ -117,18 +118,23 @@ def _excused(check: DeploymentCheck, config: DeploymentConfig, now: float) -> De
     return check
 
 
+def lasting(check: DeploymentCheck) -> bool:
+    """Whether a failure has to be kept, since nobody can be asked about it afterwards."""
+    asked = check.kind in (CheckKind.PROBE, CheckKind.CERTIFICATE)
+    return asked and check.state is CheckState.FAILED
+
+
 def merged(
     before: Sequence[DeploymentCheck], now: Sequence[DeploymentCheck]
 ) -> tuple[DeploymentCheck, ...]:
-    """What is so now, but what failed once stays failed; in the order of reading, `MOST` of them.
-    The order does not depend on when what was seen."""
+    """What is so now, but a probe that failed once stays failed: of all else the whole history is
+    looked at anew. In the order of reading, `MOST` of them; it does not depend on when what was
+    seen."""
     kept = {(check.kind, check.place): check for check in now}
     for check in before:
-        key = (check.kind, check.place)
-        if check.state is CheckState.FAILED and (
-            key not in kept or kept[key].state in (CheckState.PASSED, CheckState.UNKNOWN)
-        ):
-            kept[key] = check
+        now_so = kept.get((check.kind, check.place))
+        if lasting(check) and (now_so is None or now_so.state is CheckState.PASSED):
+            kept[check.kind, check.place] = check
     order = sorted(
         kept.values(), key=lambda c: (_ORDER.index(c.state), _KINDS.index(c.kind), c.place)
     )

@@ -53,12 +53,20 @@ def _processes(started: Timeline, names: Names, span: Span, services: dict[str, 
         found.watched += 1
         whole[service].append(stretches)
         latest = stretches[0].value
-        for one in stretches[1:]:
-            if one.value > latest + JITTER_SECONDS and span.has(one.value):
-                found.processes.append((one.value, instance(labels)))
+        for before, one in pairwise(stretches):
+            at = _when(before, one, span)
+            if one.value > latest + JITTER_SECONDS and span.has(at):
+                found.processes.append((at, instance(labels)))
             latest = max(latest, one.value)
     for service, instances in whole.items():
         services[service].replaced = _replaced(instances, span)
+
+
+def _when(before: Stretch, after: Stretch, span: Span) -> float:
+    """When a process followed on another: by its own clock, unless the other one was there yet
+    while the test was under way."""
+    seen = before.last > span.since + span.step
+    return max(after.value, before.last) if seen else after.value
 
 
 def _replaced(instances: list[list[Stretch]], span: Span) -> float | None:

@@ -39,6 +39,7 @@ def _of(labels: Labels, history: History, span: Span, scrapes: int) -> list[_Dow
         for one in history[Watched.DOWN].of(labels)
         if not (span.at_once and one.gone)
         and _counted(one, span) >= scrapes
+        and (span.ended or one.gone or one.last - one.first > LEAVING_SECONDS)
         and not _left(one, history[Watched.UP].of(labels))
     ]
 

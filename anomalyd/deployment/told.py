@@ -18,12 +18,14 @@ SHOWN = 3
 @dataclass(frozen=True, slots=True)
 class Span:
     """The part of a run that counts: after its warm-up, until it was stopped. step: seconds between
-    looks at a series. at_once: only what is so at its end counts."""
+    looks at a series. at_once: only what is so at its end counts. ended: nothing that follows can
+    show it in another light."""
 
     since: float
     until: float
     step: float
     at_once: bool = False
+    ended: bool = True
 
     def has(self, time: float) -> bool:
         """Whether what happened then counts."""

@@ -18,6 +18,9 @@ NOT_OURS = re.compile(
 )
 """Builds of runtimes and of what observes, not of what is tested."""
 
+LEAVING_STEPS = 2
+"""So many looks after the warm-up what was replaced before it may still be there."""
+
 LEAST_REVISION = 7
 """Characters that a shortened revision has at least."""
 
@@ -73,7 +76,7 @@ def _told(kind: Watched, history: History, names: Names, span: Span) -> dict[str
         versions = _versions(kind, labels)
         inside = [one for one in stretches if one.within(span.since, span.until)]
         # What is there no more soon after the warm-up was on its way out.
-        leaving = span.until if span.at_once else span.since + 2 * span.step
+        leaving = span.until if span.at_once else span.since + LEAVING_STEPS * span.step
         inside = [one for one in inside if not (one.gone and one.last < leaving)]
         if versions and inside:
             of_pod = kind is Watched.IMAGE

@@ -90,10 +90,18 @@ def test_an_excuse_holds_for_what_it_names_until_it_expires(
     assert ("ignored: is moved" in found.detail) is (state is CheckState.IGNORED)
 
 
-@pytest.mark.parametrize("now", [CheckState.PASSED, CheckState.UNKNOWN, None])
-def test_what_failed_once_stays_failed(now: CheckState | None) -> None:
-    after = [] if now is None else [replace(FAILED, state=now, detail="now", at=None)]
-    assert merged([FAILED], after) == (FAILED,)
+PROBE = replace(FAILED, kind=CheckKind.PROBE, place="http://staging")
+
+
+@pytest.mark.parametrize("now", [CheckState.PASSED, None])
+def test_a_probe_that_failed_once_stays_failed(now: CheckState | None) -> None:
+    after = [] if now is None else [replace(PROBE, state=now, detail="now", at=None)]
+    assert merged([PROBE], after) == (PROBE,)
+
+
+def test_what_is_asked_for_anew_is_as_it_now_is() -> None:
+    passed = replace(FAILED, state=CheckState.PASSED)
+    assert merged([FAILED], [passed]) == (passed,)
 
 
 def test_what_fails_on_is_told_as_it_now_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +72,15 @@ def test_scrapes_are_counted_and_not_seconds() -> None:
 def test_several_that_are_down_are_one_check_of_their_service() -> None:
     found = checked({-15: 1, 400: 0}, {-15: 1, 300: 0}, {-15: 1})
     assert "cart was down at 10.0.0.1:80, 10.0.0.0:80, first at 08:05" in found.detail
+
+
+@pytest.mark.parametrize(("since", "state"), [(570, CheckState.PASSED), (480, CheckState.FAILED)])
+def test_while_the_run_goes_on_a_target_may_yet_turn_out_to_be_shut_down(
+    since: float, state: CheckState
+) -> None:
+    goes_on = replace(SPAN, ended=False)
+    assert checked({-15: 1, since: 0}, span=goes_on).state is state
+    assert checked({-15: 1, since: 0}).state is CheckState.FAILED
 
 
 def test_at_once_only_what_is_down_now_counts() -> None:
