@@ -13,6 +13,9 @@ from anomalyd.model import CheckKind, CheckState, DeploymentCheck
 JITTER_SECONDS = 2.0
 """The start of one and the same process is worked out anew by some with every scrape."""
 
+CLOCK_SECONDS = 300.0
+"""A target's clock may be so far behind."""
+
 STUCK = (
     "CrashLoopBackOff",
     "CreateContainerConfigError",
@@ -66,7 +69,8 @@ def _when(before: Stretch, after: Stretch, span: Span) -> float:
     """When a process followed on another: by its own clock, unless the other one was there yet
     while the test was under way."""
     seen = before.last > span.since + span.step
-    return max(after.value, before.last) if seen else after.value
+    behind = span.since - CLOCK_SECONDS < after.value <= span.since
+    return before.last if seen and behind else after.value
 
 
 def _replaced(instances: list[list[Stretch]], span: Span) -> float | None:

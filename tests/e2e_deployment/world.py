@@ -18,6 +18,8 @@ from tests.daemon.process import ROOT, command, spawned, written
 from tests.servers import free_port, prometheus
 
 TEST_SECONDS = 16.0
+MIDST_SECONDS = 4.0
+"""After the warm-up: what happens at its very end may have happened in it."""
 PATIENCE_SECONDS = 90.0
 SCRAPED = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -192,6 +194,7 @@ async def judged_run(
     asked = ["watch", "-c", str(config), "--json", *expected, "--", *load]
     async with spawned(*asked) as process:
         await process.says("run is active", PATIENCE_SECONDS)
+        await asyncio.sleep(MIDST_SECONDS)
         await midst()
         async with asyncio.timeout(PATIENCE_SECONDS):
             code = await process.child.wait()
