@@ -15,6 +15,7 @@ from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage
 from anomalyd.judgement.phases import phases
 from anomalyd.model import (
     Became,
+    CheckState,
     Edge,
     Enrichment,
     Incident,
@@ -131,14 +132,21 @@ class DaemonControl:
             told = (verdict.outcome, verdict.reasons, accepted is not None, verdict.risk, became)
             return RunStatus(run, elapsed, last, verdict.coverage, (), *told, golden, changes)
         incidents = self._store.incidents(run_id)
+        reasons = (*self._failed_checks(run_id), *(incident.summary for incident in incidents))
         return RunStatus(
             run,
             elapsed,
             phase=self._phase(run),
             incidents=tuple(incident for incident in incidents if incident.open),
-            likely=Outcome.FAIL if incidents else None,
-            reasons=tuple(incident.summary for incident in incidents),
+            likely=Outcome.FAIL if reasons else None,
+            reasons=reasons,
         )
+
+    def _failed_checks(self, run_id: str) -> list[str]:
+        session = self._session()
+        checks = session.deploying.checks(run_id) if session is not None else ()
+        failed = (check for check in checks if check.state is CheckState.FAILED)
+        return [f"deployment: {check.detail}" for check in failed]
 
     def _phase(self, run: Run) -> str:
         session = self._session()

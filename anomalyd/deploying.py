@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from anomalyd import assembly, codec, telemetry
+from anomalyd.api.hub import Hub, run_event
 from anomalyd.assembly import Plan
 from anomalyd.config import Config, DeploymentConfig
 from anomalyd.deployment import checks
@@ -194,14 +195,23 @@ class Deploying:
 
 
 def build(
-    config: Config, plan: Plan, pipeline: Pipeline, store: Store, clock: Callable[[], float]
+    config: Config,
+    plan: Plan,
+    pipeline: Pipeline,
+    store: Store,
+    hub: Hub,
+    clock: Callable[[], float],
 ) -> Deploying:
-    """Of what the session found of staging."""
+    """Of what the session found of staging; what fails is told to listeners of the run."""
+
+    def told(run: Run, check: DeploymentCheck) -> None:
+        hub.publish(run_event(run, f"deployment: {check.detail}"))
+
     names = Names(assembly.canonical(config, Environment.STAGING))
     side, server = plan.staging, None
     if side.api is not None:
         server = Server(side.api, side.config.matchers, side.interval or INTERVAL_SECONDS)
-    return Deploying(config, pipeline, names, server, store.memory("deployment"), clock)
+    return Deploying(config, pipeline, names, server, store.memory("deployment"), clock, told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,9 @@ class Session:
         state, store = self.config.state_dir, self.store
         self.teaching = Teaching(self.pipeline, store, state, self._disk, self._clock)
         self.mirror = Mirroring(self.config, self.pipeline, store, self.delivery, self._clock)
-        self.deploying = deploying.build(self.config, plan, self.pipeline, store, self._clock)
+        self.deploying = deploying.build(
+            self.config, plan, self.pipeline, store, self.hub, self._clock
+        )
         recorder = Recorder(self.pipeline, self.config, self.baseline, self._disk, store.accepted)
         self._shaping = Shaping(self.staging, state, self._disk, self.config.runs.label)
         self.runs = Running(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from anomalyd import config
 from anomalyd.config import Config
+from anomalyd.control import DaemonControl
 from anomalyd.deployment import probes
 from anomalyd.model import CheckState, Labels, Outcome, Run, Verdict
 from tests.daemon.bench import Bench
@@ -227,3 +229,28 @@ async def test_what_is_away_at_the_end_is_no_pass(
     _, verdict = await judged(shop, midst=away)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "deployment: targets, restarts and versions could not be seen from" in verdict.reasons[0]
+
+
+async def test_a_check_that_fails_is_told_at_once_and_is_in_the_status(
+    shop: Bench, deployment: Deployment
+) -> None:
+    async with shop.at_work() as session:
+        await shop.passes(60)
+        run = session.runs.start("nightly", "", labelled(""))
+        await passes(shop, 100)
+        deployment.restarted["cart"] = shop.now - 2
+        with session.hub.subscribe(run.id, lambda: None) as events:
+            await passes(shop, 60)
+            event = await events.get()
+        asked = asking(shop).status(run.id)
+    assert event is not None
+    told = "deployment: cart restarted at 08:02:38 UTC (10.0.0.1:80)"
+    assert event.data["reason"] == told
+    assert (asked.likely, asked.reasons) == (Outcome.FAIL, (told,))
+
+
+def asking(shop: Bench) -> DaemonControl:
+    """The facade of the API, over this session alone."""
+    unasked: Any = None
+    session, clock = lambda: shop.session, lambda: shop.now
+    return DaemonControl(shop.store, unasked, session, clock, unasked, unasked, unasked, unasked)
