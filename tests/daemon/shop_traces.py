@@ -27,7 +27,7 @@ def kept(begin: float, end: float, env: str) -> list[Span]:
     """At loads that come and go."""
     step = 10.0
     times = [begin + step * n for n in range(round((end - begin) / step))]
-    return [s for at in times for s in worked(at, step, 2 + 4 * (at / 300 % 1), env)]
+    return [s for at in times for s in worked(at, step, 1.5 + 3 * (at / 300 % 1), env)]
 
 
 def _request(begin: float, env: str, slower: dict[str, float]) -> list[Span]:

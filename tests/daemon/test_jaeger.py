@@ -37,7 +37,7 @@ def tree(state, url: str, apart: bool, **more):
 
 async def ticks(made: Bench, jaeger: FakeJaegerStore, seconds: float, **slow) -> None:
     for _ in range(round(seconds / STEP)):
-        jaeger.spans += worked(made.now, STEP, 4, "staging", **slow)
+        jaeger.spans += worked(made.now, STEP, 3, "staging", **slow)
         made.now += STEP
         jaeger.now = made.now
         await made.session.tick(made.now)

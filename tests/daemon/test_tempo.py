@@ -49,17 +49,17 @@ async def test_a_good_and_a_bad_run_of_a_shop_whose_spans_a_tempo_keeps(tmp_path
         assert series > 8
         tempo.spans = []
         outcomes, suspects = [], []
-        for slower in (1.0, 4.0):
+        for slower, usual in ((1.0, 330), (4.0, 150)):
             async with bench(config) as made:
                 made.now = now
                 async with made.at_work() as session:
                     assert session.settled
-                    await ticks(made, tempo, 120, 4)
+                    await ticks(made, tempo, 120, 3)
                     run = made.start()
-                    await ticks(made, tempo, 330, 4)
-                    await ticks(made, tempo, 330, 4, pricing=slower)
+                    await ticks(made, tempo, usual, 3)
+                    await ticks(made, tempo, 300, 3, pricing=slower)
                     session.runs.stop(run.id)
-                    await ticks(made, tempo, 90, 4, pricing=slower)
+                    await ticks(made, tempo, 90, 3, pricing=slower)
                 verdict = made.store.verdict(run.id)
             now = made.now + 600
             outcomes.append(verdict.outcome)
