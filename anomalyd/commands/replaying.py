@@ -63,7 +63,7 @@ class Known:
 
 def replay(inputs: Inputs, false_fail: float) -> Document:
     """Judge a recorded run. Raises RecordingError, BaselineError, GivenError."""
-    facts = _facts(inputs.drift) if inputs.drift is not None else ()
+    facts = facts_of(inputs.drift) if inputs.drift is not None else ()
     runs = [(path, read_run(path)) for path in (inputs.staging, *inputs.accepted)]
     edges = read_edges(inputs.edges) if inputs.edges is not None else {}
     known = understand(inputs.production, inputs.baseline, runs, edges, inputs.signals)
@@ -74,8 +74,8 @@ def replay(inputs: Inputs, false_fail: float) -> Document:
     return document(judged.verdict, capacity=judged.capacity, windows=windows)
 
 
-def _facts(path: Path) -> tuple[Fact, ...]:
-    """What is so in both environments, as somebody listed it."""
+def facts_of(path: Path) -> tuple[Fact, ...]:
+    """What is so in both environments, as somebody listed it, and what differs. GivenError."""
     staging, production = parity_given.collect(path, Mask())
     return compare([staging], [production], [], 0.0).judged_by
 

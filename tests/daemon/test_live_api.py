@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from anomalyd.commands import recordings
 from tests.daemon.process import Process, command, fast, serving, with_baseline, written
+from tests.daemon.shop import Shop
+from tests.fakes.prometheus import serve
+
+with_others = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture
@@ -17,6 +22,18 @@ async def daemon(staging, production, tmp_path) -> AsyncIterator[Process]:
     async with serving(written(tmp_path / "c.yaml", tree)) as served:
         await served.answers("/api/v1/series", lambda _, told: told.get("total") == 7)
         yield served
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def calm(tmp_path_factory) -> AsyncIterator[Process]:
+    """One daemon for all tests that only start a run and end it."""
+    state = tmp_path_factory.mktemp("calm")
+    async with serve(Shop()) as staging, serve(Shop()) as production:
+        tree = fast(staging.url, production.url, state / "state")
+        with_baseline(tree)
+        async with serving(written(state / "c.yaml", tree)) as served:
+            await served.answers("/api/v1/series", lambda _, told: told.get("total") == 7)
+            yield served
 
 
 async def test_a_silence_keeps_a_series_from_deciding_until_it_is_ended(daemon, staging, tmp_path):
@@ -58,39 +75,43 @@ async def test_a_silenced_series_is_listed_in_the_verdict(daemon, staging):
     assert 'errors{service="cart"}' in verdict["coverage"]["silenced"]
 
 
-async def test_a_note_is_in_the_run_and_in_its_report(daemon):
-    run = await daemon.start()
-    status, noted = await daemon.ask(f"/api/v1/runs/{run}/notes", "POST", {"text": "cold cache"})
+@with_others
+async def test_a_note_is_in_the_run_and_in_its_report(calm):
+    run = await calm.start()
+    status, noted = await calm.ask(f"/api/v1/runs/{run}/notes", "POST", {"text": "cold cache"})
     assert (status, noted["notes"]) == (201, ["cold cache"])
-    await daemon.verdict(run)
+    await calm.verdict(run)
     path = f"/api/v1/runs/{run}/report.json"
-    report = await daemon.answers(path, lambda status, _: status == 200)
+    report = await calm.answers(path, lambda status, _: status == 200)
     assert report["run"]["notes"] == ["cold cache"]
-    await daemon.ask(f"/api/v1/runs/{run}/notes", "POST", {"text": "and on Monday"})
-    report = await daemon.answers(path, lambda status, _: status == 200)
+    await calm.ask(f"/api/v1/runs/{run}/notes", "POST", {"text": "and on Monday"})
+    report = await calm.answers(path, lambda status, _: status == 200)
     assert report["run"]["notes"] == ["cold cache", "and on Monday"]
 
 
-async def test_a_report_that_is_being_written_is_told_apart_from_none(daemon):
-    run = await daemon.start()
-    status, told = await daemon.ask(f"/api/v1/runs/{run}/report.json")
+@with_others
+async def test_a_report_that_is_being_written_is_told_apart_from_none(calm):
+    run = await calm.start()
+    status, told = await calm.ask(f"/api/v1/runs/{run}/report.json")
     assert (status, told["error"]["code"]) == (404, "no_report")
-    await daemon.verdict(run)
-    status, told = await daemon.ask(f"/api/v1/runs/{run}/report.json")
+    await calm.verdict(run)
+    status, told = await calm.ask(f"/api/v1/runs/{run}/report.json")
     assert status == 200 or told["error"]["code"] == "not_ready"
 
 
-async def test_what_the_daemon_does_is_on_its_metrics_page(daemon):
-    run = await daemon.start()
-    await daemon.verdict(run)
-    _, text = await daemon.ask("/metrics")
+@with_others
+async def test_what_the_daemon_does_is_on_its_metrics_page(calm):
+    run = await calm.start()
+    await calm.verdict(run)
+    _, text = await calm.ask("/metrics")
     assert f'anomalyd_run_verdict{{outcome="inconclusive",run="{run}"}} 1.0' in text
     assert 'anomalyd_source_up{source="staging"} 1.0' in text
 
 
-async def test_the_page_of_a_run_is_there_before_and_after_its_reports(daemon):
-    run = await daemon.start()
+@with_others
+async def test_the_page_of_a_run_is_there_before_and_after_its_reports(calm):
+    run = await calm.start()
     for _ in range(2):
-        status, page = await daemon.ask(f"/runs/{run}")
+        status, page = await calm.ask(f"/runs/{run}")
         assert (status, run in page) == (200, True)
-        await daemon.verdict(run)
+        await calm.verdict(run)
