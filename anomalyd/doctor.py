@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from anomalyd import assembly
+from anomalyd import assembly, checking
 from anomalyd.assembly import Plan
 from anomalyd.checks import Check, Status, as_json, failed, render
 from anomalyd.config import Config
@@ -66,7 +66,17 @@ async def examine(config: Config, now: Callable[[], float] = clock.time) -> list
                     if there is not None:
                         found[side.name] = there
             checks += _plan(config, plan) + _misfits(plan) + _signals(plan, found)
+    checks += await _deployment(config, now)
     return checks + await _enrich(config) + await examine_sinks(config.sinks)
+
+
+async def _deployment(config: Config, now: Callable[[], float]) -> list[Check]:
+    """What would fail a run that began now; a server that is away is told of elsewhere."""
+    try:
+        found = await checking.check(config, now=now)
+    except (QueryError, SourceError):
+        return []
+    return checking.told(found) if found else []
 
 
 async def _enrich(config: Config) -> list[Check]:

@@ -327,3 +327,18 @@ async def test_of_a_jaeger_it_says_which_api_it_has_and_where_its_history_is(
         checks = await doctor.examine(config.parse(tree), lambda: now)
     found = [c for c in checks if (c.subject, c.status) == (subject, status)]
     assert any(told in check.detail for check in found), checks
+
+
+async def test_what_would_fail_a_run_that_began_now_is_named() -> None:
+    def down(query: str, time: float) -> list[tuple[dict[str, str], str | float]]:
+        labels = {"service": "cart", "instance": "10.0.0.1:80"}
+        if query.startswith("(timestamp(up"):
+            return [(labels, time - float(query.partition(" - ")[2].partition(")")[0]))]
+        return [(labels, 0.0)] if query.startswith("up") else []
+
+    world = World()
+    world.fakes["staging"].ranges = down
+    check = of(await world.examine(), "targets cart")
+    assert check.status is Status.FAIL
+    assert "cart is down at 10.0.0.1:80 since" in check.detail
+    assert check.mend
