@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from anomalyd.model import Finding, Outcome, RiskTerm
+from anomalyd.model import CheckState, Finding, Outcome, RiskTerm
 from anomalyd.risk.chance import any_of
 from anomalyd.risk.evidence import Evidence
 from anomalyd.risk.wording import NAMED, listed, plural
@@ -23,6 +23,7 @@ NEAR = 0.3
 DOUBTED = 0.6
 """The same for a series that may differ only as staging does."""
 EACH_EXPLAINED = 0.5
+EACH_CHECK = 0.4
 FIRED = ("fired", "explained")
 
 
@@ -81,6 +82,23 @@ def near(evidence: Evidence) -> RiskTerm:
         )
     mend = "look at these, or test for longer, which settles it" if close else ""
     return RiskTerm("near-misses", any_of(worst.values()), 0.25, reason, True, mend)
+
+
+def deployment(evidence: Evidence) -> RiskTerm:
+    """Checks of the deployment that did not pass: what failed, what could not be seen, and what is
+    excused."""
+    left = [c for c in evidence.verdict.deployment if c.state is not CheckState.PASSED]
+    checked = len(evidence.verdict.deployment)
+    reason = f"all {plural(checked, 'check', 'checks')} of the deployment passed"
+    if not checked:
+        reason = "nothing of the deployment was checked"
+    if left:
+        named = [f"{check.detail} ({check.state})" for check in left[:NAMED]]
+        reason = f"{len(left)} of {checked} checks of the deployment did not pass: "
+        reason += listed(named, left)
+    mend = "mend what the checks name" if left else ""
+    value = 1 - (1 - EACH_CHECK) ** len(left)
+    return RiskTerm("deployment-checks", value, 0.2, reason, True, mend)
 
 
 def _closeness(finding: Finding) -> float:

@@ -23,4 +23,5 @@ TERMS: tuple[Callable[[Evidence], RiskTerm], ...] = (
     reached.untested,
     mirror.drift,
     mirror.versions,
+    shown.deployment,
 )

@@ -80,7 +80,7 @@ async def test_a_run_s_page_shows_the_number_with_every_term(api):
     text = await page(api, f"/runs/{run_id}")
     assert re.search(r"Release risk: \d+ of 100", text)
     assert "uncalibrated" in text
-    assert text.count("<meter") == 10
+    assert text.count("<meter") == 11
     await api.call("POST", f"/api/v1/runs/{run_id}/outcome", {"outcome": "incident"})
     assert "The release became: <strong>incident</strong>" in await page(api, f"/runs/{run_id}")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from anomalyd.model import Kind, Outcome, RiskTerm
+from anomalyd.model import CheckKind, CheckState, DeploymentCheck, Kind, Outcome, RiskTerm
 from anomalyd.risk.chance import ASSUMED
 from anomalyd.risk.evidence import Evidence
 from anomalyd.risk.score import assess
@@ -132,6 +133,16 @@ def test_one_version_that_differs_is_taken_for_the_release_and_further_ones_coun
     assert term("versions", evidence(facts=one)).value == 0.0
     three = [*one, drift("runtime", "pay"), drift("version", "mail")]
     assert term("versions", evidence(facts=three)).value == pytest.approx(1 - 0.75**2)
+
+
+def test_checks_of_the_deployment_that_did_not_pass_count_excused_or_not():
+    states = (CheckState.PASSED, CheckState.UNKNOWN, CheckState.IGNORED)
+    checks = tuple(DeploymentCheck(CheckKind.PROBE, "cart", one, "no answer") for one in states)
+    run = evidence()
+    found = term("deployment-checks", replace(run, verdict=replace(run.verdict, deployment=checks)))
+    assert found.value == pytest.approx(1 - 0.6**2)
+    assert found.reason.startswith("2 of 3 checks of the deployment did not pass: no answer (unkno")
+    assert term("deployment-checks", run).value == 0.0
 
 
 UNSEEN = {
