@@ -73,7 +73,8 @@ async def test_a_service_that_restarts_in_the_middle_fails_and_replays_to_that(
         pricing.kill()
         await pricing.start()
 
-    judged = await judged_run(staging, crash)
+    # Where the machine is at work it takes longer to start than three scrapes.
+    judged = await judged_run(staging, crash, scrapes=20)
     only(judged, "restarts", "pricing", rf"pricing restarted at {CLOCK} \({pricing.address}\)")
     code, again = await replayed(judged)
     assert code == Outcome.FAIL.exit_code
