@@ -116,7 +116,9 @@ def _service(world: World, name: str) -> Service:
 
 def _given(value: Any) -> Any:
     if value is None:
-        raise ValueError("both sides have it always; give a value for each")
+        raise ValueError(
+            "without it a whole metric, or what exists always, is missing; give a value for each"
+        )
     return value
 
 
@@ -156,16 +158,14 @@ def _resource(bound: str) -> Plant:
 
 def _info(world: World, place: str, value: Any) -> Any:
     name, metric, label = place.split(" ")
-    if value is not None:
-        _service(world, name).infos.setdefault(metric, {})[label] = str(value)
-    return None if value is None else str(value)
+    _service(world, name).infos.setdefault(metric, {})[label] = str(_given(value))
+    return str(value)
 
 
 def _gauge(world: World, place: str, value: Any) -> Any:
     name, series = place.split(" ", 1)
-    if value is not None:
-        _service(world, name).gauges[series] = float(value)
-    return None if value is None else float(value)
+    _service(world, name).gauges[series] = float(_given(value))
+    return float(value)
 
 
 def _metric(world: World, place: str, value: Any) -> bool:
