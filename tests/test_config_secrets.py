@@ -13,6 +13,8 @@ from anomalyd.config import Config, ConfigError
 from anomalyd.config.reading import section_of
 
 SECRET = "hunter2-and-some-more"
+LISTS = ("probes",)
+"""Settings that are lists of sections."""
 
 
 def secrets(section: type[config.Section] = Config, path: str = "") -> list[str]:
@@ -32,9 +34,14 @@ def tree_with(path: str, value: Any) -> dict[str, Any]:
     tree: dict[str, Any] = {"environments": {"staging": {"url": "http://a"}}}
     below = tree
     *parents, last = path.split(".")
+    keeps = {"tempo", "jaeger"} & set(parents)
     for parent in parents:
-        below = below.setdefault(parent, {})
-        if parent in ("production", "grafana", "webhook", "tempo", "jaeger", "loki"):
+        if parent in LISTS:
+            below = below.setdefault(parent, [{}])[0]
+        else:
+            below = below.setdefault(parent, {})
+        asked = parent == "production" and not keeps
+        if asked or parent in ("grafana", "webhook", "tempo", "jaeger", "loki", "probes"):
             below["url"] = "http://a"
         if parent == "alertmanager":
             below["urls"] = ["http://a"]
@@ -47,8 +54,12 @@ def tree_with(path: str, value: Any) -> dict[str, Any]:
 def owner(parsed: Config, path: str) -> config.Section:
     found: Any = parsed
     for part in path.split(".")[:-1]:
-        found = getattr(found, part)
+        found = inside(part, getattr(found, part))
     return found
+
+
+def inside(part: str, value: Any) -> Any:
+    return value[0] if part in LISTS else value
 
 
 def test_the_secrets_are_all_found() -> None:
@@ -84,7 +95,7 @@ def test_a_secret_has_one_source(path: str) -> None:
     tree = tree_with(path, SECRET)
     inner: Any = tree
     for part in path.split(".")[:-1]:
-        inner = inner[part]
+        inner = inside(part, inner[part])
     inner[f"{name}_file"] = "secret"
     with pytest.raises(ConfigError, match=rf"set {name} or {name}_file, not both"):
         config.parse(tree)
