@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from bench.rca.cases import DataError
@@ -23,10 +27,26 @@ def unpacked(archive: Path, cache: Path, most_bytes: int = MOST_BYTES) -> Path:
     known = archive.stat()
     named = f"{archive.resolve()}|{known.st_size}|{known.st_mtime_ns}"
     folder = cache / hashlib.sha256(named.encode()).hexdigest()[:16]
-    if folder.is_dir():
-        return folder
     cache.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=cache, prefix="unpacking-"))
+    with _alone_in(cache):
+        if not folder.is_dir():
+            _unpack(archive, folder, most_bytes)
+    return folder
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Processes of several hash seeds want the same archive at once."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def _unpack(archive: Path, folder: Path, most_bytes: int) -> None:
+    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unpacking-"))
     try:
         _extract(archive, fresh, most_bytes)
         fresh.rename(folder)
@@ -34,7 +54,6 @@ def unpacked(archive: Path, cache: Path, most_bytes: int = MOST_BYTES) -> Path:
         raise DataError(f"{archive}: cannot be unpacked: {error}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return folder
 
 
 def _extract(archive: Path, folder: Path, most_bytes: int) -> None:

@@ -73,6 +73,19 @@ def test_a_run_says_how_often_it_was_right_with_which_settings(data, tmp_path, m
     )
 
 
+def test_processes_that_want_an_archive_at_once_all_get_it(data, tmp_path):
+    ask = (
+        "import sys; from pathlib import Path; from bench.rca.archive import unpacked;"
+        "print(unpacked(*map(Path, sys.argv[1:])))"
+    )
+    command = [sys.executable, "-c", ask, str(data / "nezha" / "shop.tar.xz"), str(tmp_path / "c")]
+    three = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(3)]
+    said = {process.communicate(timeout=60)[0] for process in three}
+    assert [process.returncode for process in three] == [0, 0, 0]
+    (folder,) = said
+    assert [str(one) for one in (tmp_path / "c").iterdir()] == [folder.decode().strip()]
+
+
 @pytest.mark.parametrize(
     ("member", "size", "why"),
     [
