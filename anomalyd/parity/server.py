@@ -15,8 +15,10 @@ from anomalyd.units import parse_duration
 
 _OF_THE_HOST = re.compile(
     r"config\.file|web\.|log\.|storage\.(tsdb|agent)\.path|alertmanager\.|rules\.alert\.|http\."
+    r"|storage\.tsdb\.max-block-duration"
 )
-"""Flags that say where a server is, not what its numbers mean."""
+"""Flags that say where a server is, not what its numbers mean; or that follow from another, as the
+longest block does from retention."""
 
 _SPACE = re.compile(r"\s+")
 

@@ -2,11 +2,13 @@
 
 Lists as `anomalyd parity --drift` reads them (docs/parity.md); the kinds that there are: `PLANTS`;
 their places are written as a table of parity has them. A fact that is the same on both sides is
-planted too, and must not be told; a side that is not named has nothing there.
+planted too, and must not be told; a side that is not named has nothing there. Services and files
+that the shop does not have come into both environments first.
 """
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +17,12 @@ from typing import Any
 import yaml
 
 from tests.e2e_parity.drift import Row
-from tests.e2e_parity.world import Service, World
+from tests.e2e_parity.world import Service, World, service
 
 SIDES = ("staging", "production")
 UNITS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
+NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
+KINDS_OF_FILES = frozenset((".yaml", ".json", ".toml", ".env", ".properties"))
 Facts = dict[str, dict[Row, Any]]
 
 
@@ -109,8 +113,11 @@ def quantity(value: Any) -> float:
 
 
 def _service(world: World, name: str) -> Service:
+    """One that the shop does not have comes into both environments, alike."""
+    if not NAME.fullmatch(name):
+        raise ValueError("write the name of a service, like cart")
     if name not in world.services:
-        raise KeyError(f"there is no service {name}; there are {', '.join(world.services)}")
+        world.services[name] = service(name, random.Random(name))  # noqa: S311
     return world.services[name]
 
 
@@ -209,7 +216,9 @@ def _flag(world: World, place: str, value: Any) -> str:
 def _setting(world: World, place: str, value: Any) -> Any:
     file, key = place.split(" ")
     if file not in world.settings:
-        raise KeyError(f"there is no file {file}; there are {', '.join(world.settings)}")
+        if Path(file).suffix not in KINDS_OF_FILES:
+            raise ValueError(f"its file must be one of {', '.join(sorted(KINDS_OF_FILES))}")
+        world.settings[file] = {"planted": 1}
     kept = {name: told for name, told in world.settings[file].items() if name != key}
     world.settings[file] = kept if value is None else {**kept, key: value}
     return value

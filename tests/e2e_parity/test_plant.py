@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,27 @@ EXAMPLE = Path(__file__).with_name("example.yaml")
 def planted(path: Path):
     worlds = (make("staging", 78), make("production", 78))
     return plant(read(path), worlds), worlds
+
+
+def test_services_and_files_that_the_shop_does_not_have_come_into_both_alike(tmp_path):
+    path = tmp_path / "facts.yaml"
+    path.write_text(
+        "- {kind: cpu-limit, place: ads/app, staging: 1, production: 2}\n"
+        "- {kind: service, place: stub, staging: present}\n"
+        "- {kind: setting, place: config/ads.env depth, staging: 3}\n",
+        encoding="utf-8",
+    )
+    differing, (staging, production) = planted(path)
+    assert differing == {
+        ("cpu-limit", "ads/app"),
+        ("service", "stub"),
+        ("setting", "config/ads.env depth"),
+    }
+    assert replace(staging.services["ads"], cpu_limit=2.0) == production.services["ads"]
+    assert production.services["stub"].gone
+    assert replace(staging.services["stub"], gone=True) == production.services["stub"]
+    assert staging.settings["config/ads.env"] == {"planted": 1, "depth": 3}
+    assert production.settings["config/ads.env"] == {"planted": 1}
 
 
 def test_the_example_lists_what_differs_and_what_does_not():
@@ -51,9 +73,9 @@ def test_the_example_lists_what_differs_and_what_does_not():
             "is listed twice for staging",
         ),
         ("[{kind: replicas, place: cart, staging: 1}]", "give a value for each"),
-        ("[{kind: replicas, place: moon, staging: 1, production: 2}]", "no service moon"),
+        ("[{kind: replicas, place: the moon, staging: 1, production: 2}]", "name of a service"),
         ("[{kind: cpu-limit, place: cart/app, staging: lots, production: 2}]", "write a number"),
-        ("[{kind: setting, place: config/x.yaml a, staging: 1}]", "there is no file config/x"),
+        ("[{kind: setting, place: config/x.ini a, staging: 1}]", "must be one of .env, .json"),
         ("[{kind: edge, place: cart, staging: present}]", "edge of cart of staging"),
     ],
 )

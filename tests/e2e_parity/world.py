@@ -87,7 +87,7 @@ class World:
 def make(side: str, seed: int) -> World:
     """The same for both sides but for where they are: hosts, pods and the environment's name."""
     rng = random.Random(seed)  # noqa: S311
-    services = {name: _service(name, rng) for name in NAMES}
+    services = {name: service(name, rng) for name in NAMES}
     calls = [(caller, callee) for caller, callee in pairwise(NAMES)]
     calls += [("gateway", name) for name in rng.sample(NAMES[2:], 5)]
     rules = {
@@ -106,7 +106,7 @@ def _kinds() -> Iterator[tuple[str, str]]:
         yield name, kinds[number % len(kinds)]
 
 
-def _service(name: str, rng: random.Random) -> Service:
+def service(name: str, rng: random.Random) -> Service:
     whole = rng.uniform(5, 40)
     shares = [rng.uniform(0.5, 2) for _ in ROUTES]
     return Service(

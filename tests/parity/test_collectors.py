@@ -60,8 +60,9 @@ def told(made: Look) -> dict[str, str]:
     return {f"{fact.kind} {fact.place}": fact.value for fact in made.collected.facts}
 
 
-async def test_flags_that_say_where_a_server_is_are_left_out() -> None:
+async def test_flags_that_say_where_a_server_is_or_follow_from_another_are_left_out() -> None:
     flags = {"query.lookback-delta": "5m", "web.listen-address": ":9090", "config.file": "/a"}
+    flags["storage.tsdb.max-block-duration"] = "1d12h"  # a tenth of the retention
     made = look({"/api/v1/status/flags": flags})
     await server.collect(made)
     assert told(made) == {"server-flag --query.lookback-delta": "5m"}
