@@ -123,7 +123,7 @@ async def _ask(probe: Probe, session: aiohttp.ClientSession, began: float) -> _A
                     break
                 body += more
             status = response.status
-            text = body.decode(response.get_encoding() if body else "utf-8", "replace")
+            text = _text(body, response.charset)
     except http.NETWORK_ERRORS as error:
         said = f"{what} was not answered at {clock(began)}: {_reason(error, probe)}"
         return _Answer(said, "start what serves it, or correct deployment.probes")
@@ -131,6 +131,14 @@ async def _ask(probe: Probe, session: aiohttp.ClientSession, began: float) -> _A
         said = f"{what} answered {status} at {clock(began)}, {probe.status} is expected"
         return _Answer(said, "look at what it serves, or correct the probe's status")
     return _body(probe, what, text, began)
+
+
+def _text(body: bytes, charset: str | None) -> str:
+    """By the charset of the header, by UTF-8 where it names none or none that decodes text."""
+    try:
+        return body.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return body.decode("utf-8", "replace")
 
 
 def _reads(probe: Probe) -> bool:

@@ -26,12 +26,14 @@ class Service:
     def __init__(self) -> None:
         self.status, self.body, self.asked = 200, "all is ready, v2.4", list[web.Request]()
         self.fails = 0
+        self.content_type = "text/plain; charset=utf-8"
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append(request)
         if len(self.asked) <= self.fails:
             return web.Response(status=503)
-        return web.Response(status=self.status, text=self.body, headers={"Location": "/elsewhere"})
+        headers = {"Location": "/elsewhere", "Content-Type": self.content_type}
+        return web.Response(status=self.status, body=self.body.encode(), headers=headers)
 
 
 @asynccontextmanager
@@ -104,6 +106,32 @@ async def test_another_answer_fails_with_what_is_wrong_with_it(
     assert said in found.detail
     assert found.at is not None
     assert len(service.asked) == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/json",
+        "text/plain; charset=base64",
+        "text/plain; charset=idna",
+        "text/plain; charset=klingon",
+        "text/plain; charset=",
+    ],
+)
+async def test_a_body_without_a_charset_that_decodes_it_is_read_as_utf_8(
+    service: Service, content_type: str
+) -> None:
+    service.content_type, service.body = content_type, "größer"
+    async with serving(service) as url:
+        assert (await only(url=url, body="größer")).state is CheckState.PASSED
+        assert (await only(url=url, body="kleiner")).state is CheckState.FAILED
+
+
+async def test_a_body_is_read_in_the_charset_that_it_names(service: Service) -> None:
+    service.content_type, service.body = "text/plain; charset=latin-1", "ä"
+    async with serving(service) as url:
+        assert (await only(url=url, body="Ã¤")).state is CheckState.PASSED
 
 
 async def test_redirects_are_not_followed(service: Service) -> None:
