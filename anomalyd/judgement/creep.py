@@ -6,6 +6,7 @@ one. The golden run stands still: what is worse than it by more than `creep` in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -87,9 +88,10 @@ class Creep:
         ]
 
     def _told(self, finding: Finding, crept: Crept) -> Finding:
-        effect = crept.observed / crept.expected - 1
         if finding.absolute:
             effect = crept.observed - crept.expected
+        else:
+            effect = crept.observed / crept.expected - 1 if crept.expected else math.nan
         unit = finding.unit
         return replace(
             finding,

@@ -22,6 +22,8 @@ IGNORED = -1
 INVALID = -2
 """The code of a series that is none: no name, or a label twice."""
 _NEW = -3
+OVER = -4
+"""The code of a series that there is no room for: it is asked for anew once there may be some."""
 
 Decide = Callable[[Labels], int]
 
@@ -57,6 +59,7 @@ class Identity:
         self._young: set[int] = set()
         self._old: set[int] = set()
         self._invalid: set[int] = set()
+        self._over: set[int] = set()
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._sequences = Sequences(_NEW)
 
@@ -106,11 +109,12 @@ class Identity:
         return code
 
     def forget(self, codes: Iterable[int]) -> None:
-        """Series whose codes mean others from now on."""
+        """Series whose codes mean others from now on, so that there is room."""
         gone = frozenset(codes)
         self.known = {key: code for key, code in self.known.items() if code not in gone}
         self.described -= gone
-        self._sequences.forget(np.array(list(gone), dtype=np.intp))
+        self._over.clear()
+        self._sequences.forget(np.array([*gone, OVER], dtype=np.intp))
 
     def _labels(self, pairs: list[tuple[str, str]]) -> Labels:
         """`Labels.of`, of pairs that many series share: a series then costs a pointer for each."""
@@ -125,6 +129,8 @@ class Identity:
         if known_by in self._old:
             self._remember(known_by)
             return IGNORED
+        if known_by in self._over:
+            return OVER
         return INVALID if known_by in self._invalid else _NEW
 
     def _keep(self, key: bytes, code: int) -> None:
@@ -132,8 +138,10 @@ class Identity:
             self.known[key] = code
         elif code == IGNORED:
             self._remember(hash(key))
-        elif len(self._invalid) < self._limit:
-            self._invalid.add(hash(key))
+        else:
+            kept = self._over if code == OVER else self._invalid
+            if len(kept) < self._limit:
+                kept.add(hash(key))
 
     def _remember(self, known_by: int) -> None:
         if len(self._young) >= self._limit:

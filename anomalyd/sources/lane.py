@@ -12,7 +12,7 @@ import numpy as np
 from anomalyd.model import Labels, Rows, Samples
 from anomalyd.signals.native.log import nothing
 from anomalyd.signals.native.samples import Histograms
-from anomalyd.sources.decode import INVALID, Columns, Identity, decode
+from anomalyd.sources.decode import IGNORED, INVALID, OVER, Columns, Identity, decode
 from anomalyd.sources.decode_2 import decode_2
 from anomalyd.sources.metadata import Metadata
 from anomalyd.sources.native import read
@@ -52,6 +52,7 @@ class Lane:
         counts = Counts(exemplars=len(columns.exemplars))
         late = columns.times > limit
         invalid = columns.codes == INVALID
+        over = columns.codes == OVER
         good = (columns.codes >= 0) & ~late
         codes, times, values = columns.codes[good], columns.times[good], columns.values[good]
         native = nothing()
@@ -81,7 +82,8 @@ class Lane:
             self._describe(who, told)
         counts.samples["ahead"] += int(np.count_nonzero(late & ~invalid))
         counts.samples["invalid"] += int(np.count_nonzero(invalid))
-        counts.samples["ignored"] += int(np.count_nonzero((columns.codes < 0) & ~invalid & ~late))
+        counts.samples["over_limit"] += int(np.count_nonzero(over & ~late))
+        counts.samples["ignored"] += int(np.count_nonzero((columns.codes == IGNORED) & ~late))
         return counts
 
     def _describe(self, who: str | int, told: Metadata) -> None:
@@ -98,12 +100,15 @@ class Lane:
             identity.forget(codes)
 
     def _decide(self, labels: Labels) -> int:
-        """Row and inlet of a new series in one number; -1 where nobody needs it."""
+        """Row and inlet of a new series in one number; `IGNORED` where nobody needs it, `OVER`
+        where somebody has no room for it."""
+        found = IGNORED
         for number, inlet in enumerate(self._inlets):
             row = inlet.row(labels)
-            if row >= 0:
+            if row is not None and row >= 0:
                 return row * len(self._inlets) + number
-        return -1
+            found = OVER if row is None else found
+        return found
 
 
 def _sound(columns: Columns, limit: int, counted: Counter[str]) -> Histograms:
@@ -115,7 +120,7 @@ def _sound(columns: Columns, limit: int, counted: Counter[str]) -> Histograms:
         elif message.timestamp > limit:
             counted["ahead"] += 1
         elif code < 0:
-            counted["ignored"] += 1
+            counted["over_limit" if code == OVER else "ignored"] += 1
         else:
             kept.append((code, message))
     if not kept:

@@ -138,21 +138,20 @@ class PushedSource:
     async def stop(self) -> None:
         self._keep()
 
-    def row(self, labels: Labels) -> int:
-        """The row of a series, made if new; -1 if a rule drops it, no signal may need it or a limit
-        is reached."""
-        if self._rules:
-            relabelled = relabel(labels, self._rules)
-            if relabelled is None:
-                return -1
-            labels = relabelled
-        name = labels.get("__name__")
+    def row(self, labels: Labels) -> int | None:
+        """The row of a series; -1 if a rule drops it or nobody needs it, None at a limit."""
+        kept = relabel(labels, self._rules) if self._rules else labels
+        if kept is None:
+            return -1
+        name = kept.get("__name__")
         wanted = self._wanted(name)
-        if not (wanted or self._natively(name)) or not self._evaluator.selects(labels):
+        if not (wanted or self._natively(name)) or not self._evaluator.selects(kept):
             return -1
         if wanted:
-            self._seen.add(labels, self._now)
-        row = self._evaluator.series.row(str(labels).encode(), lambda _: labels)
+            self._seen.add(kept, self._now)
+        row = self._evaluator.series.row(str(kept).encode(), lambda _: kept)
+        if row < 0:
+            return None
         self._arrivals.follow(row, name)
         return row
 

@@ -95,8 +95,8 @@ class Sequences:
         return int(np.count_nonzero(self._in[codes[codes < len(self._in)]] >= 0))
 
     def forget(self, codes: Rows) -> None:
-        """They become other series'."""
-        self._leave(codes[codes < len(self._in)])
+        """They become other series'; those below 0 are of none that is found by a body."""
+        self._leave(codes[(codes >= 0) & (codes < len(self._in))])
         for kept in self._kept.values():
             kept.codes[np.isin(kept.codes, codes)] = self._unknown
 

@@ -12,10 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anomalyd.model import Labels
+from anomalyd.signals.table import SeriesTable
 from anomalyd.sources import decode as decoding
 from anomalyd.sources.decode import (
     IGNORED,
     INVALID,
+    OVER,
     BodyError,
     Columns,
     Identity,
@@ -307,3 +309,28 @@ def test_a_series_that_was_forgotten_is_decided_anew():
     identity.forget([0])
     assert decode(body, identity).codes.tolist() == [1]
     assert np.array_equal(decode(body, identity).codes, [1])
+
+
+def test_a_series_that_there_was_no_room_for_is_taken_once_there_is():
+    """A rollout at the limit: pods of other names come, and those of before are forgotten."""
+    table, asked = SeriesTable(limit=20), []
+
+    def decide(labels: Labels) -> int:
+        asked.append(labels)
+        row = table.row(str(labels).encode(), lambda _: labels)
+        return row if row >= 0 else OVER
+
+    def body(pod: str, at: int) -> bytes:
+        names = ({"__name__": "up", "n": f"{n:02}", "pod": pod} for n in range(20))
+        return sender.request(*(sender.series(one, [(1.0, NOW + at)]) for one in names))
+
+    identity = Identity(decide)
+    assert (decode(body("old", 0), identity).codes >= 0).all()
+    for at in range(1, 5):
+        assert decode(body("new", at), identity).codes.tolist() == [OVER] * 20
+    assert len(asked) == 40, "while there is no room nobody asks again"
+    table.forget(np.arange(20))
+    identity.forget(range(20))
+    for at in range(5, 8):
+        assert sorted(decode(body("new", at), identity).codes) == list(range(20))
+    assert len(asked) == 60
