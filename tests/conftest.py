@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -15,6 +16,9 @@ SETTINGS = {
 hypothesis.settings.register_profile("here", **SETTINGS)
 hypothesis.settings.register_profile("ci", **SETTINGS, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+# What a script starts in its background ignores SIGINT, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_WORKERS = 8
 """Each starts its own browser and its own Prometheus."""
