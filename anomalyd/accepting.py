@@ -28,7 +28,7 @@ NAMED = 5
 def accept(store: Store, most: float, run_id: str, asked: Asked, now: float) -> Run:
     """most: `judgement.accepted_change`. Raises BadAcceptance, NotAcceptable, UnknownRun,
     StoreError."""
-    until = _until(asked)
+    until = _until(asked, now)
     if bool(asked.signal) != bool(asked.change):
         raise BadAcceptance("a change needs both: its signal (a selector) and its size, like +8%")
     if not asked.signal:
@@ -36,7 +36,9 @@ def accept(store: Store, most: float, run_id: str, asked: Asked, now: float) -> 
             store, run_id, now, asked.note, force=asked.force, until=until, golden=asked.golden
         )
     if asked.force or asked.golden:
-        raise BadAcceptance("force and golden are for runs; a change is accepted without them")
+        raise BadAcceptance(
+            "force and golden are for whole runs; leave them out where a change is accepted"
+        )
     selector, relative, absolute = _selector(asked.signal), *_size(asked.change)
     series, findings = str(selector), _findings(store, run_id)
     change = AcceptedChange(
@@ -73,9 +75,9 @@ def told(store: Store, run_id: str) -> dict[str, Any]:
     }
 
 
-def _until(asked: Asked) -> str:
+def _until(asked: Asked, now: float) -> str:
     try:
-        return expiry.checked(asked.until)
+        return expiry.checked(asked.until, now)
     except ValueError as error:
         raise BadAcceptance(f"until: {error}") from None
 

@@ -52,6 +52,8 @@ def parity(
         else None
     )
     found: Any = shell.run(mirror.parity(mirror.Wanted(config, directories, drift)))
+    if not found.equal and not found.differences:
+        shell.fail(telling.NOTHING)
     text = telling.markdown(found) if as_markdown else telling.terminal(found)
     shell.answer(telling.as_json(found), text.rstrip("\n"), as_json)
     raise SystemExit(DRIFT if found.drift else 0)

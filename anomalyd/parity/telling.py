@@ -115,6 +115,12 @@ def _summary(parity: Parity) -> list[str]:
     return lines
 
 
+NOTHING = (
+    "there is nothing to compare: neither side tells a single fact; name directories that hold "
+    "settings, or servers that have metrics"
+)
+
+
 def headline(parity: Parity) -> str:
     """`3 differences among 512 facts; 2 more are expected, 1 is ignored`."""
     drift = len(parity.drift)

@@ -119,7 +119,8 @@ def columns(
     """Signals of the headers of all recordings of one system.
 
     overrides: by metric name, any of kind, worse, unit, tolerate. load: keys of the offered load,
-    where a baseline says so. Raises RecordingError for a header that is no series.
+    where a baseline says so. Raises RecordingError for a header that is no series, and for a name
+    that no header has.
     """
     signals: dict[str, Signal] = {}
     series: dict[str, Series] = {}
@@ -130,6 +131,10 @@ def columns(
             signals[metric] = _signal(metric, found, (overrides or {}).get(metric, {}))
         one = Series(metric, labels, found is not None and found.total)
         series.setdefault(one.key, one)
+    unknown = sorted(set(overrides or ()) - set(signals))
+    if unknown:
+        known = ", ".join(signals)
+        raise RecordingError(f"no column is named {unknown[0]}; the recordings have {known}")
     traffic = [s for s in series.values() if signals[s.signal].kind is Kind.TRAFFIC and s.total]
     load = tuple(load) or _load(traffic, edges)
     judged = tuple(s for s in series.values() if s.key not in load and s.signal != LOAD_SIGNAL)

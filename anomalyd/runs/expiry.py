@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import re
 from datetime import UTC, datetime
 
 from packaging.version import InvalidVersion, Version
 
+LIKE_A_DATE = re.compile(r"\d{6,}|\d{4}-\d{1,2}(-\d{1,2})?|\d{1,2}\.\d{1,2}\.\d{4}")
+"""What is compared as a version by nobody who wrote it."""
 
-def checked(until: str) -> str:
-    """The same, without spaces around it; '' is without an end. Raises ValueError."""
+
+def checked(until: str, now: float = -math.inf) -> str:
+    """The same, without spaces around it; '' is without an end. Raises ValueError, also where it is
+    a date that is over at `now` (unix seconds)."""
     text = until.strip()
-    if text and _date(text) is None and version_of(text) is None:
+    ends = _date(text)
+    if text and ends is None and (version_of(text) is None or LIKE_A_DATE.fullmatch(text)):
         raise ValueError(
             f"{until!r} is no version and no date; write one like v2.4, 2.4.0-rc.1, 2027-01-31 or "
             "2027-01-31T12:00:00Z"
         )
+    if ends is not None and ends <= now:
+        raise ValueError(f"{text} is past: write a date to come, or leave it out")
     return text
 
 

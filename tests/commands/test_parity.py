@@ -94,6 +94,14 @@ def test_what_cannot_be_compared_is_one_sentence(words: list[str], said: str) ->
     assert said in line
 
 
+def test_directories_without_a_fact_are_not_alike(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        main, ["parity", "--staging", str(tmp_path), "--production", str(tmp_path)]
+    )
+    assert done.exit_code == USAGE
+    assert "there is nothing to compare: neither side tells a single fact" in done.stderr
+
+
 def test_without_production_and_files_there_is_nothing_to_compare(tmp_path: Path) -> None:
     config = tmp_path / "anomalyd.yaml"
     config.write_text("environments: {staging: {url: http://localhost:1}}\n")

@@ -136,3 +136,8 @@ def test_a_baseline_s_load_is_kept():
 def test_requests_are_looked_up_by_service():
     read = columns(["load", *RATES], {})
     assert dict(read.requests) == {"cart": RATES[0], "web": RATES[1], "db": RATES[2]}
+
+
+def test_a_signal_that_is_told_apart_must_be_there():
+    with pytest.raises(RecordingError, match="no column is named nope; the recordings have load, "):
+        columns(["load", 'errors{service="cart"}'], {}, {"nope": {"kind": "latency"}})

@@ -40,10 +40,20 @@ def test_a_date_ends_it_at_that_moment_whatever_is_tested(until):
     assert expired(until, DAY, "")
 
 
-@pytest.mark.parametrize("until", ["soon", "next week", "v2.x", "2027-13-01", "2027-01-31T00:00"])
+NEITHER = ["soon", "next week", "v2.x", "2027-13-01", "2027-01-31T00:00"]
+MISTYPED = ["20270131", "31.01.2027", "2027-01", "9999999999999"]
+
+
+@pytest.mark.parametrize("until", [*NEITHER, *MISTYPED])
 def test_what_is_neither_is_refused_with_what_to_write(until):
     with pytest.raises(ValueError, match=r"write one like v2\.4"):
         checked(until)
+
+
+def test_a_date_that_is_past_is_refused():
+    assert checked("2027-01-31", DAY - 1) == "2027-01-31"
+    with pytest.raises(ValueError, match="is past: write a date to come"):
+        checked("2027-01-31", DAY)
 
 
 NUMBERS = st.lists(st.integers(0, 99), min_size=1, max_size=4)
