@@ -78,8 +78,8 @@ class ServerClient:
         shortest_pause_seconds: float = 0.2,
         longest_pause_seconds: float = 5.0,
     ) -> None:
-        if not re.match(r"https?://[^\s/]+", url):
-            raise ServerAway(f"{url!r} is not the URL of a server; write http://host:port")
+        if not re.match(r"https?://[^\s/@]+(/[^@]*)?$", url):
+            raise ServerAway("--server is not the URL of a server; write http://host:port")
         self.url = url.rstrip("/")
         self._endpoint = Endpoint(auth=Auth(bearer=SecretStr(token) if token else None))
         self._patience = patience_seconds
