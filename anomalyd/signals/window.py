@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,13 @@ class Once:
         nth = np.arange(len(rows))
         self._mark[rows] = nth
         return bool((self._mark[rows] == nth).all())
+
+
+def leads(rows: Rows, times: Milliseconds) -> Rows:
+    """intp[n]: of samples by row and time, the first one of the same row and time."""
+    begins = np.ones(len(rows), dtype=np.bool_)
+    begins[1:] = (rows[1:] != rows[:-1]) | (times[1:] != times[:-1])
+    return np.maximum.accumulate(np.where(begins, np.arange(len(rows)), 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +108,13 @@ class Ring:
             return
         order = np.lexsort((timestamps, rows))
         rows, timestamps, values = rows[order], timestamps[order], values[order]
+        kept = self._uncrowded(rows, timestamps, self._fresh(rows, timestamps, values))
+        rows, timestamps, values = rows[kept], timestamps[kept], values[kept]
         nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        for step in range(int(nth.max(initial=-1)) + 1):
-            now = nth == step
+        turns = np.argsort(nth, kind="stable")
+        ends = np.cumsum(np.bincount(nth)).tolist()
+        for start, end in pairwise([0, *ends]):
+            now = turns[start:end]
             self._push_unique(rows[now], timestamps[now], values[now])
 
     def samples(self, start: int, end: int) -> Iterator[tuple[Mask, Milliseconds, Floats]]:
@@ -166,6 +178,32 @@ class Ring:
         self._oldest[rows] = (slot + 1) % len(self._timestamps)
         self._last[rows] = timestamps
 
+    def _fresh(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> Rows:
+        """Places of the samples, by row and time, that are newer than all before; others are
+        counted."""
+        lead = leads(rows, timestamps)
+        newer = timestamps > self._last[rows]
+        fresh = newer & (lead == np.arange(len(lead)))
+        bits = np.ascontiguousarray(values).view(np.uint64)
+        again = np.where(newer, bits == bits[lead], self._is_last(rows, timestamps, values))
+        self.repeated += int(np.count_nonzero(again & ~fresh))
+        self.out_of_order += int(np.count_nonzero(~again & ~fresh))
+        return np.flatnonzero(fresh)
+
+    def _uncrowded(self, rows: Rows, timestamps: Milliseconds, fresh: Rows) -> Rows:
+        """Of each row the newest of `fresh` that fit; one by one the others would come and go."""
+        most = self._most_slots()
+        rows, times = rows[fresh], timestamps[fresh]
+        later = np.searchsorted(rows, rows, side="right") - 1 - np.arange(len(rows))
+        kept = later < most
+        for row in np.unique(rows[~kept]).tolist():
+            begin, end = np.searchsorted(rows, [row, row + 1])
+            order = (self._oldest[row] + np.arange(len(self._timestamps))) % len(self._timestamps)
+            whole = np.concatenate([self._timestamps[order, row], times[begin:end]])
+            self._lose(int(np.count_nonzero(whole[:-most] > whole[most:] - self.keep)))
+            self._timestamps[:, row] = _EMPTY
+        return fresh[kept]
+
     def _is_last(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> Mask:
         """bool[n]: which samples are the last one of their row, bit for bit."""
         slot = self._oldest[rows] - 1
@@ -179,11 +217,14 @@ class Ring:
         oldest = self._timestamps[self._oldest[rows], rows]
         wanted = int(np.count_nonzero(oldest > timestamps - self.keep))
         if wanted and len(self._timestamps) >= self._most_slots():
-            if not self.overwritten:
-                log.warning("a series has over %d samples in its window", self.max_slots)
-            self.overwritten += wanted
+            self._lose(wanted)
             return False
         return wanted > 0
+
+    def _lose(self, wanted: int) -> None:
+        if wanted and not self.overwritten:
+            log.warning("a series has over %d samples in its window", self.max_slots)
+        self.overwritten += wanted
 
     def _most_slots(self) -> int:
         capacity: int = self._last.shape[0]

@@ -35,15 +35,15 @@ class Arrivals:
     def take(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
         """Any number per row, in any order; stale: which are markers of the end."""
         self._resize(int(rows.max(initial=-1)) + 1)
-        if self._once.each(rows):
-            self._take_unique(rows, timestamps, stale)
-            return
-        order = np.lexsort((timestamps, rows))
-        rows, timestamps, stale = rows[order], timestamps[order], stale[order]
-        nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        for step in range(int(nth.max(initial=-1)) + 1):
-            now = nth == step
-            self._take_unique(rows[now], timestamps[now], stale[now])
+        if not self._once.each(rows):
+            order = np.lexsort((timestamps, rows))
+            rows, timestamps, stale = rows[order], timestamps[order], stale[order]
+        before = _followed(rows, timestamps, self.last)
+        newer = timestamps > (before := np.fmax(before, self.last[rows]))
+        known = np.flatnonzero(newer & (before > 0) & ~stale)
+        self._take_gaps(rows[known], timestamps[known] - before[known])
+        self.last[rows[newer]] = timestamps[newer]
+        self._ended[rows[newer]] = stale[newer]
 
     def complete(self, time: float) -> bool:
         """Whether all that comes as usual has come up to `time`."""
@@ -82,16 +82,11 @@ class Arrivals:
         for metric, followed in self._followed.items():
             self._followed[metric] = [row for row in followed if row not in gone]
 
-    def _take_unique(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
-        before, gap_before = self.last[rows], self._gap[rows]
-        newer = timestamps > before
-        known = newer & (before > 0) & ~stale
-        gap = timestamps - before
-        agree = known & (np.abs(gap - gap_before) < ALIKE * gap)
-        self._interval[rows[agree]] = ((gap + gap_before) / 2)[agree]
-        self._gap[rows[known]] = gap[known]
-        self.last[rows[newer]] = timestamps[newer]
-        self._ended[rows[newer]] = stale[newer]
+    def _take_gaps(self, rows: Rows, gap: Floats) -> None:
+        before = _followed(rows, gap, self._gap)
+        agree = np.abs(gap - before) < ALIKE * gap
+        self._interval[rows[agree]] = ((gap + before) / 2)[agree]
+        self._gap[rows] = gap
 
     def _resize(self, rows: int) -> None:
         have = len(self.last)
@@ -103,3 +98,12 @@ class Arrivals:
         self._gap = np.append(self._gap, unknown)
         self._interval = np.append(self._interval, unknown)
         self._ended = np.append(self._ended, np.zeros(more, dtype=bool))
+
+
+def _followed(rows: Rows, values: Floats, known: Floats) -> Floats:
+    """float64[n]: what each value follows, of equal rows in succession; of a first, what is known
+    of its row."""
+    found = known[rows]
+    same = rows[1:] == rows[:-1]
+    found[1:][same] = values[:-1][same]
+    return found

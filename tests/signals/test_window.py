@@ -137,6 +137,51 @@ def test_samples_not_newer_than_the_last_are_refused_and_counted():
     assert ring.out_of_order == 2
 
 
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 2), st.integers(0, 40), st.sampled_from([0.0, 1.0])),
+            max_size=40,
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_all_at_once_are_what_they_are_one_by_one(bodies):
+    together, single = (Ring(keep=0.01, slots=2, max_slots=4) for _ in range(2))
+    for ring in (together, single):
+        ring.resize(3)
+    for body in bodies:
+        ordered = sorted(body, key=lambda one: one[:2])
+        for ring, parts in ((together, [body]), (single, [[one] for one in ordered])):
+            for part in parts:
+                rows, moments, values = zip(*part, strict=True) if part else ((), (), ())
+                moments = np.array(moments, np.int64)
+                ring.push(np.array(rows, np.intp), moments, np.array(values, np.float64))
+    for row in range(3):
+        assert wanted(together, row) == wanted(single, row)
+    for name in ("repeated", "out_of_order", "overwritten"):
+        assert getattr(together, name) == getattr(single, name)
+
+
+def wanted(ring: Ring, row: int) -> list[tuple[int, float]]:
+    """What the ring has of a row in as long as it keeps, up to the row's newest."""
+    found = [(int(t[row]), float(v[row])) for inside, t, v in ring.samples(-1, 99) if inside[row]]
+    return [one for one in found if one[0] > found[-1][0] - ring.keep]
+
+
+def test_very_many_samples_of_a_series_at_once_cost_no_turn_each():
+    n = 1_000_000
+    ring = filled([[(5, 1.0)]])
+    ring.push(np.zeros(n, np.intp), np.arange(n) % 500_000, np.ones(n))
+    assert (ring.repeated, ring.out_of_order) == (499_996, 10)
+    assert len(wanted_slots(ring)) == 200
+
+
+def wanted_slots(ring: Ring) -> list[bool]:
+    return [inside[0] for inside, _, _ in ring.samples(499_799, 499_999)]
+
+
 def test_rows_that_are_there_twice_are_seen_whatever_was_asked_before():
     once = Once()
     for rows, expected in (([3, 1], True), ([1, 3, 1], False), ([], True), ([3], True)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anomalyd.sources.arrivals import FOLLOWED, Arrivals
 
@@ -48,6 +50,30 @@ def test_several_samples_in_one_body_tell_as_much_as_one_by_one():
     arrivals.take(np.zeros(4, np.intp), moments, np.zeros(4, bool))
     assert interval(arrivals) == 15.0
     assert arrivals.last[0] == T + 45
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.booleans()), max_size=12),
+        max_size=3,
+    )
+)
+def test_a_body_tells_as_much_as_its_samples_one_after_the_other(bodies):
+    together, single = Arrivals(), Arrivals()
+    for body in bodies:
+        ordered = sorted(body, key=lambda one: one[:2])
+        for arrivals, parts in ((together, [body]), (single, [[one] for one in ordered])):
+            for part in filter(None, parts):
+                rows, moments, stale = zip(*part, strict=True)
+                arrivals.take(np.array(rows), T + np.array(moments), np.array(stale))
+    for name in ("last", "_gap", "_interval", "_ended"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(single, name))
+
+
+def test_very_many_samples_of_a_series_in_one_body_cost_no_turn_each():
+    arrivals, n = Arrivals(), 300_000
+    arrivals.take(np.zeros(n, np.intp), T + np.arange(n), np.zeros(n, bool))
+    assert (interval(arrivals), arrivals.last[0]) == (1.0, T + n - 1)
 
 
 def test_the_slowest_metric_counts_and_not_its_odd_series():

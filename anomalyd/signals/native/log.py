@@ -9,13 +9,17 @@ import numpy as np
 
 from anomalyd.model import Rows
 from anomalyd.signals.native.resets import anew
-from anomalyd.signals.native.samples import Bounds, Histograms
-from anomalyd.signals.window import Mask, Milliseconds
+from anomalyd.signals.native.samples import Bounds, Histograms, owners
+from anomalyd.signals.window import Mask, Milliseconds, leads
 
 log = logging.getLogger(__name__)
 
 MAX_BUCKETS = 2**25
 """Buckets that all samples together may have, so that one dense sender cannot fill memory."""
+SAMPLE_SIZE = 5
+"""A sample takes as much memory as so many buckets."""
+MAX_AT_ONCE = 512
+"""Samples of a row that one push may add: as many as a series of floats may have."""
 
 _EMPTY = np.iinfo(np.int64).min
 
@@ -23,10 +27,11 @@ _EMPTY = np.iinfo(np.int64).min
 class Log:
     """Samples in the order of their arrival, of one row each after the other in time.
 
-    Holds at least `keep` seconds; past `most` buckets the oldest go, counted in `overwritten`. A
-    sample not newer than the row's last is refused, counted in `out_of_order`, or in `repeated` if
-    it is that one once more. `kept.resets` says of each sample whether it began anew after the one
-    before it; `customs` which of `bounds` are its boundaries, -1 where they are exponential.
+    Holds at least `keep` seconds; past `most` buckets (a sample itself counts as `SAMPLE_SIZE` of
+    them) the oldest go, counted in `overwritten`. A sample not newer than the row's last is
+    refused, counted in `out_of_order`, or in `repeated` if it is that one once more. `kept.resets`
+    says of each sample whether it began anew after the one before it; `customs` which of `bounds`
+    are its boundaries, -1 where they are exponential.
     """
 
     def __init__(self, keep: float, most: int = MAX_BUCKETS) -> None:
@@ -40,56 +45,68 @@ class Log:
         self._times: Milliseconds = np.empty(0, dtype=np.int64)
 
     def push(self, samples: Histograms) -> None:
-        """Append samples, any number per row in any order."""
-        order = np.lexsort((samples.times, samples.rows))
-        rows = samples.rows[order]
-        nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        self._resize(int(rows.max(initial=-1)) + 1)
-        for step in range(int(nth.max(initial=-1)) + 1):
-            self._push_unique(samples.at(order[nth == step]))
+        """Append samples, any number per row in any order; of one row the newest `MAX_AT_ONCE`."""
+        self._resize(int(samples.rows.max(initial=-1)) + 1)
+        samples = samples.at(np.lexsort((samples.times, samples.rows)))
+        lead = leads(samples.rows, samples.times)
+        newer = samples.times > self._times[samples.rows]
+        fresh = newer & (lead == np.arange(len(lead)))
+        if not fresh.all():
+            old = np.flatnonzero(~fresh)
+            again = self._again(samples.at(old)) + _like_lead(samples, lead, old[newer[old]])
+            self.repeated += again
+            self.out_of_order += len(old) - again
+            samples = samples.at(np.flatnonzero(fresh))
+        samples = self._uncrowded(samples)
+        if len(samples):
+            self._append(samples)
 
     def clear(self, rows: Rows) -> None:
         """These rows become other series'."""
         self._keep(~np.isin(self.kept.rows, rows))
         self._times[rows[rows < len(self._times)]] = _EMPTY
 
-    def _push_unique(self, fresh: Histograms) -> None:
-        newer = fresh.times > self._times[fresh.rows]
-        if not newer.all():
-            old = np.flatnonzero(~newer)
-            again = self._again(fresh.at(old))
-            self.repeated += again
-            self.out_of_order += len(old) - again
-            fresh = fresh.at(np.flatnonzero(newer))
-        if not len(fresh):
-            return
+    def _uncrowded(self, samples: Histograms) -> Histograms:
+        """Without what a row has more at once than it may; samples are by row and time."""
+        ends = np.searchsorted(samples.rows, samples.rows, side="right") - 1
+        crowded = ends - np.arange(len(ends)) >= MAX_AT_ONCE
+        if not crowded.any():
+            return samples
+        wanted = samples.times > samples.times[ends] - self.keep
+        self._lose(crowded & wanted, f"a native histogram has over {MAX_AT_ONCE} samples in a push")
+        return samples.at(np.flatnonzero(~crowded))
+
+    def _append(self, fresh: Histograms) -> None:
+        """These are by row and time, and newer than what is there."""
         customs = self._interned(fresh.bounds)
-        self._make_room(int(fresh.times.max()), len(fresh.buckets))
-        resets = fresh.resets | self._anew(fresh, customs)
+        self._make_room(int(fresh.times.max()), _size(fresh))
+        fresh = replace(fresh, resets=fresh.resets | self._anew(fresh, customs))
+        order = np.argsort(fresh.times, kind="stable")
+        fresh, customs = fresh.at(order), customs[order]
         self._times[fresh.rows] = fresh.times
         self._last[fresh.rows] = len(self.kept) + np.arange(len(fresh))
-        self.kept = joined(self.kept, replace(fresh, resets=resets))
+        self.kept = joined(self.kept, fresh)
         self.customs = np.append(self.customs, customs)
 
     def _anew(self, fresh: Histograms, customs: Rows) -> Mask:
         """bool[n]: which of them count less than the sample before, in any bucket."""
-        last = self._last[fresh.rows]
-        after = np.flatnonzero((last >= 0) & (self._times[fresh.rows] > _EMPTY))
         found = np.zeros(len(fresh), dtype=np.bool_)
+        first = np.diff(fresh.rows, prepend=-1) != 0
+        last = np.where(first, self._last[fresh.rows], -1)
+        after, later = np.flatnonzero(last >= 0), np.flatnonzero(~first)
         if len(after):
             before = self.kept.at(last[after])
             found[after] = anew(before, fresh.at(after), self.customs[last[after]], customs[after])
+        if len(later):
+            before = fresh.at(later - 1)
+            found[later] = anew(before, fresh.at(later), customs[later - 1], customs[later])
         return found
 
     def _again(self, samples: Histograms) -> int:
         """How many are the last one of their row once more."""
-        found = 0
-        for nth in range(len(samples)):
-            row = samples.rows[nth]
-            if self._last[row] >= 0 and samples.times[nth] == self._times[row]:
-                last = self.kept.at(self._last[row : row + 1])
-                found += _same(last, samples.at(np.array([nth])))
-        return found
+        last = self._last[samples.rows]
+        there = np.flatnonzero((last >= 0) & (samples.times == self._times[samples.rows]))
+        return _alike(self.kept.at(last[there]), samples.at(there))
 
     def _interned(self, bounds: list[Bounds | None]) -> Rows:
         ids = [-1 if one is None else self._ids.setdefault(one, len(self._ids)) for one in bounds]
@@ -102,14 +119,23 @@ class Log:
         old = self.kept.times <= newest - self.keep
         if 2 * int(np.count_nonzero(old)) > len(old):
             self._keep(~old)
-        if len(self.kept.buckets) + more <= self.most or not len(self.kept):
+        excess = _size(self.kept) + more - self.most
+        if excess <= 0 or not len(self.kept):
             return
-        if not self.overwritten:
-            log.warning("native histograms have over %d buckets in a window", self.most)
-        upto = int(np.searchsorted(self.kept.starts, len(self.kept.buckets) + more - self.most))
-        gone = np.arange(len(self.kept)) < max(upto, len(self.kept) // 4)
-        self.overwritten += int(np.count_nonzero(gone & (self.kept.times > newest - self.keep)))
+        sizes = self.kept.starts + SAMPLE_SIZE * np.arange(len(self.kept) + 1)
+        gone = np.arange(len(self.kept)) < max(
+            int(np.searchsorted(sizes, excess)), len(self.kept) // 4
+        )
+        wanted = self.kept.times > newest - self.keep
+        self._lose(gone & wanted, f"native histograms have over {self.most} buckets in a window")
         self._keep(~gone)
+
+    def _lose(self, wanted: Mask, why: str) -> None:
+        """These go, and a window still wanted them."""
+        found = int(np.count_nonzero(wanted))
+        if found and not self.overwritten:
+            log.warning("%s", why)
+        self.overwritten += found
 
     def _keep(self, kept: Mask) -> None:
         if kept.all():
@@ -148,9 +174,25 @@ def joined(one: Histograms, other: Histograms) -> Histograms:
     return Histograms(**parts, bounds=one.bounds + other.bounds, starts=starts)
 
 
-def _same(one: Histograms, other: Histograms) -> bool:
-    """Of one sample each: whether all that they count is the same."""
-    floats = ("counts", "sums", "zeros", "thresholds", "schemas", "buckets", "codes")
-    return one.bounds == other.bounds and all(
-        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in floats
-    )
+def _size(samples: Histograms) -> int:
+    """In buckets."""
+    return len(samples.buckets) + SAMPLE_SIZE * len(samples)
+
+
+def _like_lead(samples: Histograms, lead: Rows, places: Rows) -> int:
+    """How many of those at `places` are the one that leads them once more."""
+    return _alike(samples.at(lead[places]), samples.at(places))
+
+
+def _alike(one: Histograms, other: Histograms) -> int:
+    """In how many pairs all that they count is the same."""
+    same = np.diff(one.starts) == np.diff(other.starts)
+    for name in ("counts", "sums", "zeros", "thresholds", "schemas"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        same &= (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+    same &= np.array([a == b for a, b in zip(one.bounds, other.bounds, strict=True)], np.bool_)
+    places = np.flatnonzero(same)
+    one, other = one.at(places), other.at(places)
+    unlike = (one.codes != other.codes) | (one.buckets != other.buckets)
+    same[places[owners(one.starts)[unlike]]] = False
+    return int(np.count_nonzero(same))

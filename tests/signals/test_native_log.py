@@ -1,0 +1,83 @@
+"""What is kept of native histograms is what one after the other would leave, within bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomalyd.signals.native.log import MAX_AT_ONCE, SAMPLE_SIZE, Log
+from anomalyd.signals.native.samples import Bounds, Histograms, code
+from anomalyd.sources.native import read
+from tests.signals.test_native_increase import ANY, messages
+
+T = 1_700_000_000_000
+
+
+def plain(rows: list[int], times: list[int], bounds: Bounds | None = None) -> Histograms:
+    """One observation each."""
+    n = len(rows)
+    return Histograms(
+        rows=np.array(rows, np.intp),
+        times=T + np.array(times, np.int64),
+        counts=np.ones(n),
+        sums=np.ones(n),
+        zeros=np.zeros(n),
+        thresholds=np.zeros(n),
+        schemas=np.zeros(n, np.int64),
+        resets=np.zeros(n, np.bool_),
+        bounds=[bounds] * n,
+        starts=np.arange(n + 1),
+        codes=code(np.zeros(n, np.int64)),
+        buckets=np.ones(n),
+    )
+
+
+def of_row(log: Log, row: int) -> list[tuple[object, ...]]:
+    kept = log.kept.at(np.flatnonzero(log.kept.rows == row))
+    own = [kept.at(np.array([nth])) for nth in range(len(kept))]
+    return [
+        (int(one.times[0]), bool(one.resets[0]), one.codes.tolist(), one.buckets.tolist())
+        for one in own
+    ]
+
+
+SAMPLES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 20), ANY), min_size=1, max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SAMPLES, max_size=3), st.data())
+def test_all_at_once_are_what_they_are_one_by_one(bodies, data):
+    together, single = Log(60), Log(60)
+    for body in bodies:
+        again = data.draw(st.lists(st.sampled_from(body), max_size=3))
+        pairs = [pair for row, at, one in [*body, *again] for pair in messages(row, [(at, one)])]
+        together.push(read(pairs)[0])
+        for pair in sorted(pairs, key=lambda one: (one[0], one[1].timestamp)):
+            single.push(read([pair])[0])
+    for row in range(3):
+        assert of_row(together, row) == of_row(single, row)
+    assert (together.repeated, together.out_of_order) == (single.repeated, single.out_of_order)
+
+
+def test_of_very_many_samples_of_a_series_at_once_the_newest_are_kept_and_the_rest_counted():
+    log, n = Log(60), 300_000
+    log.push(plain([0] * n, list(range(n))))
+    assert log.kept.times.tolist() == list(range(T + n - MAX_AT_ONCE, T + n))
+    assert log.overwritten == 60_000 - MAX_AT_ONCE
+
+
+def test_samples_without_buckets_fill_the_room_as_others_do(caplog):
+    log = Log(60, most=10 * SAMPLE_SIZE)
+    for step in range(100):
+        one = plain([0], [step])
+        log.push(
+            replace(one, starts=np.zeros(2, np.intp), codes=one.codes[:0], buckets=np.empty(0))
+        )
+    assert 5 <= len(log.kept) <= 10
+    assert log.overwritten == 100 - len(log.kept)
+    assert [record.message for record in caplog.records] == [
+        "native histograms have over 50 buckets in a window"
+    ]
