@@ -100,7 +100,10 @@ class Teaching:
             return
         log.info("what accepted runs taught has expired in part: it is learned anew without them")
         judged_by = self._pipeline.judged_by
-        self._pipeline.use_baseline(judged_by.baseline, None, judged_by.smear)
+        golden = judged_by.golden
+        if golden is not None and golden.run not in in_force:
+            golden = None
+        self._pipeline.use_baseline(judged_by.baseline, None, judged_by.smear, golden)
         self._used, self._outlived = None, True
 
     def resume(self, runs: Sequence[Run]) -> None:

@@ -88,12 +88,15 @@ async def test_a_change_that_was_accepted_is_not_learned_as_well(shop, staging):
 async def test_what_teaches_until_a_version_is_not_judged_by_from_then_on(shop, staging):
     async with shop.at_work():
         first, second = await accepted(shop, staging, runs=2)
+        accept(shop, first, golden=True)
         accept(shop, second, until="v2.4")
+        await look(shop)
         run, verdict = await judged(shop, version="v2.3")
         assert verdict.reference == "accepted-runs"
         assert replays(shop, run.id).references[-1].transfer.runs == 2
         run = shop.start(version="v2.4")
         assert taught_by(shop) == 0
+        assert shop.session.pipeline.judged_by.golden.run == first, "what is pinned stays"
         await look(shop)
         assert taught_by(shop) == 1
         await shop.passes(330)
