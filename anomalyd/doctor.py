@@ -195,7 +195,9 @@ def _plan(config: Config, plan: Plan) -> list[Check]:
         mend = "set environments.production; without it there is nothing to judge by"
         checks.append(Check("production", Status.WARN, "is not set", mend))
     judged = [signal for signal in plan.signals if signal.name != LOAD_SIGNAL]
-    if not judged:
+    if not judged and plan.staging.trouble:
+        checks.append(Check("signals", Status.WARN, "are not known until staging answers"))
+    elif not judged:
         mend = "choose signals.presets that fit the metrics, or declare signals.custom"
         checks.append(Check("signals", Status.FAIL, "none of them matches any metric", mend))
     else:

@@ -145,7 +145,7 @@ def test_every_command_that_reads_a_config_refuses_a_bad_one(words: str, tmp_pat
     rest = ["--", watched] if separator else []
     done = CliRunner().invoke(main, [*command.split(), "-c", str(absent), *rest])
     assert done.exit_code == USAGE
-    assert done.stderr == f"{absent}: cannot be read: No such file or directory\n"
+    assert done.stderr == f"{absent}: cannot be read: No such file or directory; name one by -c\n"
 
 
 def test_a_command_that_is_not_there_is_not_watched(good: Path) -> None:

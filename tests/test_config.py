@@ -66,7 +66,7 @@ def test_what_is_not_utf8_is_said_to_be(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
     path = tmp_path / "anomalyd.yaml"
-    assert errors_of(path) == [f"{path}: cannot be read: No such file or directory"]
+    assert errors_of(path) == [f"{path}: cannot be read: No such file or directory; name one by -c"]
     assert errors_of(tmp_path) == [f"{tmp_path}: cannot be read: Is a directory"]
 
 

@@ -55,7 +55,8 @@ def read_tree(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+        mend = "; name one by -c" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}{mend}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 text"]) from error
     tree = _read(text, str(path))

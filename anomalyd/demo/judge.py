@@ -61,7 +61,7 @@ class Api:
         """Waits for it."""
         return await self._ask("GET", f"/runs/{run_id}/verdict?wait=60s", 200)
 
-    async def reported(self, run_id: str, timeout: float = 60.0) -> None:
+    async def reported(self, run_id: str, timeout: float = 180.0) -> None:
         """Returns once all reports of the run are written."""
         for form in REPORTS:
             path = f"/api/v1/runs/{run_id}/report.{form}"
@@ -79,7 +79,9 @@ class Api:
                         return
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise DemoError(f"{path} was not there within {timeout:g} s") from None
+            raise DemoError(
+                f"{path} was not there within {timeout:g} s: is this machine too busy for a demo?"
+            ) from None
         except aiohttp.ClientError as error:
             raise DemoError(f"anomalyd does not answer at {self.url}: {error!r}") from error
 

@@ -6,6 +6,7 @@ import json
 import math
 from contextlib import AsyncExitStack
 
+import numpy as np
 import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -234,6 +235,19 @@ async def test_what_no_signal_needs_costs_no_series(world):
     world.send(gauge("other", 1, 5), at=5)
     (part,) = world.made[Environment.STAGING].parts.values()
     assert len(part._evaluator.series) == 0
+
+
+async def test_what_there_was_no_room_for_is_taken_once_there_is(world):
+    world.send(gauge("queue_depth", 1, 5), at=5)
+    (part,) = world.made[Environment.STAGING].parts.values()
+    part._evaluator.series.limit = 1
+    for at in (6, 7):
+        world.send(gauge("queue_depth", 2, at), at=at, **{"service.name": "pricing"})
+    assert len(part._evaluator.series) == 1
+    part._evaluator.series.limit = 2
+    world.receiver._forget(0, np.array([99]))
+    world.send(gauge("queue_depth", 3, 8), at=8, **{"service.name": "pricing"})
+    assert len(part._evaluator.series) == 2
 
 
 async def test_a_path_or_the_resource_says_whose_they_are(tmp_path):

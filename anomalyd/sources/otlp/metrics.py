@@ -61,6 +61,8 @@ class OtlpMetrics:
         self._names = list(inlets)
         self._inlets = [inlets[name] for name in self._names]
         self._streams: dict[tuple[object, ...], _Stream | None] = {}
+        self._over: set[tuple[object, ...]] = set()
+        """Keys of streams that there was no room for: they are asked for anew once there may be."""
         for number, inlet in enumerate(self._inlets):
             inlet.on_forget(partial(self._forget, number))
 
@@ -108,15 +110,18 @@ class OtlpMetrics:
             pass
         read = json_pair if form == JSON else pair
         own = {**dict(resource), **dict(labels(map(read, point.attributes)))}
-        rows = [
+        found = [
             self._inlets[number].row(Labels.of({**own, "le": bound, "__name__": name}))
             for name, bound in point.names
         ]
-        made = None
+        if None in found:
+            self._over.add(key)
+        rows, made = [-1 if row is None else row for row in found], None
         if max(rows) >= 0:
             made = _Stream(number, np.array(rows, dtype=np.intp))
         elif sum(one is None for one in self._streams.values()) > _MOST_UNNEEDED:
             self._streams = {known: one for known, one in self._streams.items() if one is not None}
+            self._over &= self._streams.keys()
         self._streams[key] = made
         return made
 
@@ -125,8 +130,10 @@ class OtlpMetrics:
         self._streams = {
             key: one
             for key, one in self._streams.items()
-            if one is None or one.inlet != number or gone.isdisjoint(one.rows.tolist())
+            if key not in self._over
+            and (one is None or one.inlet != number or gone.isdisjoint(one.rows.tolist()))
         }
+        self._over.clear()
 
 
 class _Taking:
