@@ -18,6 +18,7 @@ from anomalyd.api.hub import Hub, run_event
 from anomalyd.assembly import Plan
 from anomalyd.config import Config, DeploymentConfig
 from anomalyd.deployment import checks
+from anomalyd.deployment.answers import Answers, late
 from anomalyd.deployment.asking import INTERVAL_SECONDS, Server
 from anomalyd.deployment.checks import Wanted
 from anomalyd.deployment.probes import probe_all
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 CONCLUDE_SECONDS = 20.0
 """A verdict waits so long at most for the last look."""
+OVERDUE = "nothing answered in time"
 NOT_OFFERED = (Trouble.NOT_FOUND, Trouble.FORBIDDEN, Trouble.BAD_QUERY)
 
 Told = Callable[[Run, DeploymentCheck], None]
@@ -50,12 +52,15 @@ Unfinished = Callable[[], Mapping[str, Run]]
 
 @dataclass(slots=True)
 class _Watched:
-    """A run. looked, probed: when it last was, unix seconds. in_state: that the run was in then."""
+    """A run. looked: when it last was, unix seconds. in_state: that the run was in then. probing:
+    held while its probes are asked. concluded: what is found from now on comes too late."""
 
     run: Run
     wanted: Wanted
     history: History = field(default_factory=History)
-    probes: Sequence[DeploymentCheck] = ()
+    answers: Answers = field(default_factory=Answers)
+    probing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    concluded: bool = False
     looked: float = -float("inf")
     in_state: RunState | None = None
     trouble: str = ""
@@ -97,17 +102,30 @@ class Deploying:
         for run_id in unfinished():
             async with self._looking:
                 run = unfinished().get(run_id)
-                if run is not None and self._due(self._of(run)):
-                    await self._look(run)
+                if run is None or not self._due(watched := self._of(run)):
+                    continue
+                probes = await self._look(watched)
+            # A verdict does not wait for a probe that hangs.
+            if probes:
+                await self._probe(watched)
 
     async def conclude(self, run: Run) -> None:
         """A last look at a run that is over, before it is judged."""
+        watched = self._of(run)
         try:
-            async with asyncio.timeout(CONCLUDE_SECONDS), self._looking:
-                await self._look(run)
+            async with asyncio.timeout(CONCLUDE_SECONDS):
+                async with self._looking:
+                    probes = await self._look(watched)
+                async with watched.probing:
+                    pass
+                if probes:
+                    await self._probe(watched)
         except TimeoutError:
-            self._of(run).trouble = "nothing answered in time"
-            self._keep(self._of(run))
+            log.warning("run %s: its deployment is not seen to the end: %s", run.id, OVERDUE)
+            if self._server is not None and watched.in_state is not run.state:
+                watched.trouble = OVERDUE
+        watched.concluded = True
+        self._keep(watched)
 
     def forget(self, run_id: str) -> None:
         """Its verdict is given."""
@@ -125,18 +143,29 @@ class Deploying:
         return found
 
     def _due(self, watched: _Watched) -> bool:
-        late = self._clock() - watched.looked >= self._config.every
-        return late or watched.in_state is not watched.run.state
+        overdue = self._clock() - watched.looked >= self._config.every
+        changed = watched.in_state is not watched.run.state
+        return (overdue or changed) and not watched.concluded
 
-    async def _look(self, run: Run) -> None:
-        watched = self._of(run)
-        watched.looked = self._clock()
+    async def _look(self, watched: _Watched) -> bool:
+        """Ask staging; whether it is time for the probes as well."""
+        watched.looked, state = self._clock(), watched.run.state
         await self._ask(watched)
+        if watched.concluded:
+            return False
         # Once the test is over the system may be taken down: one probe after that is the last.
-        if run.state is not RunState.FINISHED or watched.in_state is not RunState.SETTLING:
-            watched.probes = await probe_all(self._config.probes, self._clock)
-        watched.in_state = run.state
+        last = state is RunState.FINISHED and watched.in_state is RunState.SETTLING
+        watched.in_state = state
         self._keep(watched)
+        return bool(self._config.probes) and not last
+
+    async def _probe(self, watched: _Watched) -> None:
+        async with watched.probing:
+            began = watched.answers.pending = self._clock()
+            found = await probe_all(self._config.probes, self._clock)
+            if not watched.concluded:
+                watched.answers.take(found, began, watched.run)
+                self._keep(watched)
 
     async def _ask(self, watched: _Watched) -> None:
         kinds = watched.wanted.kinds
@@ -144,11 +173,12 @@ class Deploying:
             return
         history, end = watched.history, self._clock()
         start = history.until if history.until is not None else watched.run.started_at
+        known, watched.trouble = watched.trouble, OVERDUE
         try:
             seen = await self._server.seen(kinds, start - self._server.step, end)
         except QueryError as error:
             offered = history.until is not None or error.kind not in NOT_OFFERED
-            if not watched.trouble:
+            if not known:
                 log.warning("run %s: its deployment is not checked: %s", watched.run.id, error)
             watched.trouble = str(error) if offered or self._insists else ""
             return
@@ -169,11 +199,12 @@ class Deploying:
         step = self._server.step if self._server is not None else 0.0
         until = run.stopped_at if run.stopped_at is not None else now
         span = Span(run.active_at, until, step, ended=run.state is RunState.FINISHED)
-        found = list(watched.probes) if watched.looked >= run.active_at else []
-        if self._server is not None:
-            found += checks.of_history(watched.history, watched.wanted, span, watched.trouble)
+        found = watched.answers.counted(run)
+        if watched.concluded:
+            found += watched.answers.lacking(self._config.probes, run)
+        found += checks.of_history(watched.history, watched.wanted, span, watched.trouble)
         found = checks.excused(found, self._config, now)
-        before = self._pipeline.checks.get(run.id, ())
+        before = [one for one in self._pipeline.checks.get(run.id, ()) if not late(one, run)]
         kept = self._pipeline.checks[run.id] = checks.merged(before, found)
         lasting = [check for check in kept if checks.lasting(check)]
         if lasting:

@@ -20,6 +20,9 @@ MOST = 200
 PATIENCE = 3
 """Looks, or scrapes, that may be missing at the end."""
 
+_NO_ANSWER = (CheckState.PASSED, CheckState.UNKNOWN)
+"""To a probe that failed before."""
+
 _ORDER = list(CheckState)
 _KINDS = list(CheckKind)
 
@@ -133,7 +136,7 @@ def merged(
     kept = {(check.kind, check.place): check for check in now}
     for check in before:
         now_so = kept.get((check.kind, check.place))
-        if lasting(check) and (now_so is None or now_so.state is CheckState.PASSED):
+        if lasting(check) and (now_so is None or now_so.state in _NO_ANSWER):
             kept[check.kind, check.place] = check
     order = sorted(
         kept.values(), key=lambda c: (_ORDER.index(c.state), _KINDS.index(c.kind), c.place)

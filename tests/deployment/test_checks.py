@@ -93,7 +93,7 @@ def test_an_excuse_holds_for_what_it_names_until_it_expires(
 PROBE = replace(FAILED, kind=CheckKind.PROBE, place="http://staging")
 
 
-@pytest.mark.parametrize("now", [CheckState.PASSED, None])
+@pytest.mark.parametrize("now", [CheckState.PASSED, CheckState.UNKNOWN, None])
 def test_a_probe_that_failed_once_stays_failed(now: CheckState | None) -> None:
     after = [] if now is None else [replace(PROBE, state=now, detail="now", at=None)]
     assert merged([PROBE], after) == (PROBE,)
