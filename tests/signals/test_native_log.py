@@ -81,3 +81,34 @@ def test_samples_without_buckets_fill_the_room_as_others_do(caplog):
     assert [record.message for record in caplog.records] == [
         "native histograms have over 50 buckets in a window"
     ]
+
+
+def test_a_sample_far_ahead_of_time_costs_other_series_nothing():
+    log, rows = Log(60), list(range(20))
+    for second in range(0, 60, 15):
+        log.push(plain(rows, [second * 1000] * 20))
+    log.push(plain([20], [600_000]))
+    log.push(plain(rows, [60_000] * 20))
+    assert [len(of_row(log, row)) for row in range(21)] == [5] * 20 + [1]
+    assert log.overwritten == 0
+
+
+def test_what_no_window_sees_any_more_goes_though_nothing_comes_to_its_series():
+    log = Log(60)
+    log.push(plain(list(range(9)), [0] * 9))
+    log.push(plain([9], [70_000]))
+    assert len(log.kept) == 10
+    log.asked = T + 70_000
+    log.push(plain([9], [80_000]))
+    assert [len(of_row(log, row)) for row in range(10)] == [0] * 9 + [2]
+    assert log.overwritten == 0
+
+
+def test_for_want_of_room_only_what_a_window_wants_is_counted():
+    log = Log(60, most=12 * (SAMPLE_SIZE + 1))
+    log.asked = T + 65_000
+    log.push(plain(list(range(5)), [0] * 5))
+    log.push(plain(list(range(5, 12)), [50_000] * 7))
+    log.push(plain(list(range(12, 20)), [66_000] * 8))
+    assert len(log.kept) == 12
+    assert log.overwritten == 3

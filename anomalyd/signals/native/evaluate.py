@@ -99,7 +99,7 @@ class Natives:
 
     def tick(self, end: int, window: int) -> Tick:
         """Over (end - window, end] in ms."""
-        grown = increase(self.log, end, window)
+        grown, self.log.asked = increase(self.log, end, window), end
         n = self._places.rows
         present = np.zeros(n, dtype=np.bool_)
         counts, totals = np.zeros(n), np.zeros(n)

@@ -21,7 +21,7 @@ SAMPLE_SIZE = 5
 MAX_AT_ONCE = 512
 """Samples of a row that one push may add: as many as a series of floats may have."""
 
-_EMPTY = np.iinfo(np.int64).min
+_EMPTY = int(np.iinfo(np.int64).min)
 
 
 class Log:
@@ -31,12 +31,13 @@ class Log:
     them) the oldest go, counted in `overwritten`. A sample not newer than the row's last is
     refused, counted in `out_of_order`, or in `repeated` if it is that one once more. `kept.resets`
     says of each sample whether it began anew after the one before it; `customs` which of `bounds`
-    are its boundaries, -1 where they are exponential.
+    are its boundaries, -1 where they are exponential. asked: the end of the last window, ms.
     """
 
     def __init__(self, keep: float, most: int = MAX_BUCKETS) -> None:
         self.keep, self.most = round(keep * 1000), most
         self.out_of_order = self.repeated = self.overwritten = 0
+        self.asked: int = _EMPTY
         self.kept = nothing()
         self.customs: Rows = np.empty(0, dtype=np.intp)
         self.bounds: list[Bounds] = []
@@ -79,11 +80,11 @@ class Log:
     def _append(self, fresh: Histograms) -> None:
         """These are by row and time, and newer than what is there."""
         customs = self._interned(fresh.bounds)
-        self._make_room(int(fresh.times.max()), _size(fresh))
+        self._times[fresh.rows] = fresh.times
+        self._make_room(_size(fresh))
         fresh = replace(fresh, resets=fresh.resets | self._anew(fresh, customs))
         order = np.argsort(fresh.times, kind="stable")
         fresh, customs = fresh.at(order), customs[order]
-        self._times[fresh.rows] = fresh.times
         self._last[fresh.rows] = len(self.kept) + np.arange(len(fresh))
         self.kept = joined(self.kept, fresh)
         self.customs = np.append(self.customs, customs)
@@ -114,9 +115,16 @@ class Log:
             self.bounds = list(self._ids)
         return np.array(ids, dtype=np.intp)
 
-    def _make_room(self, newest: int, more: int) -> None:
-        """Let go of what no window sees, once that is half; and of more if it is too much."""
-        old = self.kept.times <= newest - self.keep
+    def _old(self) -> Mask:
+        """bool[n]: what no window sees any more. A sender whose clock is ahead ages only its own
+        rows; rows that nothing comes to age with the windows that are asked for."""
+        newest = np.maximum(self._times[self.kept.rows], self.asked)
+        old: Mask = self.kept.times <= newest - self.keep
+        return old
+
+    def _make_room(self, more: int) -> None:
+        """Let go of what is old, once that is half; and of more if it is too much."""
+        old = self._old()
         if 2 * int(np.count_nonzero(old)) > len(old):
             self._keep(~old)
         excess = _size(self.kept) + more - self.most
@@ -126,8 +134,9 @@ class Log:
         gone = np.arange(len(self.kept)) < max(
             int(np.searchsorted(sizes, excess)), len(self.kept) // 4
         )
-        wanted = self.kept.times > newest - self.keep
-        self._lose(gone & wanted, f"native histograms have over {self.most} buckets in a window")
+        self._lose(
+            gone & ~self._old(), f"native histograms have over {self.most} buckets in a window"
+        )
         self._keep(~gone)
 
     def _lose(self, wanted: Mask, why: str) -> None:
