@@ -31,6 +31,8 @@ from anomalyd.signals.native.samples import (
 )
 from anomalyd.signals.window import Mask
 
+MAX_BOUNDARIES = 1000
+"""Of its own that a histogram may have; a classic one has some tens."""
 RESET = 1
 """ResetHint. What it says else is found in the counts."""
 
@@ -210,9 +212,9 @@ def _counted(whole: Histograms, is_float: Mask, found: _Buckets) -> Mask:
 
 
 def _custom(whole: Histograms, found: _Buckets, place: int) -> bool:
-    """Boundaries ascend, and buckets are between them; no bucket is around or below zero."""
+    """Boundaries ascend and are not too many; buckets lie between them, and none below zero."""
     bounds = whole.bounds[place] or ()
-    ascending = all(low < high for low, high in pairwise(bounds))
+    ascending = len(bounds) <= MAX_BOUNDARIES and all(a < b for a, b in pairwise(bounds))
     cells = whole.codes[whole.starts[place] : whole.starts[place + 1]]
     return (
         ascending

@@ -16,6 +16,7 @@ from anomalyd.sources import pushed
 from anomalyd.sources.base import Make, Side, Source, Wanted
 from anomalyd.sources.decode import BodyError
 from anomalyd.sources.lane import Counts, Lane
+from anomalyd.sources.native import MAX_BOUNDARIES
 from anomalyd.sources.pushed import PushedSource
 
 PATH = "/api/v1/write"
@@ -23,7 +24,8 @@ WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 VERSIONS = {"prometheus.WriteRequest": 1, "io.prometheus.write.v2.Request": 2}
 _FAULTS = {
     "invalid": "without a name or with a label twice",
-    "broken": "of native histograms whose spans, counts or boundaries do not go together",
+    "broken": "of native histograms whose spans, counts or boundaries do not go together, or with "
+    f"over {MAX_BOUNDARIES} boundaries",
     "ahead": "over 10 minutes ahead of our clock",
     "out_of_order": "not newer than the last of their series",
 }

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalyd.signals.native.log import MAX_AT_ONCE, SAMPLE_SIZE, Log
+from anomalyd.signals.native.log import BOUNDARY_SIZE, MAX_AT_ONCE, SAMPLE_SIZE, Log
 from anomalyd.signals.native.samples import Bounds, Histograms, code
 from anomalyd.sources.native import read
 from tests.signals.test_native_increase import ANY, messages
@@ -106,9 +106,27 @@ def test_what_no_window_sees_any_more_goes_though_nothing_comes_to_its_series():
 
 def test_for_want_of_room_only_what_a_window_wants_is_counted():
     log = Log(60, most=12 * (SAMPLE_SIZE + 1))
-    log.asked = T + 65_000
     log.push(plain(list(range(5)), [0] * 5))
     log.push(plain(list(range(5, 12)), [50_000] * 7))
+    log.asked = T + 65_000
     log.push(plain(list(range(12, 20)), [66_000] * 8))
     assert len(log.kept) == 12
     assert log.overwritten == 3
+
+
+def test_boundaries_are_kept_once_and_as_long_as_a_sample_has_them():
+    log = Log(60)
+    for step in range(50):
+        log.push(plain([0, 1], [step * 20_000] * 2, (1.0, 2.0 + step)))
+        log.push(plain([2], [step * 20_000]))
+    assert len(log.bounds) < 10
+    assert [None if one < 0 else log.bounds[one] for one in log.customs] == log.kept.bounds
+    assert {id(one) for one in log.kept.bounds} <= {id(one) for one in [None, *log.bounds]}
+
+
+def test_boundaries_take_room():
+    log, size = Log(60, most=1000), 1 + SAMPLE_SIZE + 20 * BOUNDARY_SIZE
+    for step in range(100):
+        log.push(plain([0], [step], tuple(step + nth / 100 for nth in range(20))))
+        assert len(log.bounds) == len(log.kept) <= 1000 // size
+    assert log.overwritten == 100 - len(log.kept) > 70

@@ -137,6 +137,9 @@ BROKEN = {
     "boundaries that descend": native.message(
         Native(schema=CUSTOM, positive={0: 1}, threshold=0, bounds=(2.0, 1.0)), 0
     ),
+    "over 1000 boundaries": native.message(
+        Native(schema=CUSTOM, positive={0: 1}, threshold=0, bounds=range(1001)), 0
+    ),
     "a bucket beyond the boundaries": native.message(
         Native(schema=CUSTOM, positive={3: 1}, threshold=0, bounds=(1.0, 2.0)), 0
     ),

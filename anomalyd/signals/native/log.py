@@ -18,6 +18,8 @@ MAX_BUCKETS = 2**25
 """Buckets that all samples together may have, so that one dense sender cannot fill memory."""
 SAMPLE_SIZE = 5
 """A sample takes as much memory as so many buckets."""
+BOUNDARY_SIZE = 2
+"""The same of a boundary, which samples that have the same ones share."""
 MAX_AT_ONCE = 512
 """Samples of a row that one push may add: as many as a series of floats may have."""
 
@@ -27,8 +29,8 @@ _EMPTY = int(np.iinfo(np.int64).min)
 class Log:
     """Samples in the order of their arrival, of one row each after the other in time.
 
-    Holds at least `keep` seconds; past `most` buckets (a sample itself counts as `SAMPLE_SIZE` of
-    them) the oldest go, counted in `overwritten`. A sample not newer than the row's last is
+    Holds at least `keep` seconds; past `most` buckets (samples and their boundaries count as
+    some, too) the oldest go, counted in `overwritten`. A sample not newer than the row's last is
     refused, counted in `out_of_order`, or in `repeated` if it is that one once more. `kept.resets`
     says of each sample whether it began anew after the one before it; `customs` which of `bounds`
     are its boundaries, -1 where they are exponential. asked: the end of the last window, ms.
@@ -42,6 +44,7 @@ class Log:
         self.customs: Rows = np.empty(0, dtype=np.intp)
         self.bounds: list[Bounds] = []
         self._ids: dict[Bounds, int] = {}
+        self._boundaries = 0
         self._last: Rows = np.empty(0, dtype=np.intp)
         self._times: Milliseconds = np.empty(0, dtype=np.int64)
 
@@ -79,10 +82,15 @@ class Log:
 
     def _append(self, fresh: Histograms) -> None:
         """These are by row and time, and newer than what is there."""
-        customs = self._interned(fresh.bounds)
         self._times[fresh.rows] = fresh.times
-        self._make_room(_size(fresh))
-        fresh = replace(fresh, resets=fresh.resets | self._anew(fresh, customs))
+        unknown = set(fresh.bounds) - self._ids.keys()
+        self._make_room(_size(fresh) + BOUNDARY_SIZE * sum(len(one or ()) for one in unknown))
+        customs = self._interned(fresh.bounds)
+        fresh = replace(
+            fresh,
+            resets=fresh.resets | self._anew(fresh, customs),
+            bounds=[None if one < 0 else self.bounds[one] for one in customs.tolist()],
+        )
         order = np.argsort(fresh.times, kind="stable")
         fresh, customs = fresh.at(order), customs[order]
         self._last[fresh.rows] = len(self.kept) + np.arange(len(fresh))
@@ -113,6 +121,7 @@ class Log:
         ids = [-1 if one is None else self._ids.setdefault(one, len(self._ids)) for one in bounds]
         if len(self._ids) > len(self.bounds):
             self.bounds = list(self._ids)
+            self._boundaries = sum(map(len, self.bounds))
         return np.array(ids, dtype=np.intp)
 
     def _old(self) -> Mask:
@@ -127,17 +136,14 @@ class Log:
         old = self._old()
         if 2 * int(np.count_nonzero(old)) > len(old):
             self._keep(~old)
-        excess = _size(self.kept) + more - self.most
-        if excess <= 0 or not len(self.kept):
-            return
-        sizes = self.kept.starts + SAMPLE_SIZE * np.arange(len(self.kept) + 1)
-        gone = np.arange(len(self.kept)) < max(
-            int(np.searchsorted(sizes, excess)), len(self.kept) // 4
-        )
-        self._lose(
-            gone & ~self._old(), f"native histograms have over {self.most} buckets in a window"
-        )
-        self._keep(~gone)
+        while len(self.kept) and self._size() + more > self.most:
+            gone = np.arange(len(self.kept)) < -(-len(self.kept) // 4)
+            wanted = gone & ~self._old()
+            self._lose(wanted, f"native histograms have over {self.most} buckets in a window")
+            self._keep(~gone)
+
+    def _size(self) -> int:
+        return _size(self.kept) + BOUNDARY_SIZE * self._boundaries
 
     def _lose(self, wanted: Mask, why: str) -> None:
         """These go, and a window still wanted them."""
@@ -150,7 +156,12 @@ class Log:
         if kept.all():
             return
         places = np.flatnonzero(kept)
-        self.kept, self.customs = self.kept.at(places), self.customs[places]
+        self.kept = self.kept.at(places)
+        used, customs = np.unique(self.customs[places], return_inverse=True)
+        self.bounds = [self.bounds[one] for one in used[used >= 0].tolist()]
+        self.customs = customs - int(np.count_nonzero(used < 0))
+        self._ids = {one: number for number, one in enumerate(self.bounds)}
+        self._boundaries = sum(map(len, self.bounds))
         self._last[:] = -1
         self._last[self.kept.rows] = np.arange(len(places))
 
