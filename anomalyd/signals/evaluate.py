@@ -99,7 +99,7 @@ class Evaluator:
 
     def take(self, samples: Samples) -> None:
         """Keep the samples that signals need; stale markers end nothing that a range would see."""
-        for raw in self.series.given():
+        for raw in dict.fromkeys(self.series.given()):
             self._decide(raw)
         kept = ~is_stale(samples.values)
         rows, values = samples.rows[kept], samples.values[kept]
@@ -112,22 +112,23 @@ class Evaluator:
         fresh = [raw for raw in np.unique(samples.rows).tolist() if not self._native.decided(raw)]
         for raw in fresh:
             self._decide_native(raw)
-        names = {self.series.labels[raw].get("__name__") for raw in fresh}
-        for name in names if self._native else ():
-            twins = self._twins.of(self._native.known, name, self.series.labels)
-            self._unfeed(np.array(twins, dtype=np.intp))
+        natives = {self.series.labels[raw] for raw in fresh} & self._native.known
+        self._unfeed(np.array(self._twins.of(natives, self.series.labels), dtype=np.intp))
         self._native.take(samples)
 
     def forget(self, raw: Rows) -> None:
         """Let go of raw series that are gone; their rows are given to others."""
+        for one in raw.tolist():
+            self._twins.forget(one, self.series.labels[one])
         self.series.forget(raw)
         self._unfeed(raw)
-        for native in self._native.forget(raw):
-            for twin in self._twins.of({native}, native.get("__name__"), self.series.labels):
-                self._decide(twin)
+        for twin in self._twins.of(self._native.forget(raw), self.series.labels):
+            self._feed(twin)
 
     def _unfeed(self, raw: Rows) -> None:
         """These add to nothing any more."""
+        if not len(raw):
+            return
         counters, gauges = self._counters.free(raw), self._gauges.free(raw)
         for role, feed in self._feeds.items():
             feed.remove(gauges if role.gauge else counters)
@@ -150,10 +151,12 @@ class Evaluator:
 
     def _decide(self, raw: int) -> None:
         """Find out, once, which signal series the raw series `raw` adds to."""
+        native = self._twins.note(raw, self.series.labels[raw])
+        if native not in self._native.known:
+            self._feed(raw)
+
+    def _feed(self, raw: int) -> None:
         labels = self.series.labels[raw]
-        native = self._twins.note(raw, labels)
-        if native in self._native.known:
-            return
         named = dict(labels)
         for part in self._parts.get(named.get("__name__", ""), ()):
             if not part.wants(named):

@@ -23,6 +23,8 @@ class Feed:
 
     def remove(self, sources: Rows) -> None:
         """What these sources add."""
+        if not len(sources):
+            return
         kept = np.flatnonzero(~np.isin(np.array(self._sources, np.intp), sources)).tolist()
         self._sources = [self._sources[place] for place in kept]
         self._targets = [self._targets[place] for place in kept]

@@ -87,8 +87,9 @@ class Natives:
         self.log.push(samples.of(places).at(kept))
 
     def forget(self, raw: Rows) -> list[Labels]:
-        """Raw series that are gone; what native histograms of them were called."""
+        """Raw series that are gone; what those of them were called that added to signals."""
         gone = [self._names.pop(one) for one in raw.tolist() if one in self._names]
+        gone = [labels for labels in gone if labels in self.known]
         self.known.difference_update(gone)
         places = self._places.free(raw)
         if len(places):
