@@ -24,7 +24,7 @@ def _version(value: object) -> object:
 
 class VersionConfig(Section):
     """`expected`: of all services that `services` matches, or by service. `by`: what tells it, the
-    first that tells one of a service counts."""
+    first that tells one of an instance counts."""
 
     expected: Annotated[str | dict[str, str] | None, BeforeValidator(_version)] = None
     by: tuple[Literal["build_info", "target_info", "image"], ...] = Field(

@@ -17,6 +17,9 @@ from anomalyd.model import CheckKind, CheckState, DeploymentCheck
 MOST = 200
 """Of one run: what failed comes first."""
 
+EVERYTHING = ".*"
+"""Services, where none are named."""
+
 PATIENCE = 3
 """Looks, or scrapes, that may be missing at the end."""
 
@@ -43,7 +46,8 @@ class Wanted:
         if isinstance(told.expected, dict) and told.expected:
             return Expected(by_service=told.expected)
         one = self.version or told.expected
-        return Expected(version=str(one), services=services) if one else None
+        named = told.services != EVERYTHING
+        return Expected(version=str(one), services=services, named=named) if one else None
 
     @property
     def kinds(self) -> list[Watched]:
@@ -53,7 +57,9 @@ class Wanted:
             found += [Watched.UP, Watched.DOWN]
         if self.config.restarts:
             found += [Watched.STARTED, Watched.RESTARTED, Watched.WAITING]
-        return found + (by(self.config.version) if self.expected else [])
+        if self.expected is None:
+            return found
+        return [*found, *([] if self.config.targets else [Watched.UP]), *by(self.config.version)]
 
 
 def by(config: VersionConfig) -> list[Watched]:

@@ -30,6 +30,16 @@ def checked(
     return versions.checks(history, NAMES, SPAN, expected or Expected("v2.4"), ALL)
 
 
+def seen(
+    *kinds: tuple[Watched, dict[Labels, Given]], expected: Expected | None = None
+) -> list[DeploymentCheck]:
+    """As `checked`, of several kinds."""
+    history = History()
+    for kind, given in kinds:
+        history.take(kind, [track(of, values) for of, values in given.items()])
+    return versions.checks(history, NAMES, SPAN, expected or Expected("v2.4"), ALL)
+
+
 def states(found: list[DeploymentCheck]) -> list[CheckState]:
     return [one.state for one in found]
 
@@ -129,3 +139,67 @@ def test_a_resource_attribute_tells_it() -> None:
 def test_versions_are_the_same(told: str, expected: str, is_same: bool) -> None:
     assert same(told, expected) is is_same
     assert same(expected, told) is is_same
+
+
+ONE, OTHER = "cart-5d9f8c7b6d-x2x4z", "cart-5d9f8c7b6d-abcde"
+
+
+def of_pod(name: str, version: str = "v2.4") -> Labels:
+    made = dict(build(version))
+    return Labels.of(made | {"pod": name} if name else made)
+
+
+@pytest.mark.parametrize(
+    ("of_build", "tags", "state"),
+    [
+        (ONE, {ONE: "v2.4", OTHER: "v2.3"}, CheckState.FAILED),
+        (ONE, {OTHER: "v2.3"}, CheckState.FAILED),
+        (ONE, {ONE: "v2.4", OTHER: "v2.4"}, CheckState.PASSED),
+        (ONE, {ONE: "main-7", OTHER: "main-6"}, CheckState.UNKNOWN),
+        (ONE, {ONE: "main-7"}, CheckState.PASSED),
+        ("", {ONE: "v2.4", OTHER: "v2.3"}, CheckState.FAILED),
+        ("", {ONE: "v2.4", OTHER: "v2.4"}, CheckState.PASSED),
+        ("", {ONE: "main-7", OTHER: "main-7"}, CheckState.PASSED),
+    ],
+)
+def test_a_pod_that_only_its_image_tells_of_is_not_hidden_by_the_others(
+    of_build: str, tags: dict[str, str], state: CheckState
+) -> None:
+    images = {pod(name, image=f"shop/cart:{tag}"): HERE for name, tag in tags.items()}
+    (found,) = seen((Watched.BUILD, {of_pod(of_build): HERE}), (Watched.IMAGE, images))
+    assert found.state is state
+    assert (OTHER in found.detail) is (state is not CheckState.PASSED)
+
+
+def test_another_number_that_all_instances_tell_of_themselves_hides_and_breaks_nothing() -> None:
+    attributes = {labels("cart", "9c1b", service_version="1.0.0"): HERE}
+    (found,) = seen((Watched.BUILD, {build("v2.4"): HERE}), (Watched.RESOURCE, attributes))
+    assert found.detail == "cart runs v2.4 (1 instance)"
+
+
+@pytest.mark.parametrize(
+    ("given", "state"),
+    [
+        ({labels("cart", "b"): HERE}, CheckState.UNKNOWN),
+        ({labels("cart", "a:9100"): HERE}, CheckState.PASSED),
+        ({labels("cart", "b"): {-15: 0}}, CheckState.PASSED),
+        ({labels("cart", "b"): {-15: 1, 45: NAN}}, CheckState.PASSED),
+        ({Labels.of({"service": "cart", "job": "node", "instance": "b"}): HERE}, CheckState.PASSED),
+    ],
+    ids=["another-host", "another-port", "down", "leaves", "another-job"],
+)
+def test_an_instance_that_is_up_and_tells_no_version_as_the_others_do_is_no_pass(
+    given: dict[Labels, Given], state: CheckState
+) -> None:
+    up = {labels("cart", "a"): HERE, **given}
+    (found,) = seen((Watched.BUILD, {build("v2.4"): HERE}), (Watched.UP, up))
+    assert found.state is state
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_service_that_tells_no_version_is_no_pass_where_services_are_named(named: bool) -> None:
+    up = {labels(service): HERE for service in ("cart", "pricing", "db")}
+    expected = Expected("v2.4", services=re.compile("cart|pricing"), named=named)
+    found = seen((Watched.BUILD, {build("v2.4"): HERE}), (Watched.UP, up), expected=expected)
+    unknown = [("pricing", CheckState.UNKNOWN)] if named else []
+    assert [(one.place, one.state) for one in found] == [("cart", CheckState.PASSED), *unknown]
