@@ -180,16 +180,11 @@ class Deploying:
             offered = history.until is not None or error.kind not in NOT_OFFERED
             if not known:
                 log.warning("run %s: its deployment is not checked: %s", watched.run.id, error)
-            watched.trouble = str(error) if offered or self._insists else ""
+            watched.trouble = str(error) if offered or watched.wanted.insists else ""
             return
         for kind, tracks in seen.items():
             history.take(kind, tracks, self._server.whole)
         history.until, watched.trouble = end, ""
-
-    @property
-    def _insists(self) -> bool:
-        config = self._config
-        return config.targets is True or config.restarts is True or bool(config.version.expected)
 
     def _keep(self, watched: _Watched) -> None:
         """What is so becomes the pipeline's, and the store's."""

@@ -50,6 +50,12 @@ class Wanted:
         return Expected(version=str(one), services=services, named=named) if one else None
 
     @property
+    def insists(self) -> bool:
+        """Whether something was asked for, so that not to see it is no pass."""
+        config = self.config
+        return config.targets is True or config.restarts is True or self.expected is not None
+
+    @property
     def kinds(self) -> list[Watched]:
         """What has to be followed."""
         found: list[Watched] = []
@@ -97,10 +103,13 @@ def _nothing(kind: CheckKind, wish: bool | str, what: str) -> list[DeploymentChe
 
 def _unseen(history: History, wanted: Wanted, span: Span, trouble: str) -> list[DeploymentCheck]:
     """Of what was followed, or asked for, and could not be until the end."""
-    watched = wanted.kinds
-    begun = history.until if history.until is not None else span.since
+    seen = history.until is not None
+    begun = max(span.since, history.until) if history.until is not None else span.since
     patience = PATIENCE * max(wanted.config.every, span.step)
-    if not watched or not trouble or span.until - begun <= patience:
+    if span.ended and (seen or wanted.insists):
+        # Nothing follows that could show it yet.
+        patience = span.step if begun > span.since else 0.0
+    if not wanted.kinds or not trouble or span.until - begun <= patience:
         return []
     detail = (
         f"targets, restarts and versions could not be seen from {clock(begun)} to "

@@ -11,6 +11,7 @@ from anomalyd.config import DeploymentConfig
 from anomalyd.deployment import checks
 from anomalyd.deployment.checks import MOST, Wanted, excused, merged, of_history
 from anomalyd.deployment.timeline import History, Watched
+from anomalyd.deployment.told import Span, clock
 from anomalyd.model import CheckKind, CheckState, DeploymentCheck
 from tests.deployment.world import NAMES, SPAN, START, labels, up
 
@@ -59,14 +60,39 @@ def test_only_what_may_tell_a_version_is_asked_for_it() -> None:
     assert Watched.BUILD not in wanted("v2", version={"by": ["image"]}).kinds
 
 
-@pytest.mark.parametrize(("seen", "unknown"), [(590, 0), (300, 1)])
-def test_an_end_that_could_not_be_seen_is_no_pass(seen: float, unknown: int) -> None:
-    history = up({labels("cart"): {-15: 1}})
-    history.until = START + seen
-    found = of_history(history, wanted(), SPAN, "staging is away")
-    told = [one for one in found if one.state is CheckState.UNKNOWN]
-    assert len(told) == unknown
-    assert all("from 08:05:00 UTC to 08:10:00 UTC: staging is away" in one.detail for one in told)
+def unseen(seen: float | None, span: Span, asks: Wanted) -> list[str]:
+    history = up({labels("cart"): {-15: 1}}) if seen is not None else History()
+    history.until = START + seen if seen is not None else None
+    found = of_history(history, asks, span, "staging is away")
+    return [one.detail for one in found if "could not be seen" in one.detail]
+
+
+@pytest.mark.parametrize(
+    ("seen", "ended", "many"),
+    [(590, True, 0), (560, True, 1), (560, False, 0), (300, False, 1)],
+)
+def test_an_end_that_could_not_be_seen_is_no_pass(seen: float, ended: bool, many: int) -> None:
+    found = unseen(seen, replace(SPAN, ended=ended), wanted())
+    since = clock(START + seen)
+    expected = [f"from {since} to 08:10:00 UTC: staging is away"] * many
+    assert [told.partition("be seen ")[2] for told in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("asks", "seen", "many"),
+    [
+        (wanted(), None, 0),
+        (wanted(), 10, 1),
+        (wanted(targets=True), None, 1),
+        (wanted(restarts=True), None, 1),
+        (wanted("v2.4"), None, 1),
+    ],
+    ids=["auto", "seen-in-the-warm-up", "targets", "restarts", "version"],
+)
+def test_a_short_run_that_was_never_looked_at_is_no_pass_where_it_was_asked_or_seen(
+    asks: Wanted, seen: float | None, many: int
+) -> None:
+    assert len(unseen(seen, replace(SPAN, until=START + 90), asks)) == many
 
 
 RULE = {"kind": "targets", "place": "c.*", "reason": "is moved", "until": "2027-01-31T00:00:00Z"}
