@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalyd.deployment import asking, probes
+from anomalyd.deployment import asking, probes, timeline
 from anomalyd.deployment.restarts import STUCK
 from anomalyd.model import CheckKind, CheckState
 from tests.report.test_document import SCHEMA
@@ -40,4 +40,6 @@ def test_limits_are_as_stated() -> None:
     assert "tried three times" in PAGE
     assert probes.BODY_LIMIT == 2**20
     assert "at most 1 MiB of the answer" in PAGE
+    assert f"{timeline.MOST_SERIES:,} series are followed" in PAGE
+    assert f"of each series {timeline.MOST_STRETCHES} changes" in PAGE
     assert all(f"`{reason}`" in PAGE for reason in STUCK if reason.endswith("BackOff"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from anomalyd.config import DeploymentConfig, VersionConfig
 from anomalyd.deployment import restarts, targets, versions
 from anomalyd.deployment.asking import VERSIONS
-from anomalyd.deployment.timeline import History, Watched
+from anomalyd.deployment.timeline import MOST_SERIES, MOST_STRETCHES, History, Watched
 from anomalyd.deployment.told import Names, Span, clock
 from anomalyd.deployment.versions import Expected
 from anomalyd.model import CheckKind, CheckState, DeploymentCheck
@@ -25,6 +25,15 @@ PATIENCE = 3
 
 _NO_ANSWER = (CheckState.PASSED, CheckState.UNKNOWN)
 """To a probe that failed before."""
+
+_OF = {
+    Watched.UP: CheckKind.TARGETS,
+    Watched.DOWN: CheckKind.TARGETS,
+    Watched.STARTED: CheckKind.RESTARTS,
+    Watched.RESTARTED: CheckKind.RESTARTS,
+    Watched.WAITING: CheckKind.RESTARTS,
+}
+"""Of all else: versions."""
 
 _ORDER = list(CheckState)
 _KINDS = list(CheckKind)
@@ -89,7 +98,25 @@ def of_history(
     settled = span.ended or span.until >= span.since + versions.LEAVING_STEPS * span.step
     if expected is not None and settled:
         found += versions.checks(history, wanted.names, span, expected, by(config.version))
-    return found + _unseen(history, wanted, span, trouble)
+    return found + _dropped(history, wanted) + _unseen(history, wanted, span, trouble)
+
+
+def _dropped(history: History, wanted: Wanted) -> list[DeploymentCheck]:
+    """Of what there was no room for: what is not seen cannot pass."""
+    found: dict[CheckKind, DeploymentCheck] = {}
+    for watched in wanted.kinds:
+        kind, timeline = _OF.get(watched, CheckKind.VERSION), history[watched]
+        if not timeline.skipped and not timeline.forgotten:
+            continue
+        detail = (
+            f"{timeline.skipped} series of {watched} were left out beyond {MOST_SERIES}, and "
+            f"{timeline.forgotten} changes beyond {MOST_STRETCHES} of a series"
+        )
+        mend = f"narrow environments.staging.matchers, or set deployment.{kind} to false"
+        if kind is CheckKind.VERSION:
+            mend = "narrow environments.staging.matchers, or deployment.version.by"
+        found.setdefault(kind, DeploymentCheck(kind, "", CheckState.UNKNOWN, detail, None, mend))
+    return list(found.values())
 
 
 def _nothing(kind: CheckKind, wish: bool | str, what: str) -> list[DeploymentCheck]:

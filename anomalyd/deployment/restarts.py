@@ -6,12 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from anomalyd.deployment.timeline import History, Stretch, Timeline, Watched
+from anomalyd.deployment.timeline import JITTER_SECONDS, History, Stretch, Timeline, Watched
 from anomalyd.deployment.told import Names, Span, clock, instance, listed
 from anomalyd.model import CheckKind, CheckState, DeploymentCheck
-
-JITTER_SECONDS = 2.0
-"""The start of one and the same process is worked out anew by some with every scrape."""
 
 CLOCK_SECONDS = 300.0
 """A target's clock may be so far behind."""

@@ -12,6 +12,9 @@ from anomalyd.model import Floats, Labels
 MOST_SERIES = 20_000
 MOST_STRETCHES = 200
 
+JITTER_SECONDS = 2.0
+"""The start of one and the same process is worked out anew by some with every scrape."""
+
 
 class Watched(StrEnum):
     """What is followed of staging."""
@@ -53,23 +56,27 @@ class Stretch:
 
 class Timeline:
     """The stretches of every series of one kind. together: values that follow on one another are
-    one stretch, whatever they are."""
+    one stretch, whatever they are. skipped: series for which there was no room, at most at once;
+    forgotten: stretches for which there was none and that none beside them is like."""
 
     def __init__(self, together: bool = False) -> None:
         self._together = together
         self._stretches: dict[Labels, list[Stretch]] = {}
         self._until: dict[Labels, float] = {}
+        self.skipped = self.forgotten = 0
 
     def take(self, tracks: Iterable[Track], whole: bool) -> None:
         """What was seen next; what was taken before is left out. whole: series that are not among
         the tracks were not there."""
-        seen = set()
+        seen, skipped = set(), 0
         for track in tracks:
             known = track.labels in self._stretches
             if not known and len(self._stretches) >= MOST_SERIES:
+                skipped += 1
                 continue
             seen.add(track.labels)
             self._extend(track)
+        self.skipped = max(self.skipped, skipped)
         if whole:
             for labels in self._stretches.keys() - seen:
                 self._stretches[labels][-1].gone = True
@@ -105,6 +112,9 @@ class Timeline:
         stretches = self._stretches.setdefault(labels, [])
         stretches.append(Stretch(value, time, time))
         if len(stretches) > MOST_STRETCHES:
+            before, one, after = stretches[:3]
+            beside = min(abs(one.value - before.value), abs(one.value - after.value))
+            self.forgotten += beside > JITTER_SECONDS
             del stretches[1]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from anomalyd.config import DeploymentConfig
-from anomalyd.deployment import checks
+from anomalyd.deployment import checks, timeline
 from anomalyd.deployment.checks import MOST, Wanted, excused, merged, of_history
 from anomalyd.deployment.timeline import History, Watched
 from anomalyd.deployment.told import Span, clock
@@ -154,3 +154,14 @@ def test_failures_are_kept_where_there_are_too_many_checks() -> None:
     assert len(kept) == MOST
     assert kept[0] == FAILED
     assert checks.MOST == MOST
+
+
+def test_series_that_there_was_no_room_for_are_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "MOST_SERIES", 1)
+    history = up({labels("cart"): {-15: 1}, labels("db"): {-15: 1}})
+    first, second = of_history(history, wanted(), SPAN)
+    assert (first.place, first.state) == ("cart", CheckState.PASSED)
+    assert (second.kind, second.state) == (CheckKind.TARGETS, CheckState.UNKNOWN)
+    assert second.detail.startswith("1 series of up were left out")
+    off = wanted(targets=False)
+    assert of_history(history, off, SPAN) == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomalyd.deployment import timeline
 from anomalyd.deployment.timeline import MOST_STRETCHES, Stretch, Timeline, Track
 from anomalyd.model import Labels
 
@@ -61,7 +63,26 @@ def test_values_taken_together_are_one_stretch_that_counts_them() -> None:
 
 
 def test_what_flaps_without_end_takes_little_room() -> None:
-    stretches = of([float(n) for n in range(3 * MOST_STRETCHES)])
+    made = Timeline()
+    made.take([track([10.0 * n for n in range(3 * MOST_STRETCHES)])], whole=False)
+    stretches = made.of(A)
     assert len(stretches) == MOST_STRETCHES
     assert stretches[0].value == 0.0
-    assert stretches[-1].value == 3 * MOST_STRETCHES - 1
+    assert stretches[-1].value == 10.0 * (3 * MOST_STRETCHES - 1)
+    assert made.forgotten == 2 * MOST_STRETCHES
+
+
+def test_what_only_trembles_is_forgotten_without_a_loss() -> None:
+    made = Timeline()
+    made.take([track([n % 2 / 10 for n in range(3 * MOST_STRETCHES)])], whole=False)
+    assert (len(made.of(A)), made.forgotten) == (MOST_STRETCHES, 0)
+
+
+def test_series_without_room_are_counted_once_however_often_they_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timeline, "MOST_SERIES", 1)
+    made = Timeline()
+    for first in range(3):
+        made.take([track([1.0], first), track([1.0], first, of=B)], whole=True)
+    assert (len(made), made.skipped) == (1, 1)
