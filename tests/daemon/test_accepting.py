@@ -154,7 +154,7 @@ async def test_what_cannot_be_accepted_is_refused_in_a_sentence(shop, staging):
             "no end": ({"until": "soon"}, "no version and no date"),
             "a golden change": (
                 {"signal": LATENCY, "change": "+8%", "golden": True},
-                "are for runs",
+                "are for whole runs",
             ),
         }.values():
             with pytest.raises((BadAcceptance, NotAcceptable), match=said):
