@@ -178,7 +178,8 @@ def merged(
     kept = {(check.kind, check.place): check for check in now}
     for check in before:
         now_so = kept.get((check.kind, check.place))
-        if lasting(check) and (now_so is None or now_so.state in _NO_ANSWER):
+        # One that fails still is told since when: what fails after the test alone does not count.
+        if lasting(check) and (now_so is None or now_so.state in _NO_ANSWER or lasting(now_so)):
             kept[check.kind, check.place] = check
     order = sorted(
         kept.values(), key=lambda c: (_ORDER.index(c.state), _KINDS.index(c.kind), c.place)

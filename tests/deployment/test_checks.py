@@ -125,6 +125,11 @@ def test_a_probe_that_failed_once_stays_failed(now: CheckState | None) -> None:
     assert merged([PROBE], after) == (PROBE,)
 
 
+def test_a_probe_that_fails_still_is_told_since_when() -> None:
+    first, again = (replace(PROBE, at=at, detail=f"at {at:g}") for at in (100.0, 130.0))
+    assert merged([first], [again]) == (first,)
+
+
 def test_what_is_asked_for_anew_is_as_it_now_is() -> None:
     passed = replace(FAILED, state=CheckState.PASSED)
     assert merged([FAILED], [passed]) == (passed,)
