@@ -36,6 +36,12 @@ def ssl_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+def reason(error: Exception) -> str:
+    """Why there is no answer, in the words of the system as far as it has any."""
+    cause = getattr(error, "os_error", None) or error
+    return str(getattr(cause, "strerror", None) or cause or type(error).__name__)[:200]
+
+
 def retry_after(header: str | None, now: float) -> float | None:
     """Seconds of a Retry-After header, which is a number or an HTTP date (RFC 9110, 10.2.3)."""
     if not header:

@@ -6,6 +6,7 @@ the raw bytes the server sent, so that finding a known series is one dict lookup
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,7 +43,18 @@ _RETRYABLE = {
     Trouble.SERVER,
     Trouble.BROKEN,
 }
+_FATAL = {Trouble.UNAUTHORIZED, Trouble.FORBIDDEN, Trouble.NOT_FOUND, Trouble.TLS}
 _TOO_MUCH = {Trouble.UNPROCESSABLE, Trouble.TIMEOUT, Trouble.SERVER, Trouble.TOO_LARGE}
+
+
+REFUSALS: Mapping[int, tuple[Trouble, str]] = {
+    400: (Trouble.BAD_QUERY, "refuses the query"),
+    401: (Trouble.UNAUTHORIZED, "does not know us; check auth and headers"),
+    403: (Trouble.FORBIDDEN, "forbids this; give the account the permission to query"),
+    422: (Trouble.UNPROCESSABLE, "could not execute the query"),
+    429: (Trouble.THROTTLED, "asks us to slow down"),
+}
+"""What servers that are asked mean by a status, and what to do."""
 
 
 class QueryError(Exception):
@@ -64,6 +76,11 @@ class QueryError(Exception):
     def retryable(self) -> bool:
         """Whether the same query may succeed a little later."""
         return self.kind in _RETRYABLE
+
+    @property
+    def fatal(self) -> bool:
+        """Whether no query is answered until somebody mends the settings."""
+        return self.kind in _FATAL
 
     @property
     def too_much(self) -> bool:

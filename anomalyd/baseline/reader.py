@@ -36,7 +36,6 @@ MAX_CELLS = 2_000_000
 """Series × points of one query: about 50 MB of JSON."""
 MIN_POINTS = 8
 ATTEMPTS = 6
-_FATAL = (Trouble.UNAUTHORIZED, Trouble.FORBIDDEN, Trouble.NOT_FOUND, Trouble.TLS)
 
 Progress = Callable[[int, int, str], None]
 """(points done, points in all, what was just read)"""
@@ -139,7 +138,7 @@ class HistoryReader:
                 try:
                     await self._read_spans(stored, spans, partial(advance, name=name))
                 except QueryError as error:
-                    if error.kind in (*_FATAL, Trouble.UNREACHABLE):
+                    if error.fatal or error.kind is Trouble.UNREACHABLE:
                         raise
                     failures[name] = str(error)
                     log.warning("history of %s: %s", name, error)

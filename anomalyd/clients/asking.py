@@ -13,7 +13,7 @@ import msgspec
 
 from anomalyd import http
 from anomalyd.config import Endpoint
-from anomalyd.query import QueryError, Trouble
+from anomalyd.query import REFUSALS, QueryError, Trouble
 
 T = TypeVar("T")
 
@@ -21,12 +21,8 @@ SAID = 300
 """Characters of a system's own words that are passed on."""
 
 _KINDS = {
-    400: (Trouble.BAD_QUERY, "refuses the query"),
-    401: (Trouble.UNAUTHORIZED, "does not know us; check auth and headers"),
-    403: (Trouble.FORBIDDEN, "forbids this; give the account the permission to query"),
+    **REFUSALS,
     404: (Trouble.NOT_FOUND, "does not offer this; check url"),
-    422: (Trouble.UNPROCESSABLE, "could not execute the query"),
-    429: (Trouble.THROTTLED, "asks us to slow down"),
     501: (Trouble.NOT_FOUND, "does not offer this"),
 }
 
@@ -111,9 +107,8 @@ class Asker:
             )
         if isinstance(error, aiohttp.ClientPayloadError):
             return self.trouble(Trouble.BROKEN, "cut its answer off")
-        cause = getattr(error, "os_error", None) or error
-        reason = str(getattr(cause, "strerror", None) or cause or type(error).__name__)[:SAID]
-        return self.trouble(Trouble.UNREACHABLE, f"cannot be reached ({reason}); check url")
+        said = http.reason(error)
+        return self.trouble(Trouble.UNREACHABLE, f"cannot be reached ({said}); check url")
 
 
 async def connect(

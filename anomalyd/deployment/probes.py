@@ -159,5 +159,4 @@ def _body(probe: Probe, what: str, text: str, began: float) -> _Answer:
 def _reason(error: Exception, probe: Probe) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing came within {probe.timeout:g} s"
-    cause = getattr(error, "os_error", None) or error
-    return str(getattr(cause, "strerror", None) or cause or type(error).__name__)[:200]
+    return http.reason(error)

@@ -13,7 +13,7 @@ from anomalyd.detectors.base import Context, Mask
 from anomalyd.judgement import budget, chance
 from anomalyd.judgement import changes as changed
 from anomalyd.judgement.band import Band
-from anomalyd.judgement.fixed import fixed, is_total
+from anomalyd.judgement.fixed import Fixed, fixed, is_total
 from anomalyd.judgement.reach import Reach
 from anomalyd.judgement.steady import steady
 from anomalyd.model import AcceptedChange, Floats, Kind, Labels, Rows
@@ -244,9 +244,6 @@ class Reference:
         counted = f.ratio & np.isfinite(counts) & ~old
         size = np.maximum(np.abs(f.median), band.noise)
         tolerate = np.where(f.logarithmic, np.log1p(f.relative), f.relative * size)
-        factors = (transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
-        factor = np.where(np.isfinite(f.known_ratio), *factors)
-        allowed = factor * band.bad_ratio + transfer.ERROR_SLACK
         offered = loads * self._capacity
         most = budget.brief(window, self.smear, self._blip)
         few, sampling = chance.of(f, band.expected, counts, offered, window, self.smear)
@@ -277,7 +274,7 @@ class Reference:
             total=np.where(counted, counts, np.nan),
             burst=f.burst,
             brief=np.where(f.blips, most, budget.MOST_PER_WINDOW),
-            bad_ratio=np.where(counted, np.minimum(allowed, 1.0), np.nan),
+            bad_ratio=np.where(counted, _allowed(f, band), np.nan),
             answered=answered,
             shown=f.shown,
             lone=lone if lone is not None else np.zeros(len(rows), dtype=bool),
@@ -294,3 +291,10 @@ class Reference:
             transformed = self._lookup.transform(values[has], self.partner[rows[has]])
             residual[has] = transformed - band.location[has]
         return residual
+
+
+def _allowed(rows: Fixed, band: Band) -> Floats:
+    """The error ratio that a good run may have: float64[n]."""
+    factors = (transfer.KNOWN_ERROR_FACTOR, transfer.ERROR_FACTOR)
+    factor = np.where(np.isfinite(rows.known_ratio), *factors)
+    return np.minimum(factor * band.bad_ratio + transfer.ERROR_SLACK, 1.0)

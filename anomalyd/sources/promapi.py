@@ -17,21 +17,25 @@ import msgspec
 from yarl import URL
 
 from anomalyd.config import EnvironmentConfig
-from anomalyd.http import NETWORK_ERRORS, retry_after
-from anomalyd.query import Matrix, QueryError, Trouble, Vector, decode_matrix, decode_vector
+from anomalyd.http import NETWORK_ERRORS, reason, retry_after
+from anomalyd.query import (
+    REFUSALS,
+    Matrix,
+    QueryError,
+    Trouble,
+    Vector,
+    decode_matrix,
+    decode_vector,
+)
 
 Form = Sequence[tuple[str, str]]
 Answer = TypeVar("Answer", Vector, Matrix)
 Data = TypeVar("Data")
 
 _KINDS = {
-    400: (Trouble.BAD_QUERY, "refuses the query"),
-    401: (Trouble.UNAUTHORIZED, "does not know us; check auth and headers"),
-    403: (Trouble.FORBIDDEN, "forbids this; give the account the permission to query"),
+    **REFUSALS,
     404: (Trouble.NOT_FOUND, "does not offer this path; check the path of the url"),
     405: (Trouble.NOT_FOUND, "does not allow this method here; check the url"),
-    422: (Trouble.UNPROCESSABLE, "could not execute the query"),
-    429: (Trouble.THROTTLED, "asks us to slow down"),
 }
 _SERIES = b'"metric":{'
 
@@ -258,13 +262,13 @@ class PromApi:
         if isinstance(error, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
             return QueryError(
                 Trouble.TLS,
-                f"{self._where}: the TLS handshake failed ({_reason(error)}); "
+                f"{self._where}: the TLS handshake failed ({reason(error)}); "
                 "check tls.ca_file, tls.cert_file and the url's host name",
             )
         if isinstance(error, aiohttp.ClientPayloadError):
             return QueryError(Trouble.BROKEN, f"{self._where}: the answer was cut off")
         return QueryError(
-            Trouble.UNREACHABLE, f"{self._where} cannot be reached ({_reason(error)}); check url"
+            Trouble.UNREACHABLE, f"{self._where} cannot be reached ({reason(error)}); check url"
         )
 
     def _data(self, body: bytes, kind: type[Data]) -> Data:
@@ -282,11 +286,6 @@ def _failure(body: bytes) -> _Failure:
         return msgspec.json.decode(body, type=_Failure)
     except msgspec.MsgspecError:
         return _Failure()
-
-
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "os_error", None) or error
-    return str(getattr(cause, "strerror", None) or cause or type(error).__name__)[:200]
 
 
 def _decimal(number: float) -> str:

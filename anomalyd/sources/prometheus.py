@@ -28,7 +28,6 @@ REDISCOVER_SECONDS = 60.0
 _KNOWN_LIMIT = 200_000
 _NOTES_LIMIT = 100
 _TOLD_LIMIT = 20
-_FATAL = (Trouble.UNAUTHORIZED, Trouble.FORBIDDEN, Trouble.NOT_FOUND, Trouble.TLS)
 
 Answers = Mapping[str, Vector | QueryError]
 Placed = tuple[Rows, Floats, Floats]
@@ -80,7 +79,7 @@ class PrometheusSource(Fetching):
         try:
             await self._api.instant("vector(1)")
         except QueryError as error:
-            if error.kind in _FATAL:
+            if error.fatal:
                 raise SourceError(str(error)) from error
             log.debug("%s", error)
             return

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from anomalyd import telemetry
-from anomalyd.clients.asking import connect
 from anomalyd.clients.backoff import Backoff
 from anomalyd.clients.jaeger import JaegerClient
 from anomalyd.config import EnvironmentConfig, JaegerSpans, OtlpSpans
 from anomalyd.model import Batch, Environment, Floats
-from anomalyd.query import QueryError, Trouble
+from anomalyd.query import QueryError
 from anomalyd.signals.quantities import SPANS
 from anomalyd.signals.traces.evaluate import SpanEvaluator
 from anomalyd.signals.traces.reservoir import Reservoir
@@ -26,6 +25,7 @@ from anomalyd.sources.base import Make, Side, SourceError, Wanted
 from anomalyd.sources.jaeger.gaps import Gap, Gaps, Known
 from anomalyd.sources.jaeger.searches import Searches
 from anomalyd.sources.jaeger.spm import SpmPast
+from anomalyd.sources.keepers import reach
 from anomalyd.sources.otlp.source import SpanSource
 from anomalyd.spans import Spans
 
@@ -36,7 +36,6 @@ GIVEN_UP_SECONDS = 240.0
 """What could not be searched for so long is left out: its spans would be refused as too late."""
 LATE_SHARE, LEAST_SPANS = 0.05, 200
 """More than this share of so many spans that came only between the two looks is worth a word."""
-_FATAL = (Trouble.UNAUTHORIZED, Trouble.FORBIDDEN, Trouble.NOT_FOUND, Trouble.TLS)
 
 
 @dataclass(slots=True)
@@ -91,7 +90,7 @@ class JaegerSource(SpanSource):
         try:
             await self._searches.services()
         except QueryError as error:
-            if error.kind in _FATAL:
+            if error.fatal:
                 raise SourceError(str(error)) from error
             log.debug("%s", error)
 
@@ -232,14 +231,7 @@ async def look(
     settings = environment.jaeger
     if settings is None:
         raise ValueError("the environment has no jaeger")
-    where = f"environments.{name}.jaeger"
-    try:
-        asker = await connect(
-            where, settings, settings.url, stack, settings.body_limit, f"{where}.body_limit"
-        )
-    except QueryError as error:
-        raise SourceError(str(error)) from error
-    client = JaegerClient(asker)
+    client = JaegerClient(await reach(f"environments.{name}.jaeger", settings, stack))
     side = Side(name, environment, None, {SPANS: frozenset()}, None, client=client)
     side.searched = name is Environment.PRODUCTION
     try:

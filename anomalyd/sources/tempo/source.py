@@ -12,14 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from anomalyd import telemetry
-from anomalyd.clients.asking import connect
 from anomalyd.clients.backoff import Backoff
 from anomalyd.clients.tempo import Points, TempoClient
 from anomalyd.config import EnvironmentConfig, TempoMetrics
 from anomalyd.model import Batch, Environment, Labels, Signal
-from anomalyd.query import QueryError, Trouble
+from anomalyd.query import QueryError
 from anomalyd.signals.quantities import SPANS
 from anomalyd.sources.base import Fetching, Make, Side, Source, SourceError, Wanted
+from anomalyd.sources.keepers import reach
 from anomalyd.sources.queries import Duplicate
 from anomalyd.sources.tempo.past import TempoPast, whole_seconds
 from anomalyd.sources.tempo.traceql import (
@@ -34,7 +34,6 @@ from anomalyd.sources.tempo.traceql import (
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 4
-_FATAL = (Trouble.UNAUTHORIZED, Trouble.FORBIDDEN, Trouble.NOT_FOUND, Trouble.TLS)
 _KNOWN_LIMIT = 200_000
 _TOLD_LIMIT = 20
 
@@ -68,7 +67,7 @@ class TempoSource(Fetching):
         try:
             await self._client.version()
         except QueryError as error:
-            if error.kind in _FATAL:
+            if error.fatal:
                 raise SourceError(str(error)) from error
             log.debug("%s", error)
 
@@ -206,14 +205,7 @@ async def look(
     settings = environment.tempo
     if settings is None:
         raise ValueError("the environment has no tempo")
-    where = f"environments.{name}.tempo"
-    try:
-        asker = await connect(
-            where, settings, settings.url, stack, settings.body_limit, f"{where}.body_limit"
-        )
-    except QueryError as error:
-        raise SourceError(str(error)) from error
-    client = TempoClient(asker)
+    client = TempoClient(await reach(f"environments.{name}.tempo", settings, stack))
     side = Side(name, environment, None, {SPANS: frozenset()}, None)
     side.past = TempoPast(name.value, client, settings)
     side.client = client
