@@ -1,4 +1,4 @@
-"""Series that fire together: e-BH, against the definition written out."""
+"""Series that fire together: the mean of e-values, against the definition written out."""
 
 from __future__ import annotations
 
@@ -32,12 +32,17 @@ def fires(stage: Stage, evidence) -> set[int]:
 
 
 def rejected(evidence) -> set[int]:
-    """The k largest, for the largest k such that they are all at least m / (α k)."""
+    """As many of the largest as have m / α between them; and more, if k of them, all at least
+    m / (α k), are."""
     order = sorted(range(len(evidence)), key=lambda i: -evidence[i])
-    for k in range(len(evidence), 0, -1):
-        if np.exp(evidence[order[k - 1]]) >= len(evidence) / (FALSE_FAIL * k):
-            return set(order[:k])
-    return set()
+    needed = len(evidence) / FALSE_FAIL
+    lowest = np.inf
+    for k in range(1, len(evidence) + 1):
+        largest = np.exp([evidence[i] for i in order[:k]])
+        just = largest.sum() >= needed > largest[:-1].sum()
+        if just or k * largest[-1] >= needed:
+            lowest = evidence[order[k - 1]]
+    return {i for i in order if evidence[i] >= lowest}
 
 
 @settings(max_examples=200)
@@ -53,10 +58,19 @@ def test_it_is_its_slow_twin(stage, evidence):
 @pytest.mark.parametrize("together", [1, 2, 5, 20])
 def test_series_that_go_up_together_need_a_share_of_the_evidence_each(stage, together):
     needed = np.log(SERIES / FALSE_FAIL / together)
-    evidence = np.full(SERIES, -1.0)
+    evidence = np.full(SERIES, -20.0)
     evidence[:together] = needed + 0.01
     assert fires(stage, evidence) == set(range(together))
-    evidence[0] = needed - 0.01
+    evidence[0] = needed - 0.3
+    assert fires(stage, evidence) == set()
+
+
+def test_what_one_lacks_others_may_bring_that_have_less(stage):
+    needed = np.log(SERIES / FALSE_FAIL)
+    evidence = np.full(SERIES, -20.0)
+    evidence[[4, 9, 12]] = needed + np.log([0.6, 0.3, 0.15])
+    assert fires(stage, evidence) == {4, 9, 12}
+    evidence[12] = needed + np.log(0.09)
     assert fires(stage, evidence) == set()
 
 

@@ -26,9 +26,11 @@ def together(courses: Iterable[Course], log_evidence: Floats) -> Floats:
     """Log e-value at which each row fires, beside those that go up with it: float64[n], infinite
     for rows that decide nothing.
 
-    e-BH (Wang and Ramdas, "False discovery rate control with e-values", 2022): k series fire
-    together once each has 1/k of the evidence that one alone would need. In a good run that needs
-    a mean e-value of 1 / false_fail, whatever the series have in common.
+    They do once the mean of all e-values is 1 / false_fail, which is one too, whatever the series
+    have in common (Vovk and Wang, "E-values", 2021, section 3): as many of the largest as it takes
+    fire. e-BH (Wang and Ramdas, "False discovery rate control with e-values", 2022) never asks for
+    less than that mean, and says which others are of it: k series, once each has 1/k of the
+    evidence that one alone would need.
     """
     thresholds = np.full(len(log_evidence), np.inf)
     for course in courses:
@@ -36,7 +38,11 @@ def together(courses: Iterable[Course], log_evidence: Floats) -> Floats:
         needed = course.log_threshold - np.log(np.arange(1, len(found) + 1))
         enough = np.flatnonzero(found >= needed)
         at = enough[-1] if enough.size else 0
-        thresholds[course.deciding] = needed[at] if len(needed) else course.log_threshold
+        lowest = needed[at] if len(needed) else course.log_threshold
+        sums = np.logaddexp.accumulate(found)
+        if len(found) and sums[-1] >= course.log_threshold:
+            lowest = min(lowest, found[np.searchsorted(sums, course.log_threshold)])
+        thresholds[course.deciding] = lowest
     return thresholds
 
 

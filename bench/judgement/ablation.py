@@ -133,7 +133,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("without smear", ((replaying, "smear_of", lambda *given: 1),), True),
     Variant("without capacity", ((replaying, "capacity_ratio", lambda *given: 1.0),), True),
     Variant("without cap on blips", of_context(brief=budget.MOST_PER_WINDOW)),
-    Variant("without e-BH", ((budget, "together", _bonferroni),)),
+    Variant("each series alone", ((budget, "together", _bonferroni),)),
     Variant("without slope of transfer", ((accepted, "_line", _flat),), True),
     Variant("without halves of run_shift", ((RunShift, "_halves", staticmethod(_median_of_all)),)),
     Variant("without shift of load", of_context(shift=0.0, slope_with_shift=0.0)),
