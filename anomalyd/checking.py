@@ -36,11 +36,22 @@ async def check(
     the configuration. Raises QueryError, SourceError."""
     names = Names(assembly.canonical(config, Environment.STAGING))
     wanted = Wanted(config.deployment, names, version)
-    found = await probe_all(config.deployment.probes, now)
     if config.environments.staging.url is not None:
-        found += await _of_server(config, wanted, now)
+        found = await _of_server(config, wanted, now)
     else:
-        found += checks.of_history(History(), wanted, Span(now(), now(), 0.0, at_once=True))
+        found = checks.of_history(History(), wanted, Span(now(), now(), 0.0, at_once=True))
+    found += await probe_all(config.deployment.probes, now)
+    return _in_order(found, config, now)
+
+
+async def probed(config: Config, now: Callable[[], float] = clock.time) -> list[DeploymentCheck]:
+    """What the probes say alone, where the server that tells the rest is away."""
+    return _in_order(await probe_all(config.deployment.probes, now), config, now)
+
+
+def _in_order(
+    found: Sequence[DeploymentCheck], config: Config, now: Callable[[], float]
+) -> list[DeploymentCheck]:
     return list(checks.merged((), checks.excused(found, config.deployment, now())))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomalyd import accepting
+from anomalyd import accepting, standing
 from anomalyd.api import paging
 from anomalyd.api.control import NotReady, ReportFormat, RunStatus, SeriesPage
 from anomalyd.judgement.phases import phases
@@ -35,7 +35,6 @@ from anomalyd.risk.calibration import Enough
 from anomalyd.risk.reliability import Reliability, reliability
 from anomalyd.runs import outcomes
 from anomalyd.runs.acceptance import Asked, Undone
-from anomalyd.runs.life import UnknownRun
 from anomalyd.runs.retention import RECORDINGS
 from anomalyd.runs.silences import Silence
 from anomalyd.runs.store import Store
@@ -122,24 +121,8 @@ class DaemonControl:
 
     def status(self, run_id: str) -> RunStatus:
         run = self._stored(run_id)
-        verdict = self._store.verdict(run_id)
-        elapsed = (run.stopped_at or self._clock()) - run.started_at
-        if verdict is not None:
-            last = verdict.phases[-1].kind if verdict.phases else ""
-            held, became = self._store.acceptances, outcomes.became(self._store, run_id)
-            accepted, changes = held.of(run_id), tuple(held.changes(run_id))
-            golden = accepted is not None and accepted.golden
-            told = (verdict.outcome, verdict.reasons, accepted is not None, verdict.risk, became)
-            return RunStatus(run, elapsed, last, verdict.coverage, (), *told, golden, changes)
-        incidents = self._store.incidents(run_id)
-        reasons = (*self._failed_checks(run_id), *(incident.summary for incident in incidents))
-        return RunStatus(
-            run,
-            elapsed,
-            phase=self._phase(run),
-            incidents=tuple(incident for incident in incidents if incident.open),
-            likely=Outcome.FAIL if reasons else None,
-            reasons=reasons,
+        return standing.status(
+            self._store, run, self._clock(), self._phase(run), self._failed_checks(run_id)
         )
 
     def _failed_checks(self, run_id: str) -> list[str]:
@@ -243,10 +226,7 @@ class DaemonControl:
         return session
 
     def _stored(self, run_id: str) -> Run:
-        run = self._store.run(run_id)
-        if run is None:
-            raise UnknownRun(f"there is no run {run_id}")
-        return run
+        return standing.stored(self._store, run_id)
 
     def _reread(self) -> None:
         session = self._session()

@@ -11,6 +11,7 @@ from anomalyd import assembly, checking
 from anomalyd.assembly import Plan
 from anomalyd.checks import Check, Status, as_json, failed, render
 from anomalyd.config import Config
+from anomalyd.doctor_disk import kept_in
 from anomalyd.doctor_sinks import examine_sinks, readable
 from anomalyd.doctor_traces import examine_traces
 from anomalyd.enrich.gather import reached
@@ -67,15 +68,17 @@ async def examine(config: Config, now: Callable[[], float] = clock.time) -> list
                         found[side.name] = there
             checks += _plan(config, plan) + _misfits(plan) + _signals(plan, found)
     checks += await _deployment(config, now)
+    checks.append(kept_in(config.state_dir))
     return checks + await _enrich(config) + await examine_sinks(config.sinks)
 
 
 async def _deployment(config: Config, now: Callable[[], float]) -> list[Check]:
-    """What would fail a run that began now; a server that is away is told of elsewhere."""
+    """What would fail a run that began now; a server that is away is told of elsewhere, and what
+    is probed needs none."""
     try:
         found = await checking.check(config, now=now)
     except (QueryError, SourceError):
-        return []
+        found = await checking.probed(config, now)
     return checking.told(found) if found else []
 
 

@@ -22,8 +22,13 @@ def session(endpoint: Endpoint) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=endpoint.timeout),
-        connector=aiohttp.TCPConnector(ssl=ssl_context(endpoint.tls), limit=20),
+        connector=aiohttp.TCPConnector(ssl=_verification(endpoint.tls), limit=20),
     )
+
+
+def _verification(tls: Tls) -> ssl.SSLContext | bool:
+    """True is the system's own authorities, which aiohttp has read already: 25 ms each time."""
+    return True if tls == Tls() else ssl_context(tls)
 
 
 def ssl_context(tls: Tls) -> ssl.SSLContext:

@@ -342,3 +342,29 @@ async def test_what_would_fail_a_run_that_began_now_is_named() -> None:
     assert check.status is Status.FAIL
     assert "cart is down at 10.0.0.1:80 since" in check.detail
     assert check.mend
+
+
+async def test_a_probe_is_asked_though_staging_is_away() -> None:
+    world = World()
+    world.fakes["staging"].trouble = refuse(503)
+    world.fakes["staging"].troubled = lambda query: True
+    async with serving(web.Application()) as url:
+        world.settings = {"deployment": {"probes": [{"url": f"{url}/healthz"}]}}
+        checks = await world.examine()
+    assert of(checks, "staging").status is Status.FAIL
+    probe = of(checks, f"probe {url}/healthz")
+    assert (probe.status, "404" in probe.detail) == (Status.FAIL, True)
+
+
+async def test_a_state_directory_that_cannot_be_written_fails(tmp_path: Path) -> None:
+    world, file = World(), tmp_path / "file"
+    file.touch()
+    world.settings = {"state_dir": str(file / "state")}
+    found = of(await world.examine(), "state_dir")
+    assert (found.status, found.detail) == (
+        Status.FAIL,
+        f"{file} cannot be written: Not a directory",
+    )
+    world.settings = {"state_dir": str(tmp_path / "a" / "b")}
+    found = of(await world.examine(), "state_dir")
+    assert (found.status, tmp_path.joinpath("a").exists()) == (Status.OK, False)

@@ -121,7 +121,7 @@ class ServerClient:
         return self._json(await self._ask(method, path, body=body))
 
     async def runs(self, limit: int = 100) -> list[dict[str, Any]]:
-        """Newest first: each the fields of a Run, `outcome` or None, and `accepted`."""
+        """Newest first: each the fields of a Run, `outcome` or None, `accepted`, `golden`."""
         body = await self._ask("GET", "/runs", query={"limit": str(limit)})
         rows = self._json(body).get("runs")
         if not isinstance(rows, list):

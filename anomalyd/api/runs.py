@@ -87,4 +87,6 @@ def _accepted(control: Control, run: Run) -> dict[str, object]:
 
 
 def _row(control: Control, run: Run, accepted: bool) -> dict[str, object]:
-    return {**codec.to_dict(run), "outcome": control.outcome(run.id), "accepted": accepted}
+    golden = accepted and bool(control.acceptance(run.id)["golden"])
+    told = {"outcome": control.outcome(run.id), "accepted": accepted, "golden": golden}
+    return {**codec.to_dict(run), **told}

@@ -20,21 +20,28 @@ def runs() -> None:
 
 
 _server_options = shell.server_options
+_here = click.option(
+    "-c", "--config", "path", type=_FILE, help="Its state_dir instead of a daemon."
+)
 
 
 @runs.command("list")
+@_here
 @_server_options
-def runs_list(**options: Any) -> None:
-    """The latest runs and their verdicts."""
-    _ask("list", options)
+@click.pass_context
+def runs_list(context: click.Context, /, path: Path | None, **options: Any) -> None:
+    """The latest runs: when they began and ended, their verdicts, the accepted and the golden."""
+    _look("list", context, path, options)
 
 
 @runs.command("show")
 @click.argument("run")
+@_here
 @_server_options
-def runs_show(**options: Any) -> None:
+@click.pass_context
+def runs_show(context: click.Context, /, path: Path | None, **options: Any) -> None:
     """One run as it stands."""
-    _ask("show", options)
+    _look("show", context, path, options)
 
 
 @runs.command("start")
@@ -86,7 +93,7 @@ def runs_report(**options: Any) -> None:
 )
 @click.option("--change", default="", metavar="SIZE", help="Its size: +8%, or of a ratio +0.5pp.")
 @click.option("--undo", is_flag=True, help="Accept it no longer; with --golden or --signal, that.")
-@click.option("-c", "--config", "path", type=_FILE, help="Its state_dir instead of a daemon.")
+@_here
 @_server_options
 @click.pass_context
 def runs_accept(context: click.Context, /, path: Path | None, **options: Any) -> None:
@@ -102,13 +109,28 @@ def runs_accept(context: click.Context, /, path: Path | None, **options: Any) ->
     if path is None:
         _ask("accept", options)
         return
-    if context.get_parameter_source("server") is not ParameterSource.DEFAULT:
-        shell.fail("--server asks a daemon, -c its state directory; choose one")
-    config = shell.load(path, ())
+    config = _config(context, path)
     from anomalyd.commands import asking
 
     data, text = shell.run(asking.accept_here(config, options))
     shell.answer(data, text, options["as_json"])
+
+
+def _look(what: str, context: click.Context, path: Path | None, options: dict[str, Any]) -> None:
+    if path is None:
+        _ask(what, options)
+        return
+    config = _config(context, path)
+    from anomalyd.commands import asking
+
+    data, text = shell.run(asking.here(what, config, options))
+    shell.answer(data, text, options["as_json"])
+
+
+def _config(context: click.Context, path: Path) -> Any:
+    if context.get_parameter_source("server") is not ParameterSource.DEFAULT:
+        shell.fail("--server asks a daemon, -c its state directory; choose one")
+    return shell.load(path, ())
 
 
 def _ask(what: str, options: dict[str, Any]) -> None:

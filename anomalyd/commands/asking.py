@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from anomalyd import accepting, codec
+from anomalyd import accepting, codec, standing
 from anomalyd.api.client import ServerAway, ServerClient
+from anomalyd.api.control import RunStatus
 from anomalyd.config import Config
 from anomalyd.judgement import changes
 from anomalyd.model import VERSION_LABEL
@@ -22,6 +23,12 @@ from anomalyd.units import format_duration, rfc3339
 
 PATIENCE_SECONDS = 3.0
 """A person waits for the answer."""
+
+LISTED = 100
+"""Runs, as the API lists where nothing else is asked."""
+
+MARKS = ("accepted", "golden")
+"""Of a run, told beside its outcome."""
 
 
 def token(path: Path | None, environ: Mapping[str, str]) -> str | None:
@@ -56,20 +63,9 @@ async def _answer(
     what: str, options: Mapping[str, Any], client: ServerClient
 ) -> tuple[object, str]:
     if what == "list":
-        rows = await client.runs()
-        return rows, "\n".join(_line(row) for row in rows) or "no run yet"
+        return _listed(await client.runs())
     if what == "show":
-        status = await client.status(options["run"])
-        plain = codec.to_dict(status)
-        known = {"outcome": plain["likely"], "accepted": plain["accepted"]}
-        lines = [_line({**plain["run"], **known})]
-        lines.append(f"elapsed {format_duration(status.elapsed)}  {status.phase}")
-        lines += [f"incident open: {incident.summary}" for incident in status.incidents]
-        lines += status.reasons
-        lines += ["the golden run"] if status.golden else []
-        lines += [f"{one.signal}: {changes.said(one)}" for one in status.changes]
-        lines += [f"note: {note}" for note in status.run.notes]
-        return plain, "\n".join(lines)
+        return _shown(await client.status(options["run"]))
     if what == "accept":
         return await _accept(options, client)
     if what == "start":
@@ -81,6 +77,31 @@ async def _answer(
         run = await client.note(options["run"], options["text"])
     plain = codec.to_dict(run)
     return plain, _line({**plain, "outcome": None})
+
+
+async def here(what: str, config: Config, options: Mapping[str, Any]) -> tuple[object, str]:
+    """As `runs list` and `runs show`, in the state directory. Raises UnknownRun, StoreError."""
+    with Store.open(config.state_dir / "anomalyd.db") as store:
+        if what == "list":
+            return _listed(standing.rows(store, LISTED))
+        run = standing.stored(store, options["run"])
+        return _shown(standing.status(store, run, time.time()))
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> tuple[object, str]:
+    return rows, "\n".join(_line(row) for row in rows) or "no run yet"
+
+
+def _shown(status: RunStatus) -> tuple[object, str]:
+    plain = codec.to_dict(status)
+    known = {"outcome": plain["likely"], "accepted": plain["accepted"], "golden": plain["golden"]}
+    lines = [_line({**plain["run"], **known})]
+    lines.append(f"elapsed {format_duration(status.elapsed)}  {status.phase}".rstrip())
+    lines += [f"incident open: {incident.summary}" for incident in status.incidents]
+    lines += status.reasons
+    lines += [f"{one.signal}: {changes.said(one)}" for one in status.changes]
+    lines += [f"note: {note}" for note in status.run.notes]
+    return plain, "\n".join(lines)
 
 
 def _asked(options: Mapping[str, Any]) -> Asked:
@@ -128,6 +149,8 @@ def _held(row: Mapping[str, Any]) -> str:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    started = rfc3339(float(row["started_at"]))
-    state = f"{row['outcome'] or row['state']}{', accepted' if row.get('accepted') else ''}"
-    return f"{row['id']}  {started}  {state}  {row['name']}"
+    """When it began and, if it has, when its load ended; what became of it."""
+    ended = row["stopped_at"] or row["finished_at"]
+    times = " to ".join(rfc3339(float(one)) for one in (row["started_at"], ended) if one)
+    state = ", ".join([row["outcome"] or row["state"], *(k for k in MARKS if row.get(k))])
+    return f"{row['id']}  {times}  {state}  {row['name']}"

@@ -18,6 +18,7 @@ from anomalyd.risk import drawing, telling
 from anomalyd.risk.calibration import Enough
 from anomalyd.risk.reliability import Reliability, reliability
 from anomalyd.runs import outcomes
+from anomalyd.runs.outcomes import NotRecordable
 from anomalyd.runs.store import Store
 from anomalyd.units import rfc3339
 
@@ -105,7 +106,7 @@ async def outcome(keeper: Keeper, options: Mapping[str, Any]) -> Answer:
     if options["undo"]:
         before = await keeper.undo(options["run"])
         if before is None:
-            return {"undone": None}, f"nothing was recorded of run {options['run']}"
+            raise NotRecordable(f"no outcome of run {options['run']} is recorded: nothing to undo")
         return {"undone": codec.to_dict(before)}, f"taken back: {_line(before)}"
     done = await keeper.record(options["run"], Became(options["outcome"]), options["note"])
     return codec.to_dict(done), _line(done)

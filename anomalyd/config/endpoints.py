@@ -15,6 +15,8 @@ from pydantic import (
 from pydantic import model_validator as whole
 
 from anomalyd.config.types import (
+    CONTROL,
+    NOT_SENT,
     Duration,
     Listen,
     Regex,
@@ -23,6 +25,9 @@ from anomalyd.config.types import (
     Url,
 )
 from anomalyd.signals.relabel import LABEL_NAME, TARGET, Rule
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token of RFC 9110, section 5.6.2."""
 
 
 class BasicAuth(Section):
@@ -49,6 +54,7 @@ class Auth(Section):
     @whole(mode="after")
     def _check(self) -> Self:
         self._one_secret("bearer")
+        self._in_a_header("bearer")
         if self.basic and (self.bearer or self.bearer_file):
             raise ValueError("set basic or bearer, not both")
         return self
@@ -84,6 +90,11 @@ class Endpoint(Section):
     def _no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
         if any(name.lower() == "authorization" for name in headers):
             raise ValueError("headers are not kept secret; put Authorization under auth")
+        for name, value in headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not the name of a header; write it like X-Tenant")
+            if CONTROL.search(value):
+                raise ValueError(f"the value of {name} {NOT_SENT}")
         return headers
 
 

@@ -23,6 +23,11 @@ class GrafanaSink(Secretive):
     tags: tuple[str, ...] = ()
     budget: int = Field(50, ge=1, le=10_000)
 
+    @whole(mode="after")
+    def _sent(self) -> Self:
+        self._in_a_header("token")
+        return self
+
 
 class AlertmanagerSink(Endpoint):
     urls: tuple[Url, ...] = Field(min_length=1)

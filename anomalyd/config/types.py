@@ -48,6 +48,12 @@ Selector = Annotated[model.Selector, _text(parse_selector)]
 Matchers = Annotated[tuple[model.Matcher, ...], _text(parse_matchers)]
 
 
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no value of a header may have: RFC 9110, section 5.5."""
+
+NOT_SENT = "has a line break or another control character; write it on one line"
+
+
 class ConfigError(Exception):
     """What is wrong with a config, one line per error: `dotted.path: what, and how to mend it`."""
 
@@ -62,6 +68,11 @@ class Section(BaseModel):
     def _one_secret(self, name: str) -> None:
         if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
             raise ValueError(f"set {name} or {name}_file, not both")
+
+    def _in_a_header(self, name: str) -> None:
+        value: SecretStr | None = getattr(self, name)
+        if value is not None and CONTROL.search(value.get_secret_value()):
+            raise ValueError(f"{name} {NOT_SENT}")
 
     def _secret(self, name: str) -> str | None:
         path: Path | None = getattr(self, f"{name}_file")

@@ -58,6 +58,10 @@ def read_csv(path: Path) -> Recording:
         raise RecordingError(f"{path}: is not UTF-8 text") from error
 
 
+LARGEST = 1e30
+"""Of a value: what is worked out of it, squares and float32 among it, stays finite."""
+
+
 def write_csv(recording: Recording, path: Path) -> None:
     """The recording as a wide CSV file, times as unix seconds, absent values empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -88,7 +92,18 @@ def _read(file: TextIO, name: str) -> Recording:
     if len(times) > 1 and (np.diff(times) <= 0).any():
         again = times[1:][np.diff(times) <= 0][0]
         raise RecordingError(f"{name}: time {again:g} is there twice")
+    _check_sizes(times, headers, values, name)
     return Recording(times, headers, values)
+
+
+def _check_sizes(times: Floats, headers: Sequence[str], values: Floats, name: str) -> None:
+    beyond = np.argwhere(np.isfinite(values) & (np.abs(values) > LARGEST))
+    if len(beyond):
+        row, column = beyond[0]
+        raise RecordingError(
+            f"{name}: {headers[column]} is {values[row, column]:g} at time {times[row]:.15g}, and "
+            f"beyond {LARGEST:g} nothing is measured; leave that cell empty"
+        )
 
 
 def _time_column(header: Sequence[str], name: str) -> int:

@@ -43,7 +43,8 @@ async def test_an_outcome_is_kept_in_a_state_directory(config):
     undone = await answered("outcome", "r1", "--undo", "-c", config)
     assert undone.out[0].startswith("taken back: r1")
     again = await answered("outcome", "r1", "--undo", "-c", config)
-    assert again.out == ["nothing was recorded of run r1"]
+    assert (again.code, again.out) == (2, [])
+    assert again.said == ["anomalyd: no outcome of run r1 is recorded: nothing to undo"]
     assert (await answered("outcome", "--list", "-c", config)).out == ["no outcome is recorded"]
 
 
@@ -61,6 +62,8 @@ async def test_a_daemon_keeps_an_outcome(tmp_path):
         assert json.loads(risk.out[0])["standing"] == "uncalibrated: 1 of 30 outcomes recorded"
         undone = await answered("outcome", run.id, "--undo", *server, "--json")
         assert json.loads(undone.out[0])["undone"]["became"] == "clean"
+        again = await answered("outcome", run.id, "--undo", *server, "--json")
+        assert (again.code, again.out, len(again.said)) == (2, [], 1)
         unknown = await answered("outcome", "none", "clean", *server)
         assert (unknown.code, len(unknown.said)) == (2, 1)
         assert "there is no run none" in unknown.said[0]

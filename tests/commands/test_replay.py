@@ -59,6 +59,16 @@ def test_a_good_run_passes(files):
     assert "of 11 series judged over 160 windows" in rest[-1]
 
 
+@pytest.mark.parametrize(("value", "code"), [(1e308, USAGE), (1e30, 3), (1e-300, 3)])
+def test_extreme_values_are_judged_or_refused_in_one_sentence(files, tmp_path, value, code):
+    short = run(6, minutes=3)
+    short.values[:, short.headers.index('cpu_utilization{service="cart"}')] = value
+    write_csv(short, tmp_path / "extreme.csv")
+    done = replay({**files, "extreme": tmp_path / "extreme.csv"}, "extreme")
+    assert len(done.stderr.splitlines()) == (code == USAGE), done.stderr
+    assert done.exit_code == code
+
+
 def test_a_slow_service_fails_the_run_and_is_named(files):
     done = replay(files, "bad", "--json")
     assert done.exit_code == 1

@@ -9,6 +9,7 @@ import pytest
 
 from anomalyd.model import Outcome
 from anomalyd.runs.store import Store
+from anomalyd.units import rfc3339
 from tests.commands.here import Ended, answered
 from tests.daemon.process import Process, command, serving
 from tests.runs import samples
@@ -78,6 +79,7 @@ REFUSED = {
     "the acceptance of an unknown run": (("accept", "none"), "there is no run none"),
     "the acceptance of a run under way": (("accept", "{run}"), "has no verdict yet"),
     "an undoing with a reason": (("accept", "{run}", "--undo", "--note", "x"), "takes no --note"),
+    "a daemon and a state directory to list": (("list", "-c", "c.yaml"), "choose one"),
     "a daemon and a state directory": (("accept", "{run}", "-c", "c.yaml"), "choose one"),
     "the report of an unknown run": (("report", "none"), "there is no run none"),
     "a selector without a label": (("start", "x", "--selector", "blue"), "set runs.label"),
@@ -116,12 +118,19 @@ async def test_a_run_in_a_state_directory_is_accepted_without_a_daemon(config, t
             "runs", "accept", "r1", "-c", config, "--golden", "--until", "2040-01-01"
         )
         assert done.out[1] == "accepted until 2040-01-01, the golden run"
+        finished = samples.finished()
+        since, until = (rfc3339(one) for one in (finished.started_at, finished.stopped_at))
+        line = f"r1  {since} to {until}  pass, accepted, golden  {finished.name}"
+        assert (await answered("runs", "list", "-c", config)).out == [line]
+        shown = await answered("runs", "show", "r1", "-c", config)
+        assert (shown.out[0], "note: why" in shown.out) == (line, True)
         done = await answered("runs", "accept", "r1", "-c", config, "--undo")
         assert done.out[0].endswith("pass  nightly")
         assert store.accepted() == []
-    refused = await answered("runs", "accept", "none", "-c", config)
-    assert (refused.code, len(refused.said)) == (2, 1)
-    assert "there is no run none" in refused.said[0]
+    for what in ("accept", "show"):
+        refused = await answered("runs", what, "none", "-c", config)
+        assert (refused.code, len(refused.said)) == (2, 1)
+        assert "there is no run none" in refused.said[0]
 
 
 async def test_a_daemon_that_is_away_is_one_sentence():

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyd.replay import recording as reading
-from anomalyd.replay.recording import TIME_COLUMNS, Recording, RecordingError, read_csv, write_csv
+from anomalyd.replay.recording import (
+    LARGEST,
+    TIME_COLUMNS,
+    Recording,
+    RecordingError,
+    read_csv,
+    write_csv,
+)
 
 HEADERS = st.lists(
     st.from_regex(r'[a-z_]{1,12}(\{service="[a-z ,;\-]{0,8}"\})?', fullmatch=True)
@@ -26,7 +33,7 @@ HEADERS = st.lists(
 def recordings(draw) -> Recording:
     headers = draw(HEADERS)
     times = sorted(draw(st.sets(st.floats(-1e12, 1e12), max_size=6)))
-    cells = st.floats(allow_nan=True, allow_infinity=True)
+    cells = st.floats(-LARGEST, LARGEST) | st.sampled_from([np.nan, np.inf, -np.inf])
     count = len(times) * len(headers)
     values = draw(st.lists(cells, min_size=count, max_size=count))
     grid = np.array(values, dtype=float).reshape(len(times), len(headers))
@@ -63,6 +70,7 @@ def read(tmp_path: Path, text: str | bytes) -> Recording:
         ("time,a\nyesterday,1\n", "'yesterday' is neither unix seconds nor an ISO 8601 time"),
         ("time,a\n,1\n", "'' is neither unix seconds nor an ISO 8601 time"),
         ("time,a\ninf,1\n", "'inf' is not a time"),
+        ("time,a,b\n1700000015,1,-1e308\n1,1,1\n", "b is -1e+308 at time 1700000015, and beyond"),
         (b"time,a\n1,\xff\n", "is not UTF-8 text"),
         ("time,a\n1," + 200_000 * "1" + "\n", "is not CSV: field larger than field limit"),
         ("time," + 200_000 * "a" + "\n", "is not CSV: field larger than field limit"),
