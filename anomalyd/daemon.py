@@ -271,6 +271,7 @@ class Daemon:
             await session.judge(asked)
             limit = session.config.telemetry.series
             self._bands = showing.bands(session, self._watched, limit)
+            await session.keep()
 
 
 async def serve(daemon: Daemon) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import threading
 import time as clock
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +24,8 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_SECONDS = 300.0
 """The longest time between two snapshots."""
-SNAPSHOT_SHARE = 0.02
-"""Of the time goes to snapshots at most, where that allows more of them."""
+SNAPSHOT_SHARE = 0.005
+"""Of a core goes to snapshots at most, where that allows more of them."""
 
 TOLD = 5
 """Series that moved in production, of which the log speaks one by one."""
@@ -140,20 +142,26 @@ class Memory:
         self._pipeline, self._path, self._disk = pipeline, path, disk
         self._taken_at = float("-inf")
         self._every = 0.0
+        self._writing = threading.Lock()
 
     def snapshot(self) -> None:
-        begun = clock.monotonic()
-        self._disk.write("snapshot", snapshots.save, self._pipeline, self._path, __version__)
-        self._taken_at = self._pipeline.window_end
-        self._every = min((clock.monotonic() - begun) / SNAPSHOT_SHARE, SNAPSHOT_SECONDS)
+        with self._writing:
+            begun = clock.thread_time()
+            self._disk.write("snapshot", snapshots.save, self._pipeline, self._path, __version__)
+            self._taken_at = self._pipeline.window_end
+            self._every = min((clock.thread_time() - begun) / SNAPSHOT_SHARE, SNAPSHOT_SECONDS)
 
-    def snapshot_if_due(self) -> None:
-        """After a window of a run under way; what is judged between runs need not be kept."""
+    async def snapshot_if_due(self) -> None:
+        """After a window of a run under way; what is judged between runs need not be kept.
+
+        In a thread: what is pushed meanwhile is taken, and what was judged is told. No window may
+        be judged before it is over.
+        """
         judged_until = self._pipeline.window_end
         due = judged_until > self._taken_at and judged_until - self._taken_at >= self._every
         under_way = any(course.under_way for course in self._pipeline.courses.values())
         if due and (under_way or self._disk.refuses("snapshot")):
-            self.snapshot()
+            await asyncio.to_thread(self.snapshot)
 
     def restore(self, runs: list[Run], store: Store) -> list[Incident]:
         """Runs that were under way go on; returns their open incidents.

@@ -44,7 +44,8 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """Enter it to connect; each tick is `ask`, which may be cancelled, then `judge`, which may not.
+    """Enter it to connect; each tick is `ask`, which may be cancelled, then `judge` and `keep`,
+    which may not.
 
     Leaving it stops the sources and keeps the state, but for an error that is ours: then the
     last good state stays. finished: called with each run that ended; it must not wait.
@@ -171,6 +172,7 @@ class Session:
     async def tick(self, time: float) -> None:
         """Everything that is due at `time` (unix seconds, a multiple of `step`)."""
         await self.judge(await self.ask(time))
+        await self.keep()
 
     async def ask(self, time: float) -> Asked:
         """What is known of (time - window, time]. Changes nothing; may be cancelled."""
@@ -187,7 +189,7 @@ class Session:
         return max(source.late for source in self._both.values())
 
     async def judge(self, asked: Asked) -> None:
-        """Move the runs on and judge what was answered."""
+        """Move the runs on, judge what was answered, and hand on what is to be told."""
         batch = asked.batch
         self.store.retry()
         self.read_baseline()
@@ -203,8 +205,11 @@ class Session:
             self.pipeline.use_graph(self.learner.graph())
         await self.runs.move(batch.time)
         self.runs.judge(batch)
-        self._memory.snapshot_if_due()
         measure(self, asked, self._clock())
+
+    async def keep(self) -> None:
+        """What a tick changed, for the next start; before the next tick."""
+        await self._memory.snapshot_if_due()
 
     def read_baseline(self) -> None:
         """Take up the baseline file if it changed; not while a verdict is being worked out."""

@@ -39,22 +39,27 @@ _BROKEN = (
 
 
 def save(pipeline: Pipeline, path: Path, version: str) -> None:
-    """Write atomically. Raises OSError where the disk refuses."""
+    """Write atomically. Raises OSError where the disk refuses.
+
+    May be called from a thread while series and runs are added, but not while a window is judged:
+    of what is new since, nothing is kept.
+    """
+    courses, known = dict(pipeline.courses), len(pipeline.board)
     about = {
         "version": version,
         "window": pipeline.settings.window,
         "window_end": pipeline.window_end,
         "loads": pipeline.board.recent,
-        "keys": pipeline.table.keys,
-        "runs": {run_id: course.integrity.dump() for run_id, course in pipeline.courses.items()},
-        "baselines": {run_id: course.baseline for run_id, course in pipeline.courses.items()},
+        "keys": pipeline.table.keys[:known],
+        "runs": {run_id: course.integrity.dump() for run_id, course in courses.items()},
+        "baselines": {run_id: course.baseline for run_id, course in courses.items()},
     }
     arrays: dict[str, Any] = {f"bank/{k}": v for k, v in pipeline.bank.dump().items()}
     arrays |= {f"anomalies/{k}": v for k, v in pipeline.anomalies.dump().items()}
     arrays |= {f"still/{k}": v for k, v in pipeline.still.dump().items()}
-    for run_id, course in pipeline.courses.items():
+    for run_id, course in courses.items():
         arrays |= {f"run/{run_id}/{k}": v for k, v in course.record.dump().items()}
-    for run_id, witness in pipeline.incidents.witnesses.items():
+    for run_id, witness in dict(pipeline.incidents.witnesses).items():
         arrays |= {f"traced/{run_id}/{k}": v for k, v in witness.dump().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")

@@ -1,12 +1,15 @@
-"""What is said of a baseline when it is taken up."""
+"""What is said of a baseline when it is taken up, and how a snapshot is written."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from dataclasses import replace
 
+from anomalyd import __version__, snapshots
 from anomalyd.baseline.file import save
-from anomalyd.keeping import TOLD, BaselineFile
+from anomalyd.keeping import TOLD, BaselineFile, Disk, Memory
 from tests.judgement.world import WINDOW, Stage
 
 
@@ -32,3 +35,29 @@ def test_of_many_that_moved_the_log_names_some_and_counts_the_rest(tmp_path, cap
     said = taken_up(TOLD + 3, tmp_path / "baseline.npz", caplog)
     assert len(said) == TOLD + 1
     assert said[-1] == "3 more series moved; `anomalyd baseline show` names them"
+
+
+async def test_what_comes_while_a_snapshot_is_written_does_not_wait_for_it(tmp_path, monkeypatch):
+    came, real = threading.Event(), snapshots.save
+
+    def slow(*arguments):
+        assert came.wait(10)
+        real(*arguments)
+
+    async def body() -> None:
+        came.set()
+
+    monkeypatch.setattr(snapshots, "save", slow)
+    stage, path = Stage(windows=4).play(), tmp_path / "snapshot.npz"
+    memory = Memory(stage.pipeline, path, Disk(tmp_path))
+    await asyncio.gather(memory.snapshot_if_due(), body())
+    assert snapshots.load(Stage(windows=4).pipeline, path, __version__)
+
+
+async def test_a_window_is_written_once(tmp_path):
+    stage, path = Stage(windows=4).play(), tmp_path / "snapshot.npz"
+    memory = Memory(stage.pipeline, path, Disk(tmp_path))
+    await memory.snapshot_if_due()
+    path.unlink()
+    await memory.snapshot_if_due()
+    assert not path.exists()

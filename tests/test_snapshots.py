@@ -70,6 +70,15 @@ def test_no_window_is_counted_twice(tmp_path):
     assert len(stage.pipeline.courses["run-"].record.times) == 6
 
 
+def test_series_that_came_while_it_was_written_are_not_in_it(tmp_path):
+    expected = blip_then_fault().play().verdict()
+    stage = blip_then_fault().play(range(20))
+    stage.pipeline.table.add("cpu", Labels.of({"service": "newcomer"}))
+    snapshots.save(stage.pipeline, tmp_path / "s.npz", VERSION)
+    assert restarted(stage, tmp_path / "s.npz")
+    assert codec.dumps(stage.play(range(20, 50)).verdict()) == codec.dumps(expected)
+
+
 @pytest.mark.parametrize(
     ("version", "window"), [("1.2.4", WINDOW), (VERSION, 60.0)], ids=["version", "window"]
 )

@@ -31,27 +31,42 @@ class Arrivals:
         self._ended = np.zeros(1024, dtype=bool)
         self._followed: dict[str, list[int]] = {}
         self._once = Once()
+        self._waiting: _Waiting | None = None
 
     def take(self, rows: Rows, timestamps: Floats, stale: Mask) -> None:
         """Any number per row, in any order; stale: which are markers of the end."""
         self._resize(int(rows.max(initial=-1)) + 1)
+        unique = rows
         if not self._once.each(rows):
             order = np.lexsort((timestamps, rows))
             rows, timestamps, stale = rows[order], timestamps[order], stale[order]
+            unique = rows[np.flatnonzero(np.diff(rows, prepend=-1))]
         before = _followed(rows, timestamps, self.last)
         newer = timestamps > (before := np.fmax(before, self.last[rows]))
         known = np.flatnonzero(newer & (before > 0) & ~stale)
         self._take_gaps(rows[known], timestamps[known] - before[known])
         self.last[rows[newer]] = timestamps[newer]
         self._ended[rows[newer]] = stale[newer]
+        if self._waiting is not None:
+            self._waiting.note(unique, *self._states(unique, self._waiting.time))
 
     def complete(self, time: float) -> bool:
-        """Whether all that comes as usual has come up to `time`."""
-        last, interval = self.last, self._interval
-        with np.errstate(invalid="ignore"):
-            live = ~self._ended & (last > time - LIVE_INTERVALS * interval)
-            awaited = live & (last + interval <= time)
-        return int(np.count_nonzero(awaited)) <= STRAGGLERS * int(np.count_nonzero(live))
+        """Whether all that comes as usual has come up to `time`.
+
+        Asked again of the same time it costs nothing: what comes meanwhile is counted as it does.
+        """
+        if self._waiting is None or self._waiting.time != time:
+            self._waiting = _Waiting(time, *self._states(slice(None), time))
+        done = self._waiting.awaited <= STRAGGLERS * self._waiting.live
+        if done:
+            self._waiting = None
+        return done
+
+    def _states(self, rows: Rows | slice, time: float) -> tuple[Mask, Mask]:
+        """Which of some rows come as usual, and which of these have not come up to `time`."""
+        last, interval = self.last[rows], self._interval[rows]
+        live = ~self._ended[rows] & (last > time - LIVE_INTERVALS * interval)
+        return live, live & (last + interval <= time)
 
     def follow(self, row: int, metric: str) -> None:
         """A row is of that metric; -1 is none."""
@@ -78,6 +93,8 @@ class Arrivals:
         self.last[rows] = 0.0
         self._gap[rows] = self._interval[rows] = np.nan
         self._ended[rows] = False
+        if self._waiting is not None:
+            self._waiting.note(rows, *self._states(rows, self._waiting.time))
         gone = set(rows.tolist())
         for metric, followed in self._followed.items():
             self._followed[metric] = [row for row in followed if row not in gone]
@@ -98,6 +115,28 @@ class Arrivals:
         self._gap = np.append(self._gap, unknown)
         self._interval = np.append(self._interval, unknown)
         self._ended = np.append(self._ended, np.zeros(more, dtype=bool))
+        if self._waiting is not None:
+            self._waiting.resize(len(self.last))
+
+
+class _Waiting:
+    """How many rows come as usual and how many of them have not come up to `time`, kept true row
+    by row: looking through a million with every body would cost more than the bodies."""
+
+    def __init__(self, time: float, live: Mask, awaited: Mask) -> None:
+        self.time = time
+        self._live, self._awaited = live, awaited
+        self.live, self.awaited = int(np.count_nonzero(live)), int(np.count_nonzero(awaited))
+
+    def note(self, rows: Rows, live: Mask, awaited: Mask) -> None:
+        """What has become of some rows, each of them once."""
+        self.live += int(np.count_nonzero(live)) - int(np.count_nonzero(self._live[rows]))
+        self.awaited += int(np.count_nonzero(awaited)) - int(np.count_nonzero(self._awaited[rows]))
+        self._live[rows], self._awaited[rows] = live, awaited
+
+    def resize(self, rows: int) -> None:
+        more = rows - len(self._live)
+        self._live, self._awaited = np.pad(self._live, (0, more)), np.pad(self._awaited, (0, more))
 
 
 def _followed(rows: Rows, values: Floats, known: Floats) -> Floats:

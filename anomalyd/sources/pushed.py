@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from time import thread_time
 from typing import TypeVar
 
 import numpy as np
@@ -32,10 +31,6 @@ SAVE_SECONDS = 5.0
 SETTLE_SECONDS = 4.0
 """So long nothing new must come before signals are settled anew: a sender's first bodies hold the
 series of one target after another."""
-LOOK_SHARE = 20.0
-"""Of its time a tick that waits looks whether all has come for a part of 1 in so many."""
-MOST_UNSEEN_SECONDS = 0.5
-"""The longest that it does not look although something came."""
 LAG_SECONDS = 30.0
 """Samples are kept so much longer than a window and what a tick waits for."""
 IDLE_SECONDS = 600.0
@@ -108,15 +103,9 @@ class PushedSource:
     async def arrived(self, time: float) -> None:
         """A sender that sends still has what was taken just before: wait until every series that
         comes as usual has come up to `time`."""
-        while True:
-            begun = thread_time()
-            if self._arrivals.complete(time):
-                return
-            took = thread_time() - begun
+        while not self._arrivals.complete(time):
             self._came.clear()
             await self._came.wait()
-            # Looking through a million series with every body would cost more than the bodies.
-            await asyncio.sleep(min(LOOK_SHARE * took, MOST_UNSEEN_SECONDS))
 
     async def collect(self, time: float) -> Batch:
         self._now = max(self._now, time)

@@ -109,6 +109,35 @@ def test_a_time_is_complete_once_every_series_has_come_up_to_it():
     assert not arrivals.complete(T + 36)
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.lists(st.tuples(st.integers(0, 4), st.integers(0, 90), st.booleans()), min_size=1),
+            st.integers(0, 4),
+            st.just(5000),
+        ),
+        max_size=8,
+    ),
+    st.integers(30, 120),
+)
+def test_asked_again_of_a_time_it_says_what_a_first_look_would(events, time):
+    arrivals = Arrivals()
+    for row in range(5):
+        came(arrivals, row, *range(row, 31 + row, 10))
+    for event in events:
+        complete = arrivals.complete(T + time)
+        arrivals._waiting = None
+        assert arrivals.complete(T + time) == complete
+        match event:
+            case 5000:
+                came(arrivals, 5000, 1)
+            case int():
+                arrivals.forget(np.array([event]))
+            case _:
+                rows, moments, stale = zip(*event, strict=True)
+                arrivals.take(np.array(rows), T + np.array(moments), np.array(stale))
+
+
 def test_what_ended_or_is_long_gone_is_not_awaited():
     arrivals = Arrivals()
     came(arrivals, 0, 0, 10, 20)
