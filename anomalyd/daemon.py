@@ -32,6 +32,7 @@ from anomalyd.session import Session
 from anomalyd.sinks import build
 from anomalyd.sinks.base import Context
 from anomalyd.sinks.delivery import Delivery
+from anomalyd.tick import AHEAD_SECONDS
 from anomalyd.upkeep import Upkeep
 from anomalyd.waiting import next_due, unless, within
 
@@ -255,6 +256,7 @@ class Daemon:
     async def _ticks(self, session: Session) -> None:
         """At every multiple of `step`; see `waiting.next_due`."""
         step = session.config.step
+        ahead = min(AHEAD_SECONDS, step / 4)
         looked, due = self._clock(), None
         while not self._wake.is_set():
             now = self._clock()
@@ -263,9 +265,9 @@ class Daemon:
                 if await unless(self._wake, session.may_know_more()):
                     return
             due = next_due(now, step, due, session.late)
-            if await within(self._wake, due - self._clock()):
+            if await within(self._wake, due - ahead - self._clock()):
                 return
-            asked = await unless(self._wake, session.ask(due))
+            asked = await unless(self._wake, session.begin(due))
             if asked is None:
                 return
             await session.judge(asked)

@@ -38,7 +38,7 @@ from anomalyd.sources.boundaries import boundaries
 from anomalyd.sources.combined import Combined, arrived
 from anomalyd.sources.kept import kept_of
 from anomalyd.teaching import Teaching
-from anomalyd.tick import Asked
+from anomalyd.tick import Asked, until
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +173,11 @@ class Session:
         """Everything that is due at `time` (unix seconds, a multiple of `step`)."""
         await self.judge(await self.ask(time))
         await self.keep()
+
+    async def begin(self, time: float) -> Asked:
+        """`ask` at `time`, what can be done before being done before; may be cancelled."""
+        await until(time, self._both.values(), self._clock)
+        return await self.ask(time)
 
     async def ask(self, time: float) -> Asked:
         """What is known of (time - window, time]. Changes nothing; may be cancelled."""

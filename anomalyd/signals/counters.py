@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from anomalyd.model import Floats
-from anomalyd.signals.window import Mask, Ring, Within
+from anomalyd.signals.window import BLOCK, Mask, Ring, Within
 
 _THRESHOLD = 1.1
 """A gap to the boundary below this many average intervals is bridged (promql/functions.go)."""
 
-BLOCK = 16384
-"""Rows that are worked on at once, so that what comes and goes stays in the cache."""
+_NEVER = -1
+"""No block has changed so often."""
 
 
 def increase(ring: Ring, end: int, window: int) -> tuple[Floats, Mask]:
@@ -19,15 +19,51 @@ def increase(ring: Ring, end: int, window: int) -> tuple[Floats, Mask]:
 
     `extrapolatedRate` of Prometheus 3 (promql/functions.go): resets are added back; the result is
     extrapolated to a boundary closer than 1.1 average intervals, else by half an interval, and
-    never to before the counter's zero. Fewer than two samples yield nothing; `rate` is this
-    divided by the window in seconds.
+    never to before the counter's zero. Fewer than two samples yield nothing, which is shown as 0;
+    `rate` is this divided by the window in seconds.
     """
-    grown = np.empty(ring.rows)
-    present = np.empty(ring.rows, dtype=bool)
-    for first in range(0, ring.rows, BLOCK):
-        rows = slice(first, min(first + BLOCK, ring.rows))
-        grown[rows], present[rows] = _increase(ring.within(end - window, end, rows), end, window)
-    return grown, present
+    return Growth(ring).over(end, window)
+
+
+class Growth:
+    """`increase` of a ring, which may be begun before its window is over: blocks of rows that
+    change after they were worked out are worked out anew."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._of = (0, 0)
+        self._known = np.empty(0, dtype=np.int64)
+        self._grown = np.empty(0)
+        self._present = np.empty(0, dtype=bool)
+
+    def over(self, end: int, window: int) -> tuple[Floats, Mask]:
+        """See `increase`. Both arrays are good until this is asked again."""
+        nth = 0
+        while self.ahead(end, window, nth):
+            nth += 1
+        return self._grown, self._present
+
+    def ahead(self, end: int, window: int, nth: int) -> bool:
+        """Work the nth block of rows out, if it changed since; whether there is one."""
+        self._begin(end, window)
+        if nth >= len(self._known):
+            return False
+        if self._known[nth] != self._ring.changes[nth]:
+            rows = slice(nth * BLOCK, min((nth + 1) * BLOCK, self._ring.rows))
+            seen = self._ring.within(end - window, end, rows)
+            self._grown[rows], self._present[rows] = _increase(seen, end, window)
+            self._known[nth] = self._ring.changes[nth]
+        return True
+
+    def _begin(self, end: int, window: int) -> None:
+        rows, blocks = self._ring.rows, len(self._ring.changes)
+        if len(self._grown) != rows:
+            self._grown = np.append(self._grown, np.zeros(rows - len(self._grown)))
+            self._present = np.pad(self._present, (0, rows - len(self._present)))
+            self._known = np.pad(self._known, (0, blocks - len(self._known)))
+        if self._of != (end, window):
+            self._of = end, window
+            self._known[:] = _NEVER
 
 
 def _increase(seen: Within, end: int, window: int) -> tuple[Floats, Mask]:
@@ -44,4 +80,4 @@ def _increase(seen: Within, end: int, window: int) -> tuple[Floats, Mask]:
         clamped = (grown > 0) & (seen.first >= 0) & (to_zero < to_start)
         to_start = np.where(clamped, to_zero, to_start)
         grown *= (sampled + to_start + to_end) / sampled
-    return np.where(present, grown, np.nan), present
+    return np.where(present, grown, 0.0), present

@@ -19,7 +19,7 @@ from anomalyd.model import (
     Samples,
     SpanMetric,
 )
-from anomalyd.signals.counters import increase
+from anomalyd.signals.counters import Growth
 from anomalyd.signals.feeds import Cells, Feed
 from anomalyd.signals.histograms import quantile
 from anomalyd.signals.identity import Canonical
@@ -69,6 +69,7 @@ class Evaluator:
         self._selector = Selection(matchers)
         self._counters = _Stored(window + lag)
         self._gauges = _Stored(window + lag)
+        self._growth = Growth(self._counters.ring)
         self._feeds: dict[Role, Feed] = {role: Feed() for role in Role}
         self._buckets = Cells()
         self._native = Natives(self._parts, window + lag, classic)
@@ -136,10 +137,10 @@ class Evaluator:
 
     def evaluate(self, time: float) -> Batch:
         """All signal series over (time - window, time] that have a finite value."""
-        n, end, window = len(self.table), round(time * 1000), round(self.window * 1000)
+        n, (end, window) = len(self.table), self._span(time)
         values, counts = np.full(n, np.nan), np.full(n, np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
-            seen = _Grown(*increase(self._counters.ring, end, window))
+            seen = _Grown(*self._growth.over(end, window))
             if self._native:
                 seen.native = self._native.tick(end, window)
             self._rates(values, seen)
@@ -148,6 +149,15 @@ class Evaluator:
             self._aggregates(values, *average(self._gauges.ring, end, window))
         rows = np.flatnonzero(np.isfinite(values))
         return Batch(time, rows, values[rows], counts[rows], self.answered)
+
+    def ahead(self, time: float, nth: int) -> bool:
+        """Do the nth part of what `evaluate` will have to do at `time`, a millisecond's work or
+        two; whether there is one."""
+        return self._growth.ahead(*self._span(time), nth)
+
+    def _span(self, time: float) -> tuple[int, int]:
+        """The end of a window and its length, ms."""
+        return round(time * 1000), round(self.window * 1000)
 
     def _decide(self, raw: int) -> None:
         """Find out, once, which signal series the raw series `raw` adds to."""
@@ -200,13 +210,10 @@ class Evaluator:
         np.copyto(counts, total, where=sources > 0)
 
     def _histograms(self, values: Floats, counts: Floats, seen: _Grown) -> None:
-        rows, bounds, cumulative = self._buckets.counts(seen.grown, seen.present)
-        if len(rows):
-            first = np.flatnonzero(np.diff(rows, prepend=-1))
-            histograms = rows[first]
-            wanted = self._quantiles[self.table.signal_index[histograms]]
-            starts = np.append(first, len(rows))
-            values[histograms] = quantile(starts, bounds, cumulative, wanted)
+        there, cumulative = self._buckets.counts(seen.grown, seen.present)
+        if len(there.rows):
+            wanted = self._quantiles[self.table.signal_index[there.rows]]
+            values[there.rows] = quantile(there.starts, there.bounds, cumulative, wanted)
         if seen.native is not None:
             wanted = self._quantiles[self.table.signal_index]
             rows, found = self._native.quantiles(seen.native, wanted)

@@ -25,6 +25,9 @@ _MAX_CELLS = 2**25
 
 _EMPTY = np.iinfo(np.int64).min
 
+BLOCK = 16384
+"""Rows that are worked on at once, so that what comes and goes stays in the cache."""
+
 
 class Once:
     """Whether rows are each there once, at a cost of those asked and not of all that there are."""
@@ -67,7 +70,8 @@ class Ring:
     Holds at least `keep` seconds of every row and widens when samples come more densely, up to
     `max_slots` per row or half a GiB; past that the oldest go, counted in `overwritten`. As in
     Prometheus, a sample not newer than the row's last one is refused, counted in `out_of_order`;
-    or in `repeated` if it is that last one once more.
+    or in `repeated` if it is that last one once more. changes: int64[blocks], another one of each
+    `BLOCK` of rows whenever what `within` says of it may be another.
     """
 
     def __init__(self, keep: float, slots: int = 8, max_slots: int = 512) -> None:
@@ -82,6 +86,7 @@ class Ring:
         self._oldest: Rows = np.empty(0, dtype=np.intp)
         self._last: Milliseconds = np.empty(0, dtype=np.int64)
         self._once = Once()
+        self.changes = np.zeros(0, dtype=np.int64)
 
     def resize(self, rows: int) -> None:
         """Make room for `rows` rows; the new ones are empty."""
@@ -94,12 +99,16 @@ class Ring:
             self._values = np.hstack([self._values, np.zeros((slots, more))])
             self._oldest = np.concatenate([self._oldest, np.zeros(more, dtype=np.intp)])
             self._last = np.concatenate([self._last, empty[0]])
-        self.rows = max(self.rows, rows)
+        if rows > self.rows:
+            self.changes = np.pad(self.changes, (0, -(-rows // BLOCK) - len(self.changes)))
+            self.changes[self.rows // BLOCK :] += 1
+            self.rows = rows
 
     def clear(self, rows: Rows) -> None:
         """Rows without samples, as new ones are."""
         self._timestamps[:, rows] = _EMPTY
         self._last[rows] = _EMPTY
+        self.changes[rows // BLOCK] += 1
 
     def push(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> None:
         """Append samples, any number per row in any order; all arrays [n]."""
@@ -177,6 +186,7 @@ class Ring:
         self._values[slot, rows] = values
         self._oldest[rows] = (slot + 1) % len(self._timestamps)
         self._last[rows] = timestamps
+        self.changes[rows // BLOCK] += 1
 
     def _fresh(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> Rows:
         """Places of the samples, by row and time, that are newer than all before; others are
@@ -202,6 +212,7 @@ class Ring:
             whole = np.concatenate([self._timestamps[order, row], times[begin:end]])
             self._lose(int(np.count_nonzero(whole[:-most] > whole[most:] - self.keep)))
             self._timestamps[:, row] = _EMPTY
+            self.changes[row // BLOCK] += 1
         return fresh[kept]
 
     def _is_last(self, rows: Rows, timestamps: Milliseconds, values: Floats) -> Mask:

@@ -40,6 +40,11 @@ class Source(Protocol):
 
     async def run(self) -> None: ...
 
+    async def ahead(self, time: float) -> None:
+        """Do what can be done before `time` of what `collect` will have to do, in small parts; may
+        be cancelled."""
+        ...
+
     async def arrived(self, time: float) -> None:
         """Wait until what is to come by itself up to `time` has come; may be cancelled."""
         ...
@@ -66,6 +71,9 @@ class Source(Protocol):
 
 class Fetching:
     """A source that looks by itself: nothing comes that it did not ask for."""
+
+    async def ahead(self, time: float) -> None:
+        """What there will be is not known before."""
 
     async def arrived(self, time: float) -> None:
         """Nothing to wait for."""

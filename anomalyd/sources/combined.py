@@ -38,6 +38,10 @@ class Combined:
         sections = (getattr(self.side.config, section) for section in self.parts)
         return max(getattr(section, "late", 0.0) for section in sections)
 
+    async def ahead(self, time: float) -> None:
+        for part in self.parts.values():
+            await part.ahead(time)
+
     async def arrived(self, time: float) -> None:
         for part in self.parts.values():
             await part.arrived(time)

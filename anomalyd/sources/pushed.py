@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -99,6 +100,14 @@ class PushedSource:
             await asyncio.sleep(SAVE_SECONDS)
             self._keep()
             self.expire()
+
+    async def ahead(self, time: float) -> None:
+        """Bodies are taken in between; what they change is done anew."""
+        self._arrivals.complete(time)
+        for nth in itertools.count():
+            await asyncio.sleep(0)
+            if not self._evaluator.ahead(time, nth):
+                return
 
     async def arrived(self, time: float) -> None:
         """A sender that sends still has what was taken just before: wait until every series that

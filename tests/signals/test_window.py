@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalyd.signals.counters import increase
+from anomalyd.signals import counters, window
+from anomalyd.signals.counters import Growth, increase
 from anomalyd.signals.window import Once, Ring, average, is_stale
 from tests.signals import naive
 
@@ -42,6 +43,37 @@ def test_increase_is_that_of_the_slow_twin(stream, end):
     have = as_list(*increase(filled(stream), end, WINDOW))
     want = [naive.increase(sorted(samples), end, WINDOW) for samples in stream]
     assert have == [None if w is None else pytest.approx(w, rel=1e-9, abs=1e-9) for w in want]
+
+
+POINTS = st.tuples(st.integers(0, 6), st.integers(0, 120), st.floats(0, 100))
+EVENTS = st.one_of(
+    st.lists(POINTS, min_size=1, max_size=20),
+    st.integers(0, 6),
+    st.tuples(st.sampled_from([60_000, 90_000]), st.integers(0, 4)),
+)
+
+
+@given(st.lists(EVENTS, max_size=12), st.sampled_from([60_000, 90_000]))
+def test_what_was_begun_ahead_is_no_other_than_what_is_worked_out_at_once(events, end):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "BLOCK", 2)
+        patch.setattr(counters, "BLOCK", 2)
+        ring = Ring(keep=200, slots=2, max_slots=8)
+        growth, rows = Growth(ring), 0
+        for event in events:
+            match event:
+                case list():
+                    raw, moments, values = zip(*event, strict=True)
+                    rows = max(rows, *(row + 1 for row in raw))
+                    ring.resize(rows)
+                    times = 1000 * np.array(moments, np.int64)
+                    ring.push(np.array(raw, np.intp), times, np.array(values))
+                case int():
+                    ring.clear(np.array([event] if event < rows else [], np.intp))
+                case asked, nth:
+                    growth.ahead(asked, WINDOW, nth)
+        for have, want in zip(growth.over(end, WINDOW), increase(ring, end, WINDOW), strict=True):
+            np.testing.assert_array_equal(have, want)
 
 
 @given(streams, st.integers(0, 120_000))

@@ -89,6 +89,9 @@ class Part:
     async def run(self) -> None:
         self.calls.append("run")
 
+    async def ahead(self, time: float) -> None:
+        self.calls.append("ahead")
+
     async def arrived(self, time: float) -> None:
         self.calls.append("arrived")
 

@@ -78,6 +78,17 @@ async def test_several_samples_of_a_series_may_come_in_one_body_in_any_order(rec
     assert one_by_one['traffic{service="cart"}'] > 0
 
 
+async def test_what_comes_after_a_tick_was_begun_is_in_it_as_well(receiver, staging):
+    for moment in (-20, -10):
+        post(receiver, sender.body((CART, [(1000 + 5.0 * moment, ms(moment))])))
+    await staging.ahead(NOW)
+    post(receiver, sender.body((CART, [(1300.0, ms(0))])))
+    begun = await values(staging, NOW)
+    staging._evaluator._growth._of = (0, 0)
+    assert begun == await values(staging, NOW)
+    assert begun['traffic{service="cart"}'] > 10
+
+
 async def test_a_sender_that_asks_again_is_answered_as_the_first_time(receiver, staging):
     body = sender.body((CART, [(1.0, ms(-10))]), (CART, [(2.0, ms(0))]))
     assert post(receiver, body).status == 204

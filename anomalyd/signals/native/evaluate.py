@@ -105,8 +105,9 @@ class Natives:
         present = np.zeros(n, dtype=np.bool_)
         counts, totals = np.zeros(n), np.zeros(n)
         present[grown.rows] = True
-        counts[grown.rows] = grown.counts * grown.factors
-        totals[grown.rows] = grown.totals * grown.factors
+        with np.errstate(over="ignore"):  # what is past all numbers is no value of a signal
+            counts[grown.rows] = grown.counts * grown.factors
+            totals[grown.rows] = grown.totals * grown.factors
         return Tick(grown, window / 1000, present, counts, totals)
 
     def sum(self, tick: Tick, role: Role, n: int) -> tuple[Floats, Rows]:

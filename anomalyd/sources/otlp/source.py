@@ -72,6 +72,9 @@ class SpanSource:
                 self._next()
             await asyncio.sleep(0)
 
+    async def ahead(self, time: float) -> None:
+        """Spans are evaluated as they come."""
+
     async def arrived(self, time: float) -> None:
         """Nothing to wait for: the evaluator reads windows that are over for long enough."""
 
