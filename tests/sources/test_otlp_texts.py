@@ -14,20 +14,10 @@ _word = st.sampled_from([b"GET /cart/{id}", b"", b"\0", b"\0\0", b"12345678", b"
 _texts = st.lists(_word | st.binary(max_size=LONGEST + 9), max_size=30)
 
 
-class Buffer:
-    def __init__(self, texts: list[bytes]) -> None:
-        self.bytes = b"".join(texts) + bytes(LONGEST + 8)
-
-    def words(self, places):
-        return np.array([int.from_bytes(self.bytes[i : i + 8], "little") for i in places], "u8")
-
-    def texts(self, begin, length):
-        return [self.bytes[i : i + n] for i, n in zip(begin, length, strict=True)]
-
-
 def grouped(texts: list[bytes]) -> tuple[list[int], list[bytes]]:
     length = np.array([len(text) for text in texts], np.intp)
-    rows, different = rows_of_texts(Buffer(texts), np.cumsum(length) - length, length)
+    whole = b"".join(texts) + bytes(LONGEST + 8)
+    rows, different = rows_of_texts(whole, np.cumsum(length) - length, length)
     return rows.tolist(), different
 
 

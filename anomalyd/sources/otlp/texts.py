@@ -1,8 +1,6 @@
-"""Which of many texts in a buffer are the same, without an object for each of them."""
+"""Which of many texts among bytes are the same, without an object for each of them."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,67 +16,66 @@ _MIX, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 """Multiplicative hashing (golden ratio)."""
 _SLOTS_BITS = 14
 _SHIFT = np.uint64(64 - _SLOTS_BITS)
-_OF_LENGTH: Words = np.array([2 ** (8 * n) - 1 for n in range(9)], dtype=np.uint64)
-"""The bytes of a word that belong to a text of which so many are left."""
+_OF_LENGTH: Words = np.frombuffer(
+    b"".join(bytes([255] * n + [0] * (LONGEST - n)) for n in range(LONGEST + 1)), "<u8"
+).reshape(LONGEST + 1, LONGEST // 8)
+"""The bits of words that belong to a text of so many bytes."""
 
 
-class Buffer(Protocol):
-    def words(self, places: Rows) -> Words:
-        """Eight bytes at each of `places`, which may lie `LONGEST` bytes behind a text's begin."""
-        ...
+def words_at(whole: bytes, places: Rows, many: int) -> Words:
+    """uint64[n, many]: so many eight bytes from each of `places` on, the first one lowest."""
+    size = 8 * many
+    every = np.ndarray((len(whole) - size,), f"V{size}", whole, strides=(1,))
+    return every[places].view("<u8").reshape(len(places), many)
 
-    def texts(self, begin: Rows, length: Rows) -> list[bytes]: ...
 
-
-def rows_of_texts(buffer: Buffer, begin: Rows, length: Rows) -> tuple[Rows, list[bytes]]:
+def rows_of_texts(whole: bytes, begin: Rows, length: Rows) -> tuple[Rows, list[bytes]]:
     """intp[n] into the different texts, and these, in order of arrival.
 
-    A hash tells which text each may be the same as; whether it is, all of their bytes do.
+    begin: none in the last `LONGEST` bytes of `whole`. A hash tells which text each may be the same
+    as; whether it is, all of their bytes do.
     """
-    first = _first_alike(buffer, begin, length)
+    first = _first_alike(whole, begin, length)
     firsts = np.flatnonzero(first == np.arange(len(first)))
     number = np.empty(len(first), dtype=np.intp)
     number[firsts] = np.arange(len(firsts))
-    return number[first], buffer.texts(begin[firsts], length[firsts])
+    return number[first], _texts(whole, begin[firsts], length[firsts])
 
 
-def _first_alike(buffer: Buffer, begin: Rows, length: Rows) -> Rows:
+def _first_alike(whole: bytes, begin: Rows, length: Rows) -> Rows:
     """intp[n]: the first text that is the same."""
     n = len(begin)
-    words = _words(buffer, begin, length)
-    slots = (_hash(length, words) >> _SHIFT).astype(np.intp)
+    longest = int(length.max(initial=0))
+    many = -(-min(longest, LONGEST) // 8)
+    words = words_at(whole, begin, many)
+    words &= _OF_LENGTH[:, :many].take(length, axis=0, mode="clip")
+    slots = (_hash(length, words) >> _SHIFT).view(np.int64)
     table = np.empty(1 << _SLOTS_BITS, dtype=np.intp)
     # Of equal slots the last assignment stays: backwards, so that the first text does.
     table[slots[::-1]] = np.arange(n - 1, -1, -1)
-    first = table[slots]
-    same = (length == length[first]) & (length <= LONGEST)
-    for word in words:
-        same &= word == word[first]
+    first = table.take(slots)
+    same = length == length.take(first)
+    if longest > LONGEST:
+        same &= length <= LONGEST
+    same &= (words == words.take(first, axis=0)).all(axis=1)
     others = np.flatnonzero(~same)
     if len(others):
         known: dict[bytes, int] = {}
-        texts = buffer.texts(begin[others], length[others])
+        texts = _texts(whole, begin[others], length[others])
         first[others] = [
             known.setdefault(text, i) for text, i in zip(texts, others.tolist(), strict=True)
         ]
-    return np.asarray(first)
+    return first
 
 
-def _words(buffer: Buffer, begin: Rows, length: Rows) -> list[Words]:
-    """uint64[n] for each eight bytes of the longest of those that are compared here, 0 beyond a
-    text's end."""
-    compared = length[length <= LONGEST]
-    many = -(-int(compared.max(initial=0)) // 8)
-    return [
-        buffer.words(begin + 8 * nth) & _OF_LENGTH[np.clip(length - 8 * nth, 0, 8)]
-        for nth in range(many)
-    ]
+def _texts(whole: bytes, begin: Rows, length: Rows) -> list[bytes]:
+    return [whole[a:b] for a, b in zip(begin.tolist(), (begin + length).tolist(), strict=True)]
 
 
-def _hash(length: Rows, words: list[Words]) -> Words:
+def _hash(length: Rows, words: Words) -> Words:
     mixed = length.astype(np.uint64)
-    for word in words:
-        mixed ^= word
+    for nth in range(words.shape[1]):
+        mixed ^= words[:, nth]
         mixed *= _MIX
         mixed ^= mixed >> _HALF
     return mixed * _MIX

@@ -12,7 +12,7 @@ from anomalyd.protobuf import DecodeError
 from anomalyd.sources.otlp import json_spans, objects
 from anomalyd.sources.otlp.attributes import KnownFacts, resource_labels
 from anomalyd.sources.otlp.columns import UNREADABLE, Columns, Decoded, checked, replaced
-from anomalyd.sources.otlp.messages import Traces
+from anomalyd.sources.otlp.cut import cut
 from anomalyd.sources.otlp.walk import walk
 
 _REMEMBERED, _REMEMBERED_BYTES = 4096, 16_384
@@ -32,21 +32,16 @@ class Decoder:
     def protobuf(self, body: bytes, now: float) -> Decoded:
         """now: unix seconds. Raises Malformed."""
         try:
-            message = Traces.FromString(body)
+            buffer, resources = cut(body)
         except DecodeError:
             raise Malformed("the body is no ExportTraceServiceRequest in protobuf") from None
-        raw: list[bytes] = []
-        groups = []
-        for one in message.resource_spans:
-            before = len(raw)
-            for scope in one.scope_spans:
-                raw += scope.spans
-            groups.append((self._labels(one.resource, resource_labels), len(raw) - before))
-        columns, good = walk(raw, self._facts)
+        columns, good = walk(buffer, self._facts)
         if not good.all():
             others = np.flatnonzero(~good)
-            read = objects.read([raw[i] for i in others], self._facts)
+            begin, end = buffer.begin[others], buffer.end[others]
+            read = objects.read(buffer.texts(begin, end - begin), self._facts)
             columns = replaced(columns, others, read)
+        groups = [(self._labels(one, resource_labels), size) for one, size in resources]
         return self._checked(columns, groups, now)
 
     def json(self, body: bytes, now: float) -> Decoded:

@@ -8,7 +8,6 @@ reads any, and gives the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,33 +16,42 @@ from numpy.typing import NDArray
 from anomalyd.model import Rows
 from anomalyd.sources.otlp.attributes import SLOTS, KnownFacts
 from anomalyd.sources.otlp.columns import Columns, Facts
-from anomalyd.sources.otlp.texts import LONGEST, rows_of_texts
+from anomalyd.sources.otlp.cut import Buffer
+from anomalyd.sources.otlp.texts import LONGEST, rows_of_texts, words_at
 from anomalyd.spans import Flags
 
 _HEAD = np.dtype(
     {
-        "names": ["trace_tag", "trace", "span_tag", "span"],
-        "formats": ["<u2", (">u8", 2), "<u2", ">u8"],
-        "offsets": [0, 2, 18, 20],
-        "itemsize": 28,
+        "names": ["trace_tag", "trace", "span_tag", "span", "next", "parent_tag", "parent"],
+        "formats": ["<u2", (">u8", 2), "<u2", ">u8", "u1", "<u2", ">u8"],
+        "offsets": [0, 2, 18, 20, 28, 28, 30],
+        "itemsize": 38,
     }
 )
+_IDS = 28
 _PARENT = np.dtype({"names": ["tag", "id"], "formats": ["<u2", ">u8"], "offsets": [0, 2]})
 _TIMES = np.dtype(
     {
-        "names": ["start_tag", "start", "end_tag", "end"],
-        "formats": ["u1", "<u8", "u1", "<u8"],
-        "offsets": [0, 1, 9, 10],
-        "itemsize": 18,
+        "names": ["kind_tag", "kind", "start_tag", "start", "end_tag", "end"],
+        "formats": ["u1", "u1", "u1", "<u8", "u1", "<u8"],
+        "offsets": [0, 1, 2, 3, 11, 12],
+        "itemsize": 20,
     }
 )
 # Tags: number << 3 | wire type; with a length of one byte behind it where that is fixed.
 _TRACE_ID, _SPAN_ID, _PARENT_ID = 0x100A, 0x0812, 0x0822
 _STATE, _NAME, _KIND, _START, _END = 0x1A, 0x2A, 0x30, 0x39, 0x41
-_ATTRIBUTE, _EVENT, _LINK, _STATUS, _FLAGS = 0x4A, 0x5A, 0x6A, 0x7A, 0x0185
-_MESSAGE, _CODE, _ERROR = 0x12, 0x18, 2
-_PASSED_OVER = np.zeros(256, dtype=bool)
-_PASSED_OVER[[_ATTRIBUTE, _EVENT, _LINK]] = True
+_ATTRIBUTE, _EVENT, _LINK, _STATUS, _FLAGS = 0x4A, 0x5A, 0x6A, 0x7A, (0x85, 0x01)
+_KEY, _MESSAGE, _CODE, _ERROR = 0x0A, 0x12, 0x18, 2
+_FLAGS_BYTES = 6
+
+_LONG = -1
+_FURTHER = np.zeros(1 << 16, dtype=np.intp)
+"""By tag << 8 | length: how far to go from an attribute, event or link, `_LONG` where its length
+has a second byte; 0 from what is none of these."""
+for _tag in (_ATTRIBUTE, _EVENT, _LINK):
+    _FURTHER[(_tag << 8) + np.arange(128)] = 2 + np.arange(128)
+    _FURTHER[(_tag << 8) + np.arange(128, 256)] = _LONG
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -58,40 +66,15 @@ _WANTED = np.zeros(1 << 16, dtype=bool)
 many."""
 _WANTED[_hash(np.frombuffer(b"".join(key.encode()[:8] for key in SLOTS), "<u8"))] = True
 
-_LENGTHS = np.zeros(256, dtype=bool)
-"""How long their keys are."""
-_LENGTHS[[len(key) for key in SLOTS]] = True
+_KEYS = np.zeros(1 << 16, dtype=bool)
+"""Of their keys: length << 8 | the second letter."""
+_KEYS[[len(key) << 8 | ord(key[1]) for key in SLOTS]] = True
 
 _MOST_FIELDS = 128
 """Attributes, events and links in a span; what has more is not read faster here."""
 
-_PADDING = bytes(512 + LONGEST)
-"""Behind the last span, for what is looked at before its length is."""
-
-
-class _Buffer:
-    """Spans one behind another. begin, end: int64[n], where each of them is."""
-
-    def __init__(self, raw: Sequence[bytes]) -> None:
-        self.bytes = b"".join(raw) + _PADDING
-        self.u8: NDArray[np.uint8] = np.frombuffer(self.bytes, np.uint8)
-        lengths = np.fromiter(map(len, raw), np.int64, len(raw))
-        self.end = np.cumsum(lengths)
-        self.begin = self.end - lengths
-
-    def at(self, places: Rows, form: np.dtype[np.void]) -> NDArray[np.void]:
-        """`form` at each of `places`; they need not be aligned."""
-        size, span = form.itemsize, len(self.bytes) - form.itemsize
-        whole = np.ndarray((span,), f"V{size}", self.bytes, strides=(1,))
-        return whole[places].view(form)
-
-    def words(self, places: Rows) -> NDArray[np.uint64]:
-        """Eight bytes at each of `places`, the first one lowest."""
-        return np.ndarray((len(self.bytes) - 8,), "<u8", self.bytes, strides=(1,))[places]
-
-    def texts(self, begin: Rows, length: Rows) -> list[bytes]:
-        whole = self.bytes
-        return [whole[a:b] for a, b in zip(begin.tolist(), (begin + length).tolist(), strict=True)]
+_MOSTLY = 0.75
+"""While so many spans go on, those that do not are taken along, which is cheaper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,114 +86,149 @@ class _Found:
     length: Rows
 
 
-def walk(raw: Sequence[bytes], known: KnownFacts) -> tuple[Columns, Flags]:
+_NOTHING = _Found(*(np.zeros(0, dtype=np.intp) for _ in range(3)))
+
+
+def walk(buffer: Buffer, known: KnownFacts) -> tuple[Columns, Flags]:
     """Columns of all spans, and bool[n]: those that were read. The others' rows mean nothing."""
-    buffer = _Buffer(raw)
+    u8 = buffer.u8
     head = buffer.at(buffer.begin, _HEAD)
     good = (head["trace_tag"] == _TRACE_ID) & (head["span_tag"] == _SPAN_ID)
-    at = buffer.begin + _HEAD.itemsize
-    state_at, state_size, at = _short_text(buffer, at, _STATE, good)
-    parent = buffer.at(at, _PARENT)
-    has_parent = parent["tag"] == _PARENT_ID
-    at = at + has_parent * 10
-    name_at, name_size, at = _short_text(buffer, at, _NAME, good)
-    has_kind = buffer.u8[at] == _KIND
-    kind = buffer.u8[at + 1].astype(np.int32) * has_kind
-    at = at + 2 * has_kind
-    times = buffer.at(at, _TIMES)
-    at = at + _TIMES.itemsize
+    at, states = _states(buffer, head, good)
+    has_parent = head["parent_tag"] == _PARENT_ID
+    at += has_parent * 10
+    name_at, name_size = at + 2, u8.take(at + 1).astype(np.intp)
+    named = u8.take(at) == _NAME
+    name_size *= named
+    good &= name_size < 128
+    name_size *= good
+    at += name_size + 2 * named
+    times, kind = _times(buffer, at)
     good &= (times["start_tag"] == _START) & (times["end_tag"] == _END) & (kind < 128)
     good &= at <= buffer.end
     found = _pass_over(buffer, at, good)
     failed = _status(buffer, at, good)
-    names, texts = rows_of_texts(buffer, name_at, name_size)
-    which, pairs = rows_of_texts(buffer, found.begin, found.length)
-    states = np.flatnonzero(state_size > 0)
+    names, texts = rows_of_texts(buffer.whole, name_at, name_size)
+    which, pairs = rows_of_texts(buffer.whole, found.begin, found.length)
     return Columns(
         trace=head["trace"].astype(np.uint64),
         span=head["span"].astype(np.uint64),
-        parent=parent["id"] * has_parent,
-        start=times["start"],
-        end=times["end"],
+        parent=head["parent"] * has_parent,
+        start=np.ascontiguousarray(times["start"]),
+        end=np.ascontiguousarray(times["end"]),
         kind=kind,
         failed=failed,
         names=names,
         texts=[text.decode(errors="replace") for text in texts],
-        fault=np.zeros(len(raw), dtype=np.uint8),
-        states=_texts_of(buffer, states, state_at[states], state_size[states]),
+        fault=np.zeros(len(buffer), dtype=np.uint8),
+        states=states,
         facts=Facts(found.span, which, list(map(known.of, pairs))),
     ), good
 
 
-def _short_text(buffer: _Buffer, at: Rows, tag: int, good: Flags) -> tuple[Rows, Rows, Rows]:
-    """(where it begins, its length, what is behind it) of a field of less than 128 bytes.
+def _states(buffer: Buffer, head: NDArray[np.void], good: Flags) -> tuple[Rows, dict[int, str]]:
+    """(what is behind ids and tracestate, the tracestates); `head` of spans that have one is read
+    anew, as their parent's id is behind it. One of 128 bytes and more is not good."""
+    at = buffer.begin + _IDS
+    which = np.flatnonzero(head["next"] == _STATE)
+    if not len(which):
+        return at, {}
+    begin = at[which] + 2
+    size = buffer.u8[begin - 1].astype(np.intp)
+    good[which] &= size < 128
+    size *= good[which]
+    at[which] = begin + size
+    parent = buffer.at(at[which], _PARENT)
+    head["parent_tag"][which], head["parent"][which] = parent["tag"], parent["id"]
+    some = size > 0
+    texts = buffer.texts(begin[some], size[some])
+    pairs = zip(which[some].tolist(), texts, strict=True)
+    return at, {i: text.decode(errors="replace") for i, text in pairs}
 
-    A longer one is not good.
+
+def _times(buffer: Buffer, at: Rows) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+    """(start and end, kind); `at` is moved behind them."""
+    times = buffer.at(at, _TIMES)
+    has_kind = times["kind_tag"] == _KIND
+    kind = times["kind"].astype(np.int32) * has_kind
+    at += _TIMES.itemsize
+    without = np.flatnonzero(~has_kind)
+    if len(without):
+        at[without] -= 2
+        times[without] = buffer.at(at[without] - _TIMES.itemsize, _TIMES)
+    return times, kind
+
+
+def _pass_over(buffer: Buffer, at: Rows, good: Flags) -> _Found:
+    """Move `at` behind the attributes, events and links; returns the attributes that matter.
+
+    Where a span's last one ends is not looked at: what goes on behind that is not good.
     """
-    there = buffer.u8[at] == tag
-    size = buffer.u8[at + 1].astype(np.intp) * there
-    good &= size < 128
-    size *= good
-    return at + 2, size, at + size + 2 * there
-
-
-def _pass_over(buffer: _Buffer, at: Rows, good: Flags) -> _Found:
-    """Move `at` behind the attributes, events and links; returns the attributes that matter."""
-    u8, end = buffer.u8, buffer.end
-    inside = good & (at < end)
-    active = np.flatnonzero(inside & _PASSED_OVER[u8[np.where(inside, at, 0)]])
-    place, last = at[active], end[active]
-    spans, begins, lengths = [active[:0]], [active[:0]], [active[:0]]
+    u8, most = buffer.u8, len(buffer.u8) - LONGEST
+    active = np.flatnonzero(good & (at < buffer.end))
+    place = at[active]
+    found: list[tuple[Rows, Rows, Rows]] = []
     for _ in range(_MOST_FIELDS):
-        if not len(active):
+        tag, size = u8.take(place), u8.take(place + 1)
+        further = _FURTHER.take(tag.astype(np.uint16) << 8 | size)
+        long = np.flatnonzero(further < 0)
+        if len(long):
+            further[long] = _two_bytes(u8, place[long])
+        key = _KEYS.take(u8.take(place + 3).astype(np.uint16) << 8 | u8.take(place + 5))
+        if len(long):
+            key[long] = True
+        key &= tag == _ATTRIBUTE
+        some = np.flatnonzero(key)
+        if len(some):
+            found.append(_wanted(buffer, active[some], place[some], further[some]))
+        place += further
+        if len(long):
+            np.minimum(place, most, out=place)
+        moved = np.count_nonzero(further)
+        if not moved:
             break
-        tag, length = u8.take(place), u8.take(place + 1).astype(np.intp)
-        begin, fits = place + 2, np.ones(len(place), dtype=bool)
-        two = np.flatnonzero(length >= 128)
-        if len(two):
-            high = u8[begin[two]].astype(np.intp)
-            length[two] = (length[two] & 127) | (high << 7)
-            begin[two] += 1
-            fits[two] = high < 128
-        behind = begin + length
-        fits &= behind <= last
-        wanted = np.flatnonzero(fits & (tag == _ATTRIBUTE) & _LENGTHS[u8.take(begin + 1)])
-        wanted = wanted[(length[wanted] > 10) & (u8[begin[wanted]] == 0x0A)]
-        wanted = wanted[_WANTED[_hash(buffer.words(begin[wanted] + 2))]]
-        spans.append(active[wanted])
-        begins.append(begin[wanted])
-        lengths.append(length[wanted])
-        place = behind if fits.all() else np.where(fits, behind, place)
-        goes_on = fits & (place < last) & _PASSED_OVER[u8.take(place)]
-        if not goes_on.all():
+        if moved < _MOSTLY * len(place):
             at[active] = place
-            active, place, last = active[goes_on], place[goes_on], last[goes_on]
+            goes_on = np.flatnonzero(further)
+            active, place = active[goes_on], place[goes_on]
     at[active] = place
-    return _Found(np.concatenate(spans), np.concatenate(begins), np.concatenate(lengths))
+    return _Found(*map(np.concatenate, zip(*found, strict=True))) if found else _NOTHING
 
 
-def _status(buffer: _Buffer, at: Rows, good: Flags) -> Flags:
+def _two_bytes(u8: NDArray[np.uint8], place: Rows) -> Rows:
+    """How far to go from fields whose length has two bytes; 0 where it has more."""
+    low, high = u8[place + 1].astype(np.intp), u8[place + 2].astype(np.intp)
+    return np.where(high < 128, 3 + (low & 127 | high << 7), 0)
+
+
+def _wanted(buffer: Buffer, span: Rows, place: Rows, further: Rows) -> tuple[Rows, Rows, Rows]:
+    """(span, where it begins, its length) of attributes that may be one of SLOTS."""
+    u8 = buffer.u8
+    begin = place + 2 + (u8[place + 1] >= 128)
+    length = place + further - begin
+    sure = (length > 10) & (u8[begin] == _KEY)
+    sure &= _WANTED[_hash(words_at(buffer.whole, begin + 2, 1)[:, 0])]
+    return span[sure], begin[sure], length[sure]
+
+
+def _status(buffer: Buffer, at: Rows, good: Flags) -> Flags:
     """Whether each span's status is ERROR; a span that goes on behind status and flags is not
     good."""
     u8, end = buffer.u8, buffer.end
-    at = np.where(good, at, 0)
-    there = (u8[at] == _STATUS) & (at < end)
-    size = u8[at + 1].astype(np.intp) * there
-    good &= size < 128
-    code_at = at + 2
-    message = (u8[code_at] == _MESSAGE) & (size > 0)
-    text = (u8[code_at + 1].astype(np.intp) + 2) * message
-    code_at = code_at + np.where(text <= size, text, 0)
-    coded = (size - text == 2) & (u8[code_at] == _CODE)
-    good &= coded | (size == text)
-    behind = at + (2 + size) * there
-    inside = np.where(behind + 6 <= end, behind, 0)
-    flags = (u8[inside] | (u8[inside + 1].astype(np.intp) << 8)) == _FLAGS
-    behind = behind + 6 * flags * (inside == behind)
-    good &= behind == end
-    return coded & (u8[code_at + 1] == _ERROR)
-
-
-def _texts_of(buffer: _Buffer, spans: Rows, begin: Rows, length: Rows) -> dict[int, str]:
-    texts = buffer.texts(begin, length)
-    return {i: text.decode(errors="replace") for i, text in zip(spans.tolist(), texts, strict=True)}
+    failed = np.zeros(len(at), dtype=bool)
+    which = np.flatnonzero((u8.take(at) == _STATUS) & (at < end) & good)
+    if len(which):
+        place = at[which]
+        size = u8[place + 1].astype(np.intp)
+        message = (u8[place + 2] == _MESSAGE) & (size > 0)
+        text = (u8[place + 3].astype(np.intp) + 2) * message
+        code = place + 2 + np.where(text <= size, text, 0)
+        coded = (size - text == 2) & (u8[code] == _CODE)
+        good[which] &= (size < 128) & (coded | (size == text))
+        failed[which] = coded & (u8[code + 1] == _ERROR)
+        at[which] = place + 2 + size
+    rest = end - at
+    low, high = _FLAGS
+    flags = (rest == _FLAGS_BYTES) & (u8.take(at) == low) & (u8.take(at + 1) == high)
+    good &= (rest == 0) | flags
+    return failed
