@@ -63,9 +63,12 @@ def _room_for(request: web.Request, limit: int) -> Iterator[None]:
 
 async def _read(request: web.Request, limit: int, section: str) -> bytes:
     """Raises Refusal where the body is over `limit` bytes."""
-    try:
-        return await request.clone(client_max_size=limit).read()
-    except web.HTTPRequestEntityTooLarge:
-        raise Refusal(
-            413, "body_too_large", f"the body is over {limit} bytes; raise {section}.body_limit"
-        ) from None
+    parts, size = [], 0
+    while part := await request.content.readany():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise Refusal(
+                413, "body_too_large", f"the body is over {limit} bytes; raise {section}.body_limit"
+            )
+    return b"".join(parts)
