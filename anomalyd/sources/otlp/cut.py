@@ -104,10 +104,10 @@ def _chained(body: bytes) -> tuple[Buffer, Resources]:
     upto = np.searchsorted(begin, [end for _, end in scopes]).tolist()
     first = 0
     for (at, ends), last in zip(scopes, upto, strict=True):
-        if last > first:
-            _passes(whole, at, int(head[first]), _SCOPE)
-            at = int(end[last - 1])
-        _passes(whole, at, ends, _SCHEMA_URL)
+        spans = last > first
+        _passes(whole, at, int(head[first]) if spans else ends, _SCOPE)
+        if spans:
+            _passes(whole, int(end[last - 1]), ends, _SCHEMA_URL)
         first = last
     if first < len(begin) or not _follow(head, end, upto):
         raise _Unclear
@@ -149,10 +149,10 @@ def _fields(whole: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """(tag, begin, end) of fields that say their length. Raises _Unclear."""
     while at < end:
         begin, length = _length(whole, at + 1)
+        if begin + length > end:
+            raise _Unclear
         yield whole[at], begin, begin + length
         at = begin + length
-    if at != end:
-        raise _Unclear
 
 
 def _length(whole: bytes, at: int) -> tuple[int, int]:
