@@ -102,11 +102,13 @@ class Evaluator:
         """Keep the samples that signals need; stale markers end nothing that a range would see."""
         for raw in dict.fromkeys(self.series.given()):
             self._decide(raw)
-        kept = ~is_stale(samples.values)
-        rows, values = samples.rows[kept], samples.values[kept]
-        timestamps = np.rint(samples.timestamps[kept] * 1000).astype(np.int64)
+        rows, values, timestamps = samples.rows, samples.values, samples.timestamps
+        stale = is_stale(values)
+        if stale.any():
+            rows, values, timestamps = rows[~stale], values[~stale], timestamps[~stale]
+        times = np.rint(timestamps * 1000).astype(np.int64)
         for stored in (self._counters, self._gauges):
-            stored.push(rows, timestamps, values)
+            stored.push(rows, times, values)
 
     def take_histograms(self, samples: Histograms) -> None:
         """The same of native histograms."""
@@ -260,8 +262,11 @@ class _Stored:
 
     def push(self, raw: Rows, timestamps: Milliseconds, values: Floats) -> None:
         place = self._places.of(raw)
-        kept = place >= 0
-        self.ring.push(place[kept], timestamps[kept], values[kept])
+        kept = np.flatnonzero(place >= 0)
+        if len(kept) < len(place):
+            place, timestamps, values = place[kept], timestamps[kept], values[kept]
+        if len(place):
+            self.ring.push(place, timestamps, values)
 
 
 def _aggregate(role: Role, values: Floats, first: Rows) -> Floats:

@@ -37,5 +37,7 @@ class Places:
 
     def of(self, raw: Rows) -> Rows:
         """intp[n]: -1 where a series has none."""
+        if raw.max(initial=-1) < len(self._place):
+            return self._place[raw]
         known = raw < len(self._place)
         return np.where(known, self._place[np.where(known, raw, 0)], -1)

@@ -36,6 +36,8 @@ class Once:
         self._mark = np.empty(0, dtype=np.intp)
 
     def each(self, rows: Rows) -> bool:
+        if (rows[1:] > rows[:-1]).all():
+            return True
         most = int(rows.max(initial=-1)) + 1
         if most > len(self._mark):
             self._mark = np.empty(2 * most, dtype=np.intp)
@@ -182,9 +184,12 @@ class Ring:
         while self._loses(rows, timestamps):
             self._widen()
         slot = self._oldest[rows]
-        self._timestamps[slot, rows] = timestamps
-        self._values[slot, rows] = values
-        self._oldest[rows] = (slot + 1) % len(self._timestamps)
+        place = slot * len(self._last) + rows
+        self._timestamps.reshape(-1)[place] = timestamps
+        self._values.reshape(-1)[place] = values
+        slot += 1
+        slot[slot == len(self._timestamps)] = 0
+        self._oldest[rows] = slot
         self._last[rows] = timestamps
         self.changes[rows // BLOCK] += 1
 
@@ -225,7 +230,7 @@ class Ring:
 
     def _loses(self, rows: Rows, timestamps: Milliseconds) -> bool:
         """Whether writing would overwrite samples still wanted and the ring may widen."""
-        oldest = self._timestamps[self._oldest[rows], rows]
+        oldest = self._timestamps.reshape(-1).take(self._oldest[rows] * len(self._last) + rows)
         wanted = int(np.count_nonzero(oldest > timestamps - self.keep))
         if wanted and len(self._timestamps) >= self._most_slots():
             self._lose(wanted)

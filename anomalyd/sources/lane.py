@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -49,22 +49,15 @@ class Lane:
     def take(self, columns: Columns, received_at: float) -> Counts:
         """Hand samples to their inlets."""
         limit = round((received_at + AHEAD_SECONDS) * 1000)
-        counts = Counts(exemplars=len(columns.exemplars))
-        late = columns.times > limit
-        invalid = columns.codes == INVALID
-        over = columns.codes == OVER
-        good = (columns.codes >= 0) & ~late
-        codes, times, values = columns.codes[good], columns.times[good], columns.values[good]
+        timely, counted = _timely(columns, limit)
+        counts = Counts(counted, exemplars=len(columns.exemplars))
         native = nothing()
         if columns.histograms:
             native = _sound(columns, limit, counts.histograms)
-        timely = columns.times[~late]
-        newest = max(timely.max(initial=0), native.times.max(initial=0)) / 1000
+        newest = max(timely.times.max(initial=0), native.times.max(initial=0)) / 1000
         for number, inlet in enumerate(self._inlets):
-            own = codes % len(self._inlets) == number
-            rows = codes[own] // len(self._inlets)
-            samples = Samples(rows, times[own] / 1000, values[own])
-            _count(counts.samples, len(rows), inlet.take(samples, received_at, newest))
+            samples = self._of(number, timely)
+            _count(counts.samples, len(samples.rows), inlet.take(samples, received_at, newest))
             if len(native):
                 mine = native.at(np.flatnonzero(native.rows % len(self._inlets) == number))
                 mine = mine.of(mine.rows // len(self._inlets))
@@ -80,11 +73,14 @@ class Lane:
                 )
         for who, told in columns.metadata:
             self._describe(who, told)
-        counts.samples["ahead"] += int(np.count_nonzero(late & ~invalid))
-        counts.samples["invalid"] += int(np.count_nonzero(invalid))
-        counts.samples["over_limit"] += int(np.count_nonzero(over & ~late))
-        counts.samples["ignored"] += int(np.count_nonzero((columns.codes == IGNORED) & ~late))
         return counts
+
+    def _of(self, number: int, timely: Columns) -> Samples:
+        """Those samples that are an inlet's."""
+        many, codes = len(self._inlets), timely.codes
+        own = codes >= 0 if many == 1 else (codes >= 0) & (codes % many == number)
+        rows = codes[own] if many == 1 else codes[own] // many
+        return Samples(rows, timely.times[own] / 1000, timely.values[own])
 
     def _describe(self, who: str | int, told: Metadata) -> None:
         if isinstance(who, str):
@@ -109,6 +105,29 @@ class Lane:
                 return row * len(self._inlets) + number
             found = OVER if row is None else found
         return found
+
+
+def _timely(columns: Columns, limit: int) -> tuple[Columns, Counter[str]]:
+    """The samples that are not ahead, and how many of all come to nobody, by what they are."""
+    late = columns.times > limit
+    timely, ahead = columns, 0
+    invalid = int(np.count_nonzero(columns.codes == INVALID))
+    if late.any():
+        ahead = int(np.count_nonzero(late & (columns.codes != INVALID)))
+        kept = ~late
+        timely = replace(
+            columns,
+            codes=columns.codes[kept],
+            times=columns.times[kept],
+            values=columns.values[kept],
+        )
+    nobody = timely.codes[timely.codes < 0]
+    return timely, Counter(
+        ahead=ahead,
+        invalid=invalid,
+        over_limit=int(np.count_nonzero(nobody == OVER)),
+        ignored=int(np.count_nonzero(nobody == IGNORED)),
+    )
 
 
 def _sound(columns: Columns, limit: int, counted: Counter[str]) -> Histograms:
