@@ -141,7 +141,7 @@ def measured(recording: Recording, pace: Pace, profile: Path | None = None) -> M
         with (folder / "log").open("wb") as log:
             daemon = Child(subprocess.Popen(command, stderr=log), port, folder / "log")
         stack.callback(daemon.end)
-        daemon.wait("it listens", lambda: daemon.metrics()["anomalyd_ticks_total"] >= 0)
+        daemon.wait("it listens", lambda: daemon.get("/metrics") is not None)
         begin = math.ceil(time.time() / pace.scrape + 1) * pace.scrape
         arguments = (f"127.0.0.1:{port}", file, begin, pace.scrape, pace.scrapes)
         sending = subprocess.Popen(
@@ -209,7 +209,10 @@ class Child:
             raise RuntimeError(f"{path} was refused")
 
     def metrics(self) -> dict[str, float]:
-        text = self.get("/metrics") or b"anomalyd_ticks_total -1"
+        """Raises RuntimeError where there are none, with what the daemon said last."""
+        text = self.get("/metrics")
+        if text is None:
+            raise RuntimeError(f"/metrics is not answered: {self._state()}")
         lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in (one.rpartition(" ") for one in lines)}
 
@@ -225,9 +228,13 @@ class Child:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not holds():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                said = self._log.read_text(encoding="utf-8")[-2000:]
-                raise RuntimeError(f"it ended, or it was too long until {what}; it said: {said}")
+                raise RuntimeError(f"it was too long until {what}: {self._state()}")
             time.sleep(0.1)
+
+    def _state(self) -> str:
+        ended = self.process.poll()
+        state = "the daemon is at work" if ended is None else f"the daemon ended with {ended}"
+        return f"{state}; it said: {self._log.read_text(encoding='utf-8')[-2000:]}"
 
 
 def _until(moment: float) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from anomalyd.sources.remote_write import inflated
 from anomalyd.sources.slices import cut
 from bench import live_bodies, plot, sending, table
 from bench.__main__ import BENCHES, main, run
+from bench.live import Child
 from bench.measure import Figure, Spread, Target, alternate
+from tests.servers import free_port
 
 FOLDER = Path(__file__).resolve().parent.parent / "bench"
 CHEAP = ("bank", "tick", "exposition", "instant", "evaluate", "rolling")
@@ -96,6 +100,17 @@ def test_a_bench_that_there_is_not_is_a_usage_error(monkeypatch, capsys):
 def test_every_bench_is_a_module_that_the_readme_explains(name):
     assert (FOLDER / f"{name}.py").exists()
     assert f"`{name}`" in (FOLDER / "README.md").read_text()
+
+
+def test_a_daemon_that_ended_is_told_with_what_it_said_last(tmp_path):
+    log = tmp_path / "log"
+    with log.open("wb") as said:
+        process = subprocess.Popen([sys.executable, "-c", "exit('no room left')"], stderr=said)
+    process.wait(30)
+    daemon = Child(process, free_port(), log)
+    for ask in (daemon.metrics, lambda: daemon.lag(0.01), lambda: daemon.wait("it", bool)):
+        with pytest.raises(RuntimeError, match="the daemon ended with 1; it said: no room left"):
+            ask()
 
 
 def live(size: str, what: str, ours: float) -> dict[str, object]:
