@@ -172,8 +172,9 @@ class Board:
         if tuple(silences) != self._silences or time >= due or len(mask) != len(self):
             self._silences = tuple(silences)
             table = self._table
-            names = (table.signals[i].name for i in table.signal_index)
-            mask = silenced(silences, list(zip(names, table.labels, strict=True)), time)[0]
+            names = (table.signals[i].name for i in table.signal_index.tolist())
+            series = list(zip(names, table.labels, strict=True)) if silences else []
+            mask = silenced(silences, series, time)[0] if series else np.zeros(len(self), bool)
             due = min((s.until for s in silences if s.until > time), default=np.inf)
             self._quiet = (due, mask)
         return mask
