@@ -1,6 +1,7 @@
 """Where the daemon's time goes while it is pushed to: `python -m bench.live_profile [series]`.
 
-By cProfile, from the first series on, on the wall's clock without what it waits for.
+By cProfile, from the first series on, on the wall's clock without what it waits for; without
+snapshots, which are written in a thread of their own.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from bench import live, live_bodies, profile
 
 STAGES = {
     ("remote_write", "receive"): "reading bodies and storing their samples",
+    ("slices", "cut"): "of this: where series end, times, values",
+    ("decode", "codes"): "of this: whom they are of, when they are known",
+    ("decode", "learn"): "of this: series that are new",
+    ("lane", "take"): "of this: storing",
     ("evaluate", "evaluate"): "evaluating signals",
+    ("evaluate", "ahead"): "evaluating signals ahead of ticks",
     ("pipeline", "process"): "judging",
     ("recorder", "window"): "recording the windows of the run",
     ("arrivals", "complete"): "looking whether all has come up to a tick",
-    ("keeping", "snapshot_if_due"): "snapshots",
     ("telemetry_export", "render"): "answering /metrics",
     ("control", "bands"): "choosing what /metrics shows",
     ("frozen importlib", "_find_and_load"): "importing, once",
