@@ -56,11 +56,14 @@ class Growth:
         return True
 
     def _begin(self, end: int, window: int) -> None:
-        rows, blocks = self._ring.rows, len(self._ring.changes)
-        if len(self._grown) != rows:
-            self._grown = np.append(self._grown, np.zeros(rows - len(self._grown)))
-            self._present = np.pad(self._present, (0, rows - len(self._present)))
-            self._known = np.pad(self._known, (0, blocks - len(self._known)))
+        rows, blocks = self._ring.rows, -(-self._ring.rows // BLOCK)
+        if (have := len(self._grown)) != rows:
+            self._grown = np.append(self._grown, np.zeros(rows - have))
+            self._present = np.append(self._present, np.zeros(rows - have, dtype=bool))
+            self._known = np.append(
+                self._known, np.zeros(blocks - len(self._known), dtype=np.int64)
+            )
+            self._known[have // BLOCK :] = _NEVER
         if self._of != (end, window):
             self._of = end, window
             self._known[:] = _NEVER

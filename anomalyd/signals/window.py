@@ -72,8 +72,8 @@ class Ring:
     Holds at least `keep` seconds of every row and widens when samples come more densely, up to
     `max_slots` per row or half a GiB; past that the oldest go, counted in `overwritten`. As in
     Prometheus, a sample not newer than the row's last one is refused, counted in `out_of_order`;
-    or in `repeated` if it is that last one once more. changes: int64[blocks], another one of each
-    `BLOCK` of rows whenever what `within` says of it may be another.
+    or in `repeated` if it is that last one once more. changes: int64[blocks, or more], another one
+    of each `BLOCK` of rows whenever what `within` says of these rows may be another.
     """
 
     def __init__(self, keep: float, slots: int = 8, max_slots: int = 512) -> None:
@@ -101,10 +101,9 @@ class Ring:
             self._values = np.hstack([self._values, np.zeros((slots, more))])
             self._oldest = np.concatenate([self._oldest, np.zeros(more, dtype=np.intp)])
             self._last = np.concatenate([self._last, empty[0]])
-        if rows > self.rows:
-            self.changes = np.pad(self.changes, (0, -(-rows // BLOCK) - len(self.changes)))
-            self.changes[self.rows // BLOCK :] += 1
-            self.rows = rows
+            blocks = -(-(have + more) // BLOCK)
+            self.changes = np.pad(self.changes, (0, blocks - len(self.changes)))
+        self.rows = max(self.rows, rows)
 
     def clear(self, rows: Rows) -> None:
         """Rows without samples, as new ones are."""
