@@ -9,6 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anomalyd.model import Labels
 from anomalyd.protobuf import DecodeError
 from anomalyd.sources.otlp.messages import KeyValue, Resource
@@ -34,8 +37,21 @@ _METHODS = frozenset(
 )
 _NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
+_SPREAD, _16_BITS = np.uint64(0x9E3779B97F4A7C15), np.uint64(48)
+"""Multiplicative hashing (Knuth, TAOCP 3, 6.4)."""
+_BEGUN = np.zeros(1 << 16, dtype=bool)
+"""By hash, how the keys of SLOTS begin, of which each has eight bytes and more."""
+_BEGUN[np.frombuffer(b"".join(key.encode()[:8] for key in SLOTS), "<u8") * _SPREAD >> _16_BITS] = (
+    True
+)
+
 Fact = tuple[int, str] | None
 """(slot, text) of an attribute that names what a span does; None of any other."""
+
+
+def may_be_asked_for(begun: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether a key may be one of SLOTS, by its first eight bytes."""
+    return _BEGUN.take((begun * _SPREAD >> _16_BITS).view(np.int64))
 
 
 class KnownFacts:

@@ -6,6 +6,7 @@ Fields that are not read are passed over. A field that is null is one that is no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
@@ -14,35 +15,25 @@ from msgspec import Meta, Raw, Struct
 from numpy.typing import NDArray
 
 from anomalyd.model import Labels
-from anomalyd.sources.otlp.attributes import SLOTS, Fact, labels, written_bool
+from anomalyd.sources.otlp.attributes import labels
 from anomalyd.sources.otlp.columns import (
     PARENT_ID,
     SPAN_ID,
     TRACE_ID,
     UNREADABLE,
     Columns,
-    Facts,
 )
+from anomalyd.sources.otlp.json_attributes import Pair, facts_of, scalar
 from anomalyd.sources.otlp.objects import ids, rows_of
 
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Kind = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 S = TypeVar("S")
+Number = TypeVar("Number", np.uint64, np.int32)
 
 _ERROR = 2
-_NO_RESOURCE = Raw(b"{}")
-
-
-class _Pair(Struct, gc=False):
-    key: str = ""
-    value: Raw = Raw(b"{}")
-
-
-class _Value(Struct, rename="camel", gc=False):
-    string_value: str | None = None
-    int_value: int | None = None
-    bool_value: bool | None = None
-    double_value: float | None = None
+_ROOT = "0" * 16
+_NO_RESOURCE, _NO_ATTRIBUTES = Raw(b"{}"), Raw(b"[]")
 
 
 class _Status(Struct, gc=False):
@@ -50,15 +41,15 @@ class _Status(Struct, gc=False):
 
 
 class Span(Struct, rename="camel", gc=False):
-    trace_id: str | None = None
-    span_id: str | None = None
+    trace_id: str | None = ""
+    span_id: str | None = ""
     trace_state: str | None = None
-    parent_span_id: str | None = None
-    name: str | None = None
-    kind: Kind | None = None
-    start_time_unix_nano: Nanoseconds | None = None
-    end_time_unix_nano: Nanoseconds | None = None
-    attributes: list[_Pair] | None = None
+    parent_span_id: str | None = _ROOT
+    name: str | None = ""
+    kind: Kind | None = 0
+    start_time_unix_nano: Nanoseconds | None = 0
+    end_time_unix_nano: Nanoseconds | None = 0
+    attributes: Raw = _NO_ATTRIBUTES
     status: _Status | None = None
 
 
@@ -76,14 +67,12 @@ class _Traces(Struct, Generic[S], rename="camel"):
 
 
 class _Resource(Struct):
-    attributes: list[_Pair] | None = None
+    attributes: list[Pair] | None = None
 
 
 _TRACES = msgspec.json.Decoder(_Traces[Span], strict=False)
 _RAW_TRACES = msgspec.json.Decoder(_Traces[Raw], strict=False)
 _SPAN = msgspec.json.Decoder(Span, strict=False)
-_VALUE = msgspec.json.Decoder(_Value, strict=False)
-_PAIR = msgspec.json.Decoder(_Pair)
 _RESOURCE = msgspec.json.Decoder(_Resource | None)
 
 
@@ -107,35 +96,43 @@ def _span(raw: Raw) -> Span | None:
 
 
 def columns(found: Sequence[Span | None]) -> Columns:
-    spans = [span if span is not None else Span() for span in found]
-    fault = np.array([UNREADABLE if span is None else 0 for span in found], dtype=np.uint8)
-    pairs = [
-        (i, pair)
-        for i, span in enumerate(spans)
-        for pair in span.attributes or ()
-        if pair.key in SLOTS
-    ]
-    which, said = rows_of([(pair.key, bytes(pair.value)) for _, pair in pairs])
-    names, texts = rows_of([span.name or "" for span in spans])
+    n, unread = len(found), [i for i, span in enumerate(found) if span is None]
+    fault = np.zeros(n, dtype=np.uint8)
+    fault[unread] = UNREADABLE
+    spans = [span or Span() for span in found] if unread else found
+    names, texts = rows_of(_texts("name", spans, ""))
+    states = enumerate(map(attrgetter("trace_state"), spans))
+    statuses = enumerate(map(attrgetter("status"), spans))
+    failed = np.zeros(n, dtype=bool)
+    failed[[i for i, status in statuses if status is not None and status.code == _ERROR]] = True
     return Columns(
-        trace=_ids([span.trace_id or "" for span in spans], 16, fault, TRACE_ID),
-        span=_ids([span.span_id or "" for span in spans], 8, fault, SPAN_ID)[:, 0],
-        parent=_ids([span.parent_span_id or _ROOT for span in spans], 8, fault, PARENT_ID)[:, 0],
-        start=np.array([span.start_time_unix_nano or 0 for span in spans], dtype=np.uint64),
-        end=np.array([span.end_time_unix_nano or 0 for span in spans], dtype=np.uint64),
-        kind=np.array([span.kind or 0 for span in spans], dtype=np.int32),
-        failed=np.array(
-            [span.status is not None and span.status.code == _ERROR for span in spans], dtype=bool
-        ),
+        trace=_ids(_texts("trace_id", spans, ""), 16, fault, TRACE_ID),
+        span=_ids(_texts("span_id", spans, ""), 8, fault, SPAN_ID)[:, 0],
+        parent=_ids(_texts("parent_span_id", spans, _ROOT), 8, fault, PARENT_ID)[:, 0],
+        start=_numbers("start_time_unix_nano", spans, np.uint64),
+        end=_numbers("end_time_unix_nano", spans, np.uint64),
+        kind=_numbers("kind", spans, np.int32),
+        failed=failed,
         names=names,
         texts=texts,
+        facts=facts_of(list(map(attrgetter("attributes"), spans)), fault),
         fault=fault,
-        states={i: span.trace_state for i, span in enumerate(spans) if span.trace_state},
-        facts=Facts(np.array([i for i, _ in pairs], np.intp), which, list(map(_fact, said))),
+        states={i: state for i, state in states if state},
     )
 
 
-_ROOT = "0" * 16
+def _texts(name: str, spans: Sequence[Span | None], nothing: str) -> list[str]:
+    """A field of each span; `nothing` where it is null or empty."""
+    found = list(map(attrgetter(name), spans))
+    return found if all(found) else [one or nothing for one in found]
+
+
+def _numbers(name: str, spans: Sequence[Span | None], form: type[Number]) -> NDArray[Number]:
+    """A field of each span; 0 where it is null."""
+    try:
+        return np.fromiter(map(attrgetter(name), spans), form, len(spans))
+    except TypeError:
+        return np.array([getattr(span, name) or 0 for span in spans], form)
 
 
 def _ids(given: list[str], size: int, fault: NDArray[np.uint8], place: int) -> NDArray[np.uint64]:
@@ -156,34 +153,8 @@ def _bytes(hexadecimal: str) -> bytes:
         return b""
 
 
-def _fact(pair: tuple[str, bytes]) -> Fact:
-    text = _scalar(pair[1])
-    return (SLOTS[pair[0]], text) if text else None
-
-
-def _scalar(raw: bytes) -> str:
-    """An AnyValue as a label has it; '' of an array, a map, bytes or nothing."""
-    try:
-        value = _VALUE.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
-    if value.string_value is not None:
-        return value.string_value
-    if value.int_value is not None:
-        return str(value.int_value)
-    if value.bool_value is not None:
-        return written_bool(value.bool_value)
-    return "" if value.double_value is None else repr(value.double_value)
-
-
 def resource_labels(raw: bytes) -> Labels:
     """Of a resource. Raises what msgspec does where it is none."""
     found = _RESOURCE.decode(raw)
     pairs = found.attributes if found is not None else None
-    return labels((pair.key, _scalar(bytes(pair.value))) for pair in pairs or ())
-
-
-def json_pair(raw: bytes) -> tuple[str, str]:
-    """(key, value as a label has it) of a KeyValue. Raises what msgspec does where it is none."""
-    found = _PAIR.decode(raw)
-    return found.key, _scalar(bytes(found.value))
+    return labels((pair.key, scalar(bytes(pair.value))) for pair in pairs or ())

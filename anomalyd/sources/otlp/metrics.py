@@ -24,7 +24,7 @@ from anomalyd.sources.otlp import json_metrics
 from anomalyd.sources.otlp.attributes import labels, pair, resource_labels
 from anomalyd.sources.otlp.exchange import JSON, answer, environment_of, form_of, of_path, plain
 from anomalyd.sources.otlp.exponential import Exponential, histograms
-from anomalyd.sources.otlp.json_spans import json_pair
+from anomalyd.sources.otlp.json_attributes import json_pair
 from anomalyd.sources.otlp.json_spans import resource_labels as json_resource_labels
 from anomalyd.sources.otlp.messages import Metrics
 from anomalyd.sources.otlp.points import Point, points

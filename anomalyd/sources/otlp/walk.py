@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyd.model import Rows
-from anomalyd.sources.otlp.attributes import SLOTS, KnownFacts
+from anomalyd.sources.otlp.attributes import SLOTS, KnownFacts, may_be_asked_for
 from anomalyd.sources.otlp.columns import Columns, Facts
 from anomalyd.sources.otlp.cut import Buffer
 from anomalyd.sources.otlp.texts import LONGEST, rows_of_texts, words_at
@@ -52,19 +52,6 @@ has a second byte; 0 from what is none of these."""
 for _tag in (_ATTRIBUTE, _EVENT, _LINK):
     _FURTHER[(_tag << 8) + np.arange(128)] = 2 + np.arange(128)
     _FURTHER[(_tag << 8) + np.arange(128, 256)] = _LONG
-
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
-
-
-def _hash(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """16 bits of each (Knuth, TAOCP 3, 6.4: multiplicative hashing)."""
-    return words * _SPREAD >> np.uint64(48)
-
-
-_WANTED = np.zeros(1 << 16, dtype=bool)
-"""Whether an attribute may be one of SLOTS, by the hash of its key's first eight bytes; each has as
-many."""
-_WANTED[_hash(np.frombuffer(b"".join(key.encode()[:8] for key in SLOTS), "<u8"))] = True
 
 _KEYS = np.zeros(1 << 16, dtype=bool)
 """Of their keys: length << 8 | the second letter."""
@@ -207,7 +194,7 @@ def _wanted(buffer: Buffer, span: Rows, place: Rows, further: Rows) -> tuple[Row
     begin = place + 2 + (u8[place + 1] >= 128)
     length = place + further - begin
     sure = (length > 10) & (u8[begin] == _KEY)
-    sure &= _WANTED[_hash(words_at(buffer.whole, begin + 2, 1)[:, 0])]
+    sure &= may_be_asked_for(words_at(buffer.whole, begin + 2, 1)[:, 0])
     return span[sure], begin[sure], length[sure]
 
 
