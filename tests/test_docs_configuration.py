@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
-import pytest
 import yaml
 from pydantic.fields import FieldInfo
 
@@ -66,7 +67,25 @@ def written(path: str) -> str:
 
 ROWS = {row.path: row for row in documented()}
 LEAVES = [setting for setting in settings() if not setting.holds_settings]
-by_path = pytest.mark.parametrize("setting", LEAVES, ids=lambda setting: setting.path)
+
+
+def of_every_setting(check: Callable[[Setting], None]) -> Callable[[], None]:
+    """One test of all settings, which are many: it names each that fails, and why."""
+
+    @functools.wraps(check)
+    def checked() -> None:
+        failures: list[Exception] = []
+        for setting in LEAVES:
+            try:
+                check(setting)
+            except Exception as failure:  # noqa: BLE001 - all are raised together below
+                failure.add_note(f"of {setting.path}")
+                failures.append(failure)
+        if failures:
+            raise ExceptionGroup(f"of {len(LEAVES)} settings", failures)
+
+    del checked.__wrapped__  # pytest would take its argument for a fixture
+    return checked
 
 
 def test_every_setting_is_there_once() -> None:
@@ -74,7 +93,7 @@ def test_every_setting_is_there_once() -> None:
     assert set(ROWS) == {written(setting.path) for setting in LEAVES}
 
 
-@by_path
+@of_every_setting
 def test_the_default_is_as_stated(setting: Setting) -> None:
     said = ROWS[written(setting.path)].default
     default = setting.field.get_default(call_default_factory=True)
@@ -90,7 +109,7 @@ def test_the_default_is_as_stated(setting: Setting) -> None:
         assert read(config.parse(tree_with(setting.path, value)), setting.path) == default
 
 
-@by_path
+@of_every_setting
 def test_the_example_is_valid_and_says_something(setting: Setting) -> None:
     example = yaml.safe_load(ROWS[written(setting.path)].example)
     assert list(example) == [setting.name]
@@ -126,7 +145,7 @@ def stated(field: FieldInfo, kind: str) -> str:
     return ", ".join(part for part in (above, f"up to {high}" if high else "", below) if part)
 
 
-@by_path
+@of_every_setting
 def test_the_bounds_are_as_stated(setting: Setting) -> None:
     row = ROWS[written(setting.path)]
     kind = re.split(r"[ ,]", row.type)[0]
@@ -148,7 +167,7 @@ KINDS = {
 }
 
 
-@by_path
+@of_every_setting
 def test_the_type_is_as_stated(setting: Setting) -> None:
     said, annotation = ROWS[written(setting.path)].type, str(setting.field.annotation)
     known = f"{annotation} {setting.field.metadata}"

@@ -15,6 +15,7 @@ from anomalyd.api.hub import Hub
 from anomalyd.api.server import serve
 from anomalyd.model import Outcome, RunState
 from tests.api.daemon import served, until
+from tests.fakes.receiver import serving
 from tests.servers import free_port
 
 
@@ -158,14 +159,8 @@ async def answering(*answers):
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0]
-    try:
-        yield f"http://{host}:{port}", asked
-    finally:
-        await runner.cleanup()
+    async with serving(app) as url:
+        yield url, asked
 
 
 UNAVAILABLE = (503, '{"error": {"code": "store_unavailable", "message": "m"}}', "application/json")

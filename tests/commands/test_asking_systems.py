@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from tests.commands.here import answered
-from tests.daemon.process import command, written
+from tests.daemon.process import PROGRAM, command, written
 from tests.fakes.prometheus import refuse
 
 
 async def test_a_doctor_with_nothing_to_mend_exits_0(config):
-    ended = await command("doctor", "-c", config)
+    ended = await command("doctor", "-c", config, program=PROGRAM)
     assert ended.child.returncode == 0, ended.out
     assert "Nothing to mend." in ended.out
 
@@ -45,7 +45,8 @@ async def test_signals_of_a_server_that_is_away_come_with_its_trouble(config, st
 
 
 async def test_a_valid_configuration_exits_0_and_a_wrong_one_2(config, tree, tmp_path):
-    assert (await command("check-config", "-c", config)).child.returncode == 0
+    ended = await command("check-config", "-c", config, program=PROGRAM)
+    assert ended.child.returncode == 0
     tree["step"] = "soon"
     ended = await answered("check-config", "-c", str(written(tmp_path / "wrong.yaml", tree)))
     assert ended.code == 2

@@ -14,7 +14,7 @@ import pytest
 
 from anomalyd.baseline.file import load
 from tests.commands.here import answered
-from tests.daemon.process import command, spawned, until, written
+from tests.daemon.process import PROGRAM, command, spawned, until, written
 from tests.fakes.prometheus import never, refuse
 
 
@@ -42,7 +42,7 @@ async def test_an_estimate_reads_nothing(fitting, production, tmp_path):
 
 
 async def test_a_fit_makes_a_baseline_and_is_quiet_off_a_terminal(fitting, tmp_path):
-    ended = await command("baseline", "fit", "-c", fitting, "--json")
+    ended = await command("baseline", "fit", "-c", fitting, "--json", program=PROGRAM)
     assert ended.child.returncode == 0, ended.said
     (line,) = ended.out
     assert json.loads(line) == {"path": str(tmp_path / "b.npz"), "series": 6}

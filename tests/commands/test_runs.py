@@ -11,7 +11,7 @@ from anomalyd.model import Outcome
 from anomalyd.runs.store import Store
 from anomalyd.units import rfc3339
 from tests.commands.here import Ended, answered
-from tests.daemon.process import Process, command, serving
+from tests.daemon.process import PROGRAM, Process, command, serving
 from tests.runs import samples
 from tests.servers import free_port
 
@@ -58,7 +58,7 @@ async def test_a_run_from_start_to_report(daemon):
     undone = await runs(daemon, "accept", run, "--undo")
     assert undone.out == (await runs(daemon, "show", run)).out[:1]
     assert "accepted" not in undone.out[0]
-    alone = await command("runs", "list", "--server", daemon.url)
+    alone = await command("runs", "list", "--server", daemon.url, program=PROGRAM)
     assert alone.child.returncode == 0
     assert "inconclusive" in alone.out[0]
     as_json = await runs(daemon, "report", run, "--json")

@@ -10,7 +10,16 @@ import pytest
 
 from anomalyd.runs.store import Store
 from tests.commands.conftest import asked_times, windows_pass
-from tests.daemon.process import Process, command, fast, serving, spawned, until, written
+from tests.daemon.process import (
+    PROGRAM,
+    Process,
+    command,
+    fast,
+    serving,
+    spawned,
+    until,
+    written,
+)
 from tests.fakes.prometheus import never, refuse
 
 LONG = ("sleep", "120")
@@ -22,13 +31,13 @@ async def watch(config: str, *run: str, options: tuple[str, ...] = ()) -> Proces
     return await command("watch", "-c", config, *options, "--", *run)
 
 
-def watching(config: str, *run: str, options: tuple[str, ...] = ()):
-    return spawned("watch", "-c", config, *options, "--", *run)
+def watching(config: str, *run: str, options: tuple[str, ...] = (), program=None):
+    return spawned("watch", "-c", config, *options, "--", *run, program=program)
 
 
-async def watched(config: str, gate, staging, windows: int = ENOUGH) -> Process:
+async def watched(config: str, gate, staging, windows: int = ENOUGH, program=None) -> Process:
     """A run that ends once so many windows of it have passed."""
-    async with watching(config, *gate.command()) as process:
+    async with watching(config, *gate.command(), program=program) as process:
         await process.says("run is active")
         await windows_pass(staging, process, windows)
         gate.open()
@@ -50,7 +59,7 @@ def told(process: Process) -> list[str]:
 
 
 async def test_a_good_run_passes(config, gate, staging, tmp_path):
-    ended = await watched(config, gate, staging)
+    ended = await watched(config, gate, staging, program=PROGRAM)
     assert ended.child.returncode == 0, (ended.out, ended.said)
     assert "PASS" in "\n".join(ended.out).upper()
     (report,) = (tmp_path / "state" / "reports").glob("*/report.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from anomalyd import keeping
 from tests.daemon.bench import Bench, bench
 from tests.daemon.shop import Shop, configuration, write_baseline
 from tests.fakes.prometheus import serve
@@ -31,6 +32,13 @@ async def staging() -> AsyncIterator[Shop]:
 async def production() -> AsyncIterator[Shop]:
     async with serve(Shop()) as shop:
         yield shop
+
+
+@pytest.fixture(autouse=True)
+def seldom_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snapshots every five minutes: while tests move the clock they are cheap in every window, and
+    were a sixth of what these tests cost. Whoever looks at them overrides this."""
+    monkeypatch.setattr(keeping, "SNAPSHOT_SHARE", 1e-9)
 
 
 Opened = Callable[[str], AbstractAsyncContextManager[Bench]]

@@ -17,9 +17,12 @@ from typing import Any
 import aiohttp
 
 from anomalyd.config import parse
+from tests.daemon import forkserver
 from tests.daemon.shop import settings, write_baseline
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, "-m", "anomalyd")
+"""anomalyd from its very start, for those that look at that too; the others are forks."""
 FAST_WINDOW = 0.6
 FAST = {
     "step": "200ms",
@@ -39,7 +42,7 @@ END_SECONDS = 60.0
 class Process:
     """stdout and stderr as lines, as they come. url: of its API, once it listens."""
 
-    child: asyncio.subprocess.Process
+    child: asyncio.subprocess.Process | forkserver.Child
     out: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     url: str = ""
@@ -144,24 +147,28 @@ async def until_async(
 
 @asynccontextmanager
 async def spawned(
-    *arguments: str,
-    environ: Mapping[str, str] | None = None,
-    program: Sequence[str] = (sys.executable, "-m", "anomalyd"),
-    **options: Any,
+    *arguments: str, environ: Mapping[str, str] | None = None, program: Sequence[str] | None = None
 ) -> AsyncIterator[Process]:
-    """A command of anomalyd; killed with the block if it has not ended by then."""
-    child = await asyncio.create_subprocess_exec(
-        *program,
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, **(environ or {})},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        **options,
-    )
-    process = Process(child)
+    """A command of anomalyd; killed with the block if it has not ended by then.
+
+    program: what is started, like `PROGRAM`; None: a fork of a process that imported anomalyd.
+    """
+    environment = {**os.environ, **(environ or {})}
     async with asyncio.TaskGroup() as tasks:
+        if program is None:
+            child = await forkserver.start(arguments, environment)
+            tasks.create_task(child.follow(), name="exit code")
+        else:
+            child = await asyncio.create_subprocess_exec(
+                *program,
+                *arguments,
+                cwd=ROOT,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        process = Process(child)
         readers = (
             tasks.create_task(_lines(child.stdout, process.out), name="stdout"),
             tasks.create_task(_lines(child.stderr, process.said), name="stderr"),
@@ -175,6 +182,8 @@ async def spawned(
             await asyncio.wait(readers, timeout=5)
             for reader in readers:
                 reader.cancel()
+            if isinstance(child, forkserver.Child):
+                child.close()
 
 
 async def command(*arguments: str, **options: Any) -> Process:

@@ -18,6 +18,7 @@ from tests.daemon.bench import Bench
 from tests.daemon.shop import Shop
 from tests.daemon.test_deployment import failed_now, labelled, passes, with_deployment
 from tests.deployment.world import NAMES
+from tests.fakes.receiver import serving
 
 
 async def test_a_staging_that_is_taken_down_right_after_the_test_does_not_fail_it(
@@ -50,14 +51,9 @@ async def hanging() -> AsyncIterator[tuple[str, asyncio.Event]]:
         return web.Response()
 
     app.router.add_get("/", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", answers
-    finally:
+    async with serving(app) as url:
+        yield f"{url}/", answers
         answers.set()
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from anomalyd.exits import BUG
 from anomalyd.units import rfc3339
-from tests.daemon.process import fast, serving, spawned, until, with_baseline, written
+from tests.daemon.process import PROGRAM, fast, serving, spawned, until, with_baseline, written
 from tests.fakes.grafana import TOKEN, fake_grafana
 from tests.fakes.prometheus import never
 from tests.fakes.receiver import receiver
@@ -79,7 +79,7 @@ async def test_sigterm_while_the_server_is_slow_ends_at_once_and_nothing_piles_u
 
 
 async def test_sigint_ends_the_daemon_as_sigterm_does(config):
-    async with serving(config) as daemon:
+    async with serving(config, program=PROGRAM) as daemon:
         daemon.child.send_signal(signal.SIGINT)
         assert await daemon.ended() == 0
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
 
+from anomalyd import keeping
 from anomalyd.model import Outcome, RunState, Verdict
 from anomalyd.sinks.base import IncidentChanged, RunStarted
 from tests.daemon.bench import Bench
+
+
+@pytest.fixture
+def seldom_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every window, however slow the machine is."""
+    monkeypatch.setattr(keeping, "SNAPSHOT_SHARE", math.inf)
 
 
 def gist(verdict: Verdict) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ import pytest
 from anomalyd.runs.store import Store
 from tests.daemon.process import (
     END_SECONDS,
+    PROGRAM,
     command,
     fast,
     serving,
@@ -125,7 +126,8 @@ async def test_systemd_is_told_that_the_daemon_is_at_work_though_staging_is_away
         manager.bind(str(path))
         manager.settimeout(END_SECONDS)
         config = written(tmp_path / "c.yaml", tree)
-        async with serving(config, environ={"NOTIFY_SOCKET": str(path)}) as daemon:
+        environ = {"NOTIFY_SOCKET": str(path)}
+        async with serving(config, environ=environ, program=PROGRAM) as daemon:
             assert (await asyncio.to_thread(manager.recv, 4096)).startswith(b"READY=1")
             assert await daemon.stopped() == 0
             assert (await asyncio.to_thread(manager.recv, 4096)).startswith(b"STOPPING=1")

@@ -14,6 +14,7 @@ from aiohttp import web
 from anomalyd.config import Probe
 from anomalyd.deployment.probes import ATTEMPTS, BODY_LIMIT, probe_all, shown
 from anomalyd.model import CheckKind, CheckState, DeploymentCheck
+from tests.fakes import receiver
 from tests.fakes.certificates import Authority
 from tests.servers import free_port
 
@@ -40,15 +41,8 @@ class Service:
 async def serving(service: Service, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", service.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-        await site.start()
-        port = runner.addresses[0][1]
-        yield f"{'https' if context else 'http'}://127.0.0.1:{port}/healthz"
-    finally:
-        await runner.cleanup()
+    async with receiver.serving(app, context) as url:
+        yield f"{url}/healthz"
 
 
 @pytest.fixture

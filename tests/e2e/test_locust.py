@@ -14,7 +14,7 @@ import pytest
 
 from anomalyd.demo.system import System
 from anomalyd.model import Environment
-from tests.daemon.process import ROOT, serving, written
+from tests.daemon.process import PROGRAM, ROOT, serving, written
 from tests.e2e.locust_plan import HOLD, RAMP
 from tests.servers import free_port
 
@@ -80,7 +80,7 @@ def is_steady(phase: dict[str, Any]) -> bool:
 async def test_ramp_hold_and_drain_are_seen_in_what_locust_sends(tmp_path):
     port = free_port()
     config = written(tmp_path / "c.yaml", tree(tmp_path / "state", port))
-    async with System(Environment.STAGING, 1) as system, serving(config) as daemon:
+    async with System(Environment.STAGING, 1) as system, serving(config, program=PROGRAM) as daemon:
         base = system.base("gateway")
         async with locust(base, port, tmp_path / "locust") as load:
             await daemon.answers("/metrics", lambda _, told: KNOWN in told)

@@ -23,7 +23,7 @@ import pytest
 from anomalyd.config import parse
 from anomalyd.replay import tape
 from anomalyd.replay.again import Player, kept
-from tests.daemon.process import Process, serving, until_async, written
+from tests.daemon.process import PROGRAM, Process, serving, until_async, written
 from tests.daemon.shop import settings
 from tests.e2e.fleet import SERVICES, Fault, Fleet, drawn, exposed, write_baseline
 from tests.e2e.pusher import Pusher, pushing
@@ -91,7 +91,7 @@ class Trial:
         await self._stack.aclose()
 
     async def start(self) -> None:
-        self.daemon = await self._stack.enter_async_context(serving(self.config))
+        self.daemon = await self._stack.enter_async_context(serving(self.config, program=PROGRAM))
         await self.daemon.answers("/-/ready", lambda status, _: status == 200, 120)
 
     async def kill(self) -> None:

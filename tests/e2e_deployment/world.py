@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.daemon.process import ROOT, command, spawned, written
+from tests.daemon.process import PROGRAM, ROOT, command, spawned, written
 from tests.servers import free_port, prometheus
 
 TEST_SECONDS = 16.0
@@ -192,7 +192,7 @@ async def judged_run(
     load = [sys.executable, "-m", "tests.e2e_deployment.load", str(TEST_SECONDS), *urls]
     expected = ["--version", version] if version else []
     asked = ["watch", "-c", str(config), "--json", *expected, "--", *load]
-    async with spawned(*asked) as process:
+    async with spawned(*asked, program=PROGRAM) as process:
         await process.says("run is active", PATIENCE_SECONDS)
         await asyncio.sleep(MIDST_SECONDS)
         await midst()

@@ -13,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.receiver import serving
+
 Answer = Callable[[web.Request, dict[str, str]], Awaitable[web.StreamResponse]]
 
 
@@ -189,13 +191,6 @@ async def serve(
     fake: FakePrometheus, context: ssl.SSLContext | None = None, prefix: str = ""
 ) -> AsyncIterator[FakePrometheus]:
     """`fake` on a loopback port; its `url` ends with `prefix`."""
-    runner = web.AppRunner(fake.app(), shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-        await site.start()
-        port = runner.addresses[0][1]
-        fake.url = f"http{'s' if context else ''}://127.0.0.1:{port}{prefix}"
+    async with serving(fake.app(), context) as url:
+        fake.url = url + prefix
         yield fake
-    finally:
-        await runner.cleanup()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,15 +63,18 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
-    """`app` on a free loopback port for the length of the block; yields its base URL."""
+async def serving(
+    app: web.Application, context: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """`app` on a free loopback port for the length of the block; yields its base URL, of https with
+    a `context`."""
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
         await site.start()
         host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
+        yield f"http{'s' if context else ''}://{host}:{port}"
     finally:
         await runner.cleanup()
         await asyncio.sleep(0)

@@ -110,9 +110,14 @@ def test_a_difference_that_all_runs_have_is_expected_of_the_next():
     np.testing.assert_allclose(found.mean[OF_LATENCY], 0.3, atol=0.05)
 
 
+@cache
+def taught_by_runs_apart(sd: float) -> Transfer:
+    return taught(*runs_with_offsets(sd * np.array([-1, 1, -1, 1])))
+
+
 @pytest.mark.parametrize("by", [OF_LATENCY, OF_BALANCE])
 def test_the_more_runs_differ_the_more_the_next_may(by):
-    found = [taught(*runs_with_offsets(sd * np.array([-1, 1, -1, 1]))) for sd in (0.02, 0.1, 0.4)]
+    found = [taught_by_runs_apart(sd) for sd in (0.02, 0.1, 0.4)]
     sizes = reference().sizes(np.arange(ROWS))
     alike, usual, unlike = (np.median((one.offset / sizes)[by]) for one in found)
     assert alike < usual < unlike

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -62,6 +63,13 @@ async def browser():
         await browser.close()
 
 
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory) -> dict[str, Path]:
+    """Each sample's report, drawn once."""
+    folder = tmp_path_factory.mktemp("pages")
+    return {name: write(one(), folder / name, ["html"])[0] for name, one in samples.ALL.items()}
+
+
 class Visit:
     """A page opened without a network; what it asked for and complained of is kept."""
 
@@ -81,18 +89,16 @@ async def visit(browser, path, width=1280, theme="light"):
     return opened
 
 
-async def test_every_report_opens_silently_without_a_network(browser, tmp_path):
-    for name, sample in samples.ALL.items():
-        (path,) = write(sample(), tmp_path / name, ["html"])
+async def test_every_report_opens_silently_without_a_network(browser, pages):
+    for name, path in pages.items():
         opened = await visit(browser, path)
         assert opened.complaints == []
         assert opened.requests == [path.as_uri()]
         assert name.upper() in await opened.page.locator("h1").inner_text()
 
 
-async def test_the_first_screen_says_what_who_how_sure_and_what_next(browser, tmp_path):
-    (path,) = write(samples.failing(), tmp_path, ["html"])
-    opened = await visit(browser, path)
+async def test_the_first_screen_says_what_who_how_sure_and_what_next(browser, pages):
+    opened = await visit(browser, pages["fail"])
     said = ("FAIL", "Where it began", "cart-db", "What to do next", "How sure this is", "+131%")
     for text in said:
         box = await opened.page.get_by_text(text).first.bounding_box()
@@ -102,9 +108,8 @@ async def test_the_first_screen_says_what_who_how_sure_and_what_next(browser, tm
     assert "How it was judged" in headings
 
 
-async def test_the_table_of_all_series_sorts_by_the_pressed_column(browser, tmp_path):
-    (path,) = write(samples.failing(), tmp_path, ["html"])
-    page = (await visit(browser, path)).page
+async def test_the_table_of_all_series_sorts_by_the_pressed_column(browser, pages):
+    page = (await visit(browser, pages["fail"])).page
     head = page.get_by_role("columnheader", name="effect").last
     column = page.locator("table.sortable tbody tr td:nth-child(6)")
     await head.get_by_role("button").press("Enter")
@@ -119,11 +124,10 @@ async def test_the_table_of_all_series_sorts_by_the_pressed_column(browser, tmp_
     assert names == sorted(names)
 
 
-async def test_without_a_script_the_table_is_still_there(browser, tmp_path):
-    (path,) = write(samples.failing(), tmp_path, ["html"])
+async def test_without_a_script_the_table_is_still_there(browser, pages):
     context = await browser.new_context(offline=True, java_script_enabled=False)
     page = await context.new_page()
-    await page.goto(path.as_uri())
+    await page.goto(pages["fail"].as_uri())
     assert await page.locator("table.sortable tbody tr").count() == 36
 
 
@@ -142,42 +146,37 @@ async def test_a_phone_shows_it_without_scrolling_sideways(browser, tmp_path, na
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", samples.ALL)
-async def test_every_text_can_be_read_on_its_ground(browser, tmp_path, name, theme):
-    (path,) = write(samples.ALL[name](), tmp_path, ["html"])
-    page = (await visit(browser, path, theme=theme)).page
+async def test_every_text_can_be_read_on_its_ground(browser, pages, name, theme):
+    page = (await visit(browser, pages[name], theme=theme)).page
     assert await page.evaluate(CONTRAST) == []
 
 
-async def test_plots_follow_the_theme(browser, tmp_path):
-    (path,) = write(samples.failing(), tmp_path, ["html"])
+async def test_plots_follow_the_theme(browser, pages):
     strokes = set()
     for theme in ("light", "dark"):
-        page = (await visit(browser, path, theme=theme)).page
+        page = (await visit(browser, pages["fail"], theme=theme)).page
         line = page.locator('figure svg path[style*="--observed"]').first
         strokes.add(await line.evaluate("path => getComputedStyle(path).stroke"))
     assert strokes == {"rgb(29, 95, 191)", "rgb(125, 178, 255)"}
 
 
-async def test_on_a_phone_a_plot_opens_where_its_fault_begins(browser, tmp_path):
-    (path,) = write(samples.failing(), tmp_path, ["html"])
-    page = (await visit(browser, path, width=390)).page
+async def test_on_a_phone_a_plot_opens_where_its_fault_begins(browser, pages):
+    page = (await visit(browser, pages["fail"], width=390)).page
     plot = page.get_by_role("region", name='Plot of error_ratio{service="payment"}')
     onset = await plot.get_by_text("onset 14:15:05").bounding_box()
     assert 0 < onset["x"] < 390
 
 
-async def test_a_printed_page_is_not_cut_at_its_side(browser, tmp_path):
-    (path,) = write(samples.failing(), tmp_path, ["html"])
-    page = (await visit(browser, path, width=760, theme="dark")).page
+async def test_a_printed_page_is_not_cut_at_its_side(browser, pages):
+    page = (await visit(browser, pages["fail"], width=760, theme="dark")).page
     await page.emulate_media(media="print")
     assert await page.evaluate("document.documentElement.scrollWidth") == 760
     ground = "getComputedStyle(document.body).backgroundColor"
     assert await page.evaluate(ground) == "rgb(255, 255, 255)"
 
 
-async def test_print_opens_what_was_folded(browser, tmp_path):
-    (path,) = write(samples.failing(), tmp_path, ["html"])
-    page = (await visit(browser, path)).page
+async def test_print_opens_what_was_folded(browser, pages):
+    page = (await visit(browser, pages["fail"])).page
     assert await page.locator("details:not([open])").count() > 0
     pdf = await page.pdf()
     assert pdf.startswith(b"%PDF")

@@ -23,6 +23,7 @@ from anomalyd.signals.identity import Canonical
 from anomalyd.signals.promql import compile
 from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SeriesTable, SignalTable
+from tests.fakes.receiver import serving
 from tests.servers import prometheus
 from tests.signals import naive
 
@@ -92,11 +93,8 @@ async def shop():
     target = Shop()
     app = web.Application()
     app.router.add_get("/metrics", target.metrics)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield target, f"127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield target, url.removeprefix("http://")
 
 
 async def test_live_samples_give_prometheuss_own_answers(shop, tmp_path):

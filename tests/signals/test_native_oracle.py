@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import urllib.parse
 import urllib.request
@@ -13,7 +12,7 @@ import pytest
 
 from anomalyd.config import EnvironmentConfig
 from anomalyd.http import session
-from anomalyd.model import HistogramQuantile, Kind, Labels, Rate, Ratio, Selector, Signal
+from anomalyd.model import HistogramQuantile, Kind, Rate, Ratio, Selector, Signal
 from anomalyd.signals.evaluate import Evaluator
 from anomalyd.signals.identity import Canonical
 from anomalyd.signals.native.names import SUFFIXES, natives
@@ -27,12 +26,12 @@ from anomalyd.sources.prometheus import PrometheusSource
 from anomalyd.sources.wire import WRITE_1
 from tests.fakes import native, sender
 from tests.servers import prometheus
+from tests.signals.asking import STEP, asked
 from tests.signals.history import START
 from tests.signals.native_history import NAME, History, generate
 
 WINDOW = 30.0
 SECONDS = 300
-STEP = 3.7
 SAME = '{service!="rebounded"}'
 """Whether counts are there where boundaries change depends on what else Prometheus has decoded."""
 COUNT = parse_selector(f"{NAME}_count{SAME}")
@@ -64,31 +63,12 @@ CANONICAL = Canonical(["service"])
 Point = tuple[str, int]
 
 
-def asked(url: str, query: str) -> dict[Labels, dict[int, float]]:
-    start = START / 1000 + 10
-    form = {
-        "query": query,
-        "start": f"{start:.3f}",
-        "end": f"{start + SECONDS:.3f}",
-        "step": str(STEP),
-    }
-    request = urllib.request.Request(
-        f"{url}/api/v1/query_range", urllib.parse.urlencode(form).encode(), method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        result = json.load(answer)["data"]["result"]
-    return {
-        Labels.of(series["metric"]): {round(t * 1000): float(v) for t, v in series["values"]}
-        for series in result
-    }
-
-
 def expected(url: str) -> tuple[dict[Point, float], dict[Point, float]]:
     found: tuple[dict[Point, float], dict[Point, float]] = ({}, {})
     for signal in SIGNALS:
         compiled = compile(signal, window=WINDOW, native={NAME})
         for query, into in zip((compiled.value, compiled.count), found, strict=True):
-            for labels, points in asked(url, query).items() if query else ():
+            for labels, points in asked(url, query, SECONDS).items() if query else ():
                 for time, value in points.items():
                     if math.isfinite(value):
                         into[f"{signal.name}{CANONICAL.of(signal, labels)}", time] = value

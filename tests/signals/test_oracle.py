@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +13,6 @@ from anomalyd.model import (
     Gauge,
     HistogramQuantile,
     Kind,
-    Labels,
     Matcher,
     Rate,
     Ratio,
@@ -31,12 +27,12 @@ from anomalyd.signals.selector import parse_selector
 from anomalyd.signals.table import SeriesTable, SignalTable
 from tests.servers import prometheus
 from tests.signals import naive
+from tests.signals.asking import STEP, asked
 from tests.signals.history import START, History, exposition, generate
 from tests.tools import need
 
 WINDOW = 30.0
 SECONDS = 600
-STEP = 3.7
 
 REQUESTS = Selector("http_requests_total")
 LATENCY = Selector("http_request_duration_seconds")
@@ -78,26 +74,6 @@ MATCHERS = (Matcher("instance", "=~", "a|b"),)
 Point = tuple[str, int]  # (signal{labels}, ms)
 
 
-def asked(url: str, query: str) -> dict[Labels, dict[int, float]]:
-    """A range query over the whole history: labels to ms to value."""
-    start = START / 1000 + 10
-    form = {
-        "query": query,
-        "start": f"{start:.3f}",
-        "end": f"{start + SECONDS:.3f}",
-        "step": str(STEP),
-    }
-    request = urllib.request.Request(
-        f"{url}/api/v1/query_range", urllib.parse.urlencode(form).encode(), method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        result = json.load(answer)["data"]["result"]
-    return {
-        Labels.of(series["metric"]): {round(t * 1000): float(v) for t, v in series["values"]}
-        for series in result
-    }
-
-
 def expected(url: str) -> tuple[dict[Point, float], dict[Point, float]]:
     """What Prometheus says of every signal: finite values, and counts."""
     values: dict[Point, float] = {}
@@ -105,7 +81,7 @@ def expected(url: str) -> tuple[dict[Point, float], dict[Point, float]]:
     for signal in SIGNALS:
         compiled = compile(signal, window=WINDOW, matchers=MATCHERS)
         for query, into in ((compiled.value, values), (compiled.count, counts)):
-            for labels, points in asked(url, query).items() if query else ():
+            for labels, points in asked(url, query, SECONDS).items() if query else ():
                 for time, value in points.items():
                     if math.isfinite(value):
                         into[f"{signal.name}{CANONICAL.of(signal, labels)}", time] = value

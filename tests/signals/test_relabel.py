@@ -13,6 +13,7 @@ from aiohttp import web
 from anomalyd.config import Relabel
 from anomalyd.model import Labels
 from anomalyd.signals.relabel import relabel
+from tests.fakes.receiver import serving
 from tests.servers import prometheus
 from tests.signals.test_live_oracle import ask
 
@@ -88,11 +89,8 @@ async def target():
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield came, f"127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield came, url.removeprefix("http://")
 
 
 async def test_a_real_prometheus_relabels_the_same(target, tmp_path):

@@ -18,6 +18,7 @@ from anomalyd.signals.table import SignalTable
 from anomalyd.sources.base import Make, Side, Wanted
 from anomalyd.sources.pushed import PushedSource, build
 from anomalyd.sources.remote_write import RemoteWrite
+from tests.fakes.receiver import serving
 
 
 @dataclass
@@ -63,11 +64,6 @@ async def receiving(
 
     app = web.Application()
     app.router.add_post("/write", write)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/write"
-    try:
+    async with serving(app) as url:
+        made.url = f"{url}/write"
         yield made
-    finally:
-        await runner.cleanup()

@@ -14,6 +14,7 @@ from aiohttp import web
 from anomalyd.model import HistogramQuantile, Kind, Labels, Rate, Selector, Signal
 from anomalyd.signals.promql import compile
 from tests.fakes import native
+from tests.fakes.receiver import serving
 from tests.servers import prometheus
 from tests.signals.native_history import NAME, Target
 from tests.signals.test_live_oracle import ask
@@ -76,11 +77,8 @@ async def shop() -> AsyncIterator[tuple[Shop, str]]:
     target = Shop()
     app = web.Application()
     app.router.add_get("/metrics", target.metrics)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield target, f"127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield target, url.removeprefix("http://")
 
 
 async def answers(url: str, at: float) -> dict[str, float]:

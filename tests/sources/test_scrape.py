@@ -18,6 +18,7 @@ from anomalyd.signals.identity import Canonical
 from anomalyd.signals.table import SeriesTable, SignalTable
 from anomalyd.sources.base import SourceError
 from anomalyd.sources.scrape import ScrapeSource, discover, next_tick
+from tests.fakes.receiver import serving
 
 NOW = 1_700_000_000.0
 TRAFFIC = Signal("traffic", Kind.TRAFFIC, Rate(Selector("requests_total")))
@@ -50,16 +51,9 @@ class Target:
 async def served(target: Target) -> AsyncIterator[Target]:
     app = web.Application()
     app.router.add_get("/metrics", target.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    target.url = f"http://{host}:{port}/metrics"
-    try:
+    async with serving(app) as url:
+        target.url = f"{url}/metrics"
         yield target
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture
