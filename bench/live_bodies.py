@@ -19,6 +19,7 @@ from anomalyd.model import Floats
 from anomalyd.sources.remote_write import inflated
 from anomalyd.sources.slices import cut
 from bench import exposition
+from tests.fakes.receiver import serving
 from tests.fakes.sender import held
 from tests.servers import prometheus
 
@@ -150,11 +151,8 @@ async def _target(
 
     app = web.Application(client_max_size=2**30)
     app.add_routes([web.post("/write", write), web.get("/{pod}", metrics)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"127.0.0.1:{runner.addresses[0][1]}", found, enough
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield url.removeprefix("http://"), found, enough
 
 
 def save(recording: Recording, file: Path) -> None:

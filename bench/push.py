@@ -34,6 +34,7 @@ from bench.worlds import START, STEP
 from tests.api.daemon import Daemon as Control
 from tests.api.daemon import served
 from tests.fakes import sender
+from tests.fakes.receiver import serving
 from tests.servers import prometheus
 from tests.tools import binary
 
@@ -217,11 +218,8 @@ async def target(text: str) -> AsyncIterator[tuple[str, list[bytes], asyncio.Eve
 
     app = web.Application(client_max_size=2**30)
     app.add_routes([web.get("/metrics", metrics), web.post("/write", write)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"127.0.0.1:{runner.addresses[0][1]}", bodies, enough
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield url.removeprefix("http://"), bodies, enough
 
 
 def stamped(plain: bytes, seconds: float, values: Floats | None = None) -> bytes:
