@@ -20,6 +20,7 @@ from anomalyd.demo.system import System
 from anomalyd.demo.topology import EDGES, Fault, FaultKind
 from anomalyd.model import Environment
 from anomalyd.sources.otlp.traces import Decoder
+from tests.fakes.receiver import serving
 
 SERVER = "http_server_request_duration_seconds"
 CLIENT = "http_client_request_duration_seconds"
@@ -54,11 +55,8 @@ async def collector() -> AsyncIterator[tuple[Collector, str]]:
     """With its endpoint."""
     made, app = Collector(), web.Application()
     app.add_routes([web.post("/v1/traces", made.take)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield made, f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serving(app) as url:
+        yield made, url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
