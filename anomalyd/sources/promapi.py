@@ -11,6 +11,7 @@ import time as clock
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
@@ -38,6 +39,7 @@ _KINDS = {
     405: (Trouble.NOT_FOUND, "does not allow this method here; check the url"),
 }
 _SERIES = b'"metric":{'
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class BuildInfo(msgspec.Struct):
@@ -180,12 +182,12 @@ class PromApi:
             raise self._network(error) from error
 
     async def _send(self, method: str, path: str, form: Form) -> bytes:
-        post = method == "POST"
-        data, params = (list(form), None) if post else (None, list(form))
+        # aiohttp's own writing of a form takes a quarter of a whole small request.
+        sent: dict[str, Any] = {"data": urlencode(form).encode(), "headers": _FORM}
+        if method != "POST":
+            sent = {"params": list(form)}
         url = self._url + path
-        async with self._session.request(
-            method, url, data=data, params=params, allow_redirects=False
-        ) as response:
+        async with self._session.request(method, url, allow_redirects=False, **sent) as response:
             if response.status != HTTPStatus.OK:
                 raise await self._refusal(response, path)
             return await self._read(response)
