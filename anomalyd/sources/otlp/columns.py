@@ -156,25 +156,35 @@ def _faults(columns: Columns, now: float) -> NDArray[np.uint8]:
     """uint8[n]: the first fault of each span, 0 of those that have none."""
     fault = columns.fault.copy()
     latest = np.uint64(round((now + AHEAD_SECONDS) * 1e9))
-    too_long = np.array([len(text) > NAME_BYTES for text in columns.texts], bool)[columns.names]
-    facts = columns.facts
-    long_facts = np.array([fact is not None and _long(fact[1]) for fact in facts.said], bool)
-    too_long[facts.spans[long_facts[facts.which]]] = True
     for place, bad in (
-        (TRACE_ID, ~columns.trace.any(axis=1)),
+        (TRACE_ID, (columns.trace[:, 0] | columns.trace[:, 1]) == 0),
         (SPAN_ID, columns.span == 0),
         (PARENT_ID, columns.parent == columns.span),
         (TIME, (columns.start == 0) | (columns.end < columns.start)),
         (FUTURE, columns.end > latest),
-        (TOO_LONG, too_long),
+        (TOO_LONG, _too_long(columns)),
     ):
-        fault[bad & (fault == 0)] = place
+        if bad.any():
+            fault[bad & (fault == 0)] = place
     return fault
+
+
+def _too_long(columns: Columns) -> Flags:
+    """bool[n]; of none if there is none."""
+    facts = columns.facts
+    long_names = np.array([len(text) > NAME_BYTES for text in columns.texts], bool)
+    long_facts = np.array([fact is not None and _long(fact[1]) for fact in facts.said], bool)
+    if not long_names.any() and not long_facts.any():
+        return np.zeros(0, dtype=bool)
+    too_long: Flags = long_names[columns.names]
+    too_long[facts.spans[long_facts[facts.which]]] = True
+    return too_long
 
 
 def _kinds(found: NDArray[np.integer]) -> NDArray[np.uint8]:
     known = (found >= 0) & (found <= max(SpanKind))
-    return np.where(known, found, SpanKind.UNSPECIFIED).astype(np.uint8)
+    kinds = found.astype(np.uint8)
+    return kinds if known.all() else np.where(known, kinds, np.uint8(SpanKind.UNSPECIFIED))
 
 
 def _long(text: str) -> bool:
@@ -211,7 +221,7 @@ def _operations(columns: Columns, slots: Rows) -> tuple[tuple[str, ...], Rows]:
         at = np.flatnonzero(slots == slot)
         spans = facts.spans[at]
         codes = columns.names[spans] * len(facts.said) + facts.which[at]
-        pairs, pair_of = np.unique(codes, return_inverse=True)
+        pairs, pair_of = _distinct(codes, len(texts) * len(facts.said))
         named = [divmod(pair, len(facts.said)) for pair in pairs.tolist()]
         rows = [words.row(operation(texts[n], _text(facts.said[w]))) for n, w in named]
         operation_of[spans] = np.array(rows, dtype=np.intp)[pair_of]
@@ -226,10 +236,21 @@ def _peers(columns: Columns, slots: Rows) -> tuple[tuple[str, ...], Rows]:
     called = calls[facts.spans]
     for slot in range(len(SLOTS) - 1, OPERATION_SLOTS - 1, -1):
         at = np.flatnonzero(called & (slots == slot))
-        which, of_which = np.unique(facts.which[at], return_inverse=True)
+        which, of_which = _distinct(facts.which[at], len(facts.said))
         rows = [words.row(_text(facts.said[w])) for w in which.tolist()]
         peer_of[facts.spans[at]] = np.array(rows, dtype=np.intp)[of_which]
     return tuple(words.rows), peer_of
+
+
+def _distinct(codes: Rows, size: int) -> tuple[Rows, Rows]:
+    """As `np.unique` with its inverse; codes lie in 0..size."""
+    if size > len(codes):
+        distinct, back = np.unique(codes, return_inverse=True)
+        return distinct, back
+    there = np.zeros(size, dtype=bool)
+    there[codes] = True
+    distinct = np.flatnonzero(there)
+    return distinct, (np.cumsum(there) - 1)[codes]
 
 
 def _text(fact: Fact) -> str:

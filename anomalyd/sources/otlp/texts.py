@@ -57,7 +57,9 @@ def _first_alike(whole: bytes, begin: Rows, length: Rows) -> Rows:
     same = length == length.take(first)
     if longest > LONGEST:
         same &= length <= LONGEST
-    same &= (words == words.take(first, axis=0)).all(axis=1)
+    alike = words.take(first, axis=0)
+    for nth in range(many):
+        same &= words[:, nth] == alike[:, nth]
     others = np.flatnonzero(~same)
     if len(others):
         known: dict[bytes, int] = {}
