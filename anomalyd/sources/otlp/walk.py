@@ -167,7 +167,7 @@ def _pass_over(buffer: Buffer, at: Rows, good: Flags) -> _Found:
         key &= tag == _ATTRIBUTE
         some = np.flatnonzero(key)
         if len(some):
-            found.append(_wanted(buffer, active[some], place[some], further[some]))
+            found.append((active[some], place[some], further[some]))
         place += further
         if len(long):
             np.minimum(place, most, out=place)
@@ -179,7 +179,7 @@ def _pass_over(buffer: Buffer, at: Rows, good: Flags) -> _Found:
             goes_on = np.flatnonzero(further)
             active, place = active[goes_on], place[goes_on]
     at[active] = place
-    return _Found(*map(np.concatenate, zip(*found, strict=True))) if found else _NOTHING
+    return _wanted(buffer, *map(np.concatenate, zip(*found, strict=True))) if found else _NOTHING
 
 
 def _two_bytes(u8: NDArray[np.uint8], place: Rows) -> Rows:
@@ -188,14 +188,14 @@ def _two_bytes(u8: NDArray[np.uint8], place: Rows) -> Rows:
     return np.where(high < 128, 3 + (low & 127 | high << 7), 0)
 
 
-def _wanted(buffer: Buffer, span: Rows, place: Rows, further: Rows) -> tuple[Rows, Rows, Rows]:
-    """(span, where it begins, its length) of attributes that may be one of SLOTS."""
+def _wanted(buffer: Buffer, span: Rows, place: Rows, further: Rows) -> _Found:
+    """Those that may be one of SLOTS, of attributes at `place`, `further` from what is behind."""
     u8 = buffer.u8
     begin = place + 2 + (u8[place + 1] >= 128)
     length = place + further - begin
     sure = (length > 10) & (u8[begin] == _KEY)
     sure &= may_be_asked_for(words_at(buffer.whole, begin + 2, 1)[:, 0])
-    return span[sure], begin[sure], length[sure]
+    return _Found(span[sure], begin[sure], length[sure])
 
 
 def _status(buffer: Buffer, at: Rows, good: Flags) -> Flags:
