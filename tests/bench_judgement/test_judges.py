@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,8 @@ def test_a_world_is_judged_by_everyone_in_both_regimes_and_the_table_has_every_f
         line.startswith("late, first: boundary failed")
         for line in short_of_target(results, entrants)
     )
+    meant_to = replace(entrants[1], breaks=True)
+    assert not short_of_target(results, [meant_to])
 
 
 def test_the_readme_says_how_many_runs_there_are():
