@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from anomalyd.sources.otlp.traces import Decoder, Malformed
@@ -235,6 +236,37 @@ def test_a_peer_is_what_a_call_names(kind, attributes, peer):
     found = Decoder().protobuf(body(span(1, kind=kind, attributes=pairs)), NOW).spans
     assert found.peers[found.peer[0]] == peer
     assert found.peers[0] == ""
+
+
+_KEY, _VALUE = b"\x0a\x0ahttp.route", b"\x12\x10\x0a\x0e/orders/{cart}"
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        pytest.param(_VALUE + _KEY, id="its value first"),
+        pytest.param(b"\x0a\x8a\x00" + _KEY[2:] + _VALUE, id="its key's length in two bytes"),
+        pytest.param(b"\x98\x01\x05" + _KEY + _VALUE, id="a field that is not known first"),
+        pytest.param(_VALUE + _KEY + b"\x9a\x01\x64" + b"x" * 100, id="and is long"),
+    ],
+)
+def test_an_attribute_in_another_order_than_senders_write_is_read_nevertheless(attribute):
+    size = len(attribute)
+    length = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+    raw = span(1, name="call").SerializeToString() + b"\x4a" + length + attribute
+    given_body = request(span(2)).SerializeToString() + in_scopes(raw)
+    expected, _ = naive(ExportTraceServiceRequest.FromString(given_body))
+    found = records(Decoder().protobuf(given_body, NOW).spans)
+    assert found == expected
+    assert "/orders/{cart}" in found[1]
+
+
+def in_scopes(raw: bytes) -> bytes:
+    """A body of one serialised span, as it is."""
+    for tag in (b"\x12", b"\x12", b"\x0a"):
+        size = len(raw)
+        raw = tag + bytes([size & 127 | 128, size >> 7]) + raw
+    return raw
 
 
 def test_a_resource_that_is_seen_again_is_one_row():

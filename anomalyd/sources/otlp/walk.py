@@ -54,8 +54,10 @@ for _tag in (_ATTRIBUTE, _EVENT, _LINK):
     _FURTHER[(_tag << 8) + np.arange(128, 256)] = _LONG
 
 _KEYS = np.zeros(1 << 16, dtype=bool)
-"""Of their keys: length << 8 | the second letter."""
+"""Of their keys: length << 8 | the second letter; lengths of two bytes, of which the first says
+little."""
 _KEYS[[len(key) << 8 | ord(key[1]) for key in SLOTS]] = True
+_KEYS[128 << 8 :] = True
 
 _MOST_FIELDS = 128
 """Attributes, events and links in a span; what has more is not read faster here."""
@@ -162,6 +164,7 @@ def _pass_over(buffer: Buffer, at: Rows, good: Flags) -> _Found:
         if len(long):
             further[long] = _two_bytes(u8, place[long])
         key = _KEYS.take(u8.take(place + 3).astype(np.uint16) << 8 | u8.take(place + 5))
+        key |= u8.take(place + 2) != _KEY
         if len(long):
             key[long] = True
         key &= tag == _ATTRIBUTE
@@ -179,7 +182,9 @@ def _pass_over(buffer: Buffer, at: Rows, good: Flags) -> _Found:
             goes_on = np.flatnonzero(further)
             active, place = active[goes_on], place[goes_on]
     at[active] = place
-    return _wanted(buffer, *map(np.concatenate, zip(*found, strict=True))) if found else _NOTHING
+    if not found:
+        return _NOTHING
+    return _wanted(buffer, good, *map(np.concatenate, zip(*found, strict=True)))
 
 
 def _two_bytes(u8: NDArray[np.uint8], place: Rows) -> Rows:
@@ -188,12 +193,16 @@ def _two_bytes(u8: NDArray[np.uint8], place: Rows) -> Rows:
     return np.where(high < 128, 3 + (low & 127 | high << 7), 0)
 
 
-def _wanted(buffer: Buffer, span: Rows, place: Rows, further: Rows) -> _Found:
-    """Those that may be one of SLOTS, of attributes at `place`, `further` from what is behind."""
+def _wanted(buffer: Buffer, good: Flags, span: Rows, place: Rows, further: Rows) -> _Found:
+    """Those that may be one of SLOTS, of attributes at `place`, `further` from what is behind.
+
+    A span of which one does not begin with its key, or has its length in two bytes, is not good.
+    """
     u8 = buffer.u8
     begin = place + 2 + (u8[place + 1] >= 128)
     length = place + further - begin
-    sure = (length > 10) & (u8[begin] == _KEY)
+    sure = (length > 10) & (u8[begin] == _KEY) & (u8[begin + 1] < 128)
+    good[span[(length > 10) & ~sure]] = False
     sure &= may_be_asked_for(words_at(buffer.whole, begin + 2, 1)[:, 0])
     return _Found(span[sure], begin[sure], length[sure])
 
