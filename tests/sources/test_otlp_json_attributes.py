@@ -84,6 +84,28 @@ def test_what_is_no_list_is_its_spans_fault(raw):
     assert fault == [0, UNREADABLE, 0]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(b'{"more":1,"key":"b","value":{}}', id="a field that is not known first"),
+        pytest.param(b'{ "key":"b","value":{}}', id="a blank"),
+    ],
+)
+def test_an_attribute_that_begins_otherwise_than_those_beside_it_hides_none(other):
+    good = b'{"key":"http.route","value":{"stringValue":"/a"}}'
+    found, fault = of_each(
+        [
+            b"[" + good + b"," + other + b"]",
+            b'[{"key":"a","value":{}},'
+            + other.replace(b'"b"', b'"rpc.method"')[:-3]
+            + b'{"intValue":7}}]',
+            b"[]",
+        ]
+    )
+    assert found == [[(SLOTS["http.route"], "/a")], [(SLOTS["rpc.method"], "7")], []]
+    assert not any(fault)
+
+
 def test_an_attribute_that_is_no_pair_says_nothing_and_the_others_do():
     good = b'{"key":"http.route","value":{"stringValue":"/a"}}'
     found, fault = of_each([b"[7," + good + b"]", b'[{"key":8},' + good + b"]"])

@@ -25,6 +25,8 @@ _KEY, _LEAST = b'{"key":"', 3
 """A key's beginning, and bytes that are looked at before it."""
 _FIRST = np.frombuffer(_KEY, "<u8")[0]
 _BRACE, _LETTER = ord("{"), 2
+_FOLLOWS = b"}},{"
+"""Between two attributes."""
 
 _AT_ONCE = 1024
 """Spans; what is noted of their bytes stays in the processor's cache."""
@@ -112,6 +114,11 @@ def _otherwise(
     if b"\\" in whole:
         escaped = np.searchsorted(end, np.flatnonzero(u8 == ord("\\")), side="right")
         other[escaped] = True
+    if whole.count(_FOLLOWS) != np.count_nonzero(follows):
+        many = [
+            whole.count(_FOLLOWS, a, b) for a, b in zip(begin.tolist(), end.tolist(), strict=True)
+        ]
+        other |= np.array(many) != np.bincount(span[follows], minlength=len(begin))
     return other
 
 
