@@ -32,8 +32,8 @@ def fires(stage: Stage, evidence) -> set[int]:
 
 
 def rejected(evidence) -> set[int]:
-    """As many of the largest as have m / α between them; and more, if k of them, all at least
-    m / (α k), are."""
+    """As many of the largest as have m / α between them, of which each is at least 1 / α; and more,
+    if k of them, all at least m / (α k), are."""
     order = sorted(range(len(evidence)), key=lambda i: -evidence[i])
     needed = len(evidence) / FALSE_FAIL
     lowest = np.inf
@@ -41,8 +41,14 @@ def rejected(evidence) -> set[int]:
         largest = np.exp([evidence[i] for i in order[:k]])
         just = largest.sum() >= needed > largest[:-1].sum()
         if just or k * largest[-1] >= needed:
-            lowest = evidence[order[k - 1]]
+            lowest = min(lowest, max(evidence[order[k - 1]], np.log(1 / FALSE_FAIL)))
     return {i for i in order if evidence[i] >= lowest}
+
+
+def test_what_is_missing_to_the_mean_does_not_make_those_fire_that_have_nothing(stage):
+    evidence = np.zeros(SERIES)
+    evidence[7] = np.log(SERIES / FALSE_FAIL - SERIES / 2)
+    assert fires(stage, evidence) == {7}
 
 
 @settings(max_examples=200)

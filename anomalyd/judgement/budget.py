@@ -28,9 +28,9 @@ def together(courses: Iterable[Course], log_evidence: Floats) -> Floats:
 
     They do once the mean of all e-values is 1 / false_fail, which is one too, whatever the series
     have in common (Vovk and Wang, "E-values", 2021, section 3): as many of the largest as it takes
-    fire. e-BH (Wang and Ramdas, "False discovery rate control with e-values", 2022) never asks for
-    less than that mean, and says which others are of it: k series, once each has 1/k of the
-    evidence that one alone would need.
+    fire, but none that is itself below that mean. e-BH (Wang and Ramdas, "False discovery rate
+    control with e-values", 2022) never asks for less than that mean, and says which others are of
+    it: k series, once each has 1/k of the evidence that one alone would need.
     """
     thresholds = np.full(len(log_evidence), np.inf)
     for course in courses:
@@ -41,7 +41,8 @@ def together(courses: Iterable[Course], log_evidence: Floats) -> Floats:
         lowest = needed[at] if len(needed) else course.log_threshold
         sums = np.logaddexp.accumulate(found)
         if len(found) and sums[-1] >= course.log_threshold:
-            lowest = min(lowest, found[np.searchsorted(sums, course.log_threshold)])
+            last = found[np.searchsorted(sums, course.log_threshold)]
+            lowest = min(lowest, max(last, needed[-1]))
         thresholds[course.deciding] = lowest
     return thresholds
 
