@@ -13,9 +13,9 @@ MEND = "let the user that runs anomalyd write there, free some space, or set sta
 def kept_in(directory: Path) -> Check:
     """Whether `directory`, or the nearest above it that is there, takes a file."""
     place = directory.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
     try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"anomalyd")
             file.flush()

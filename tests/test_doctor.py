@@ -368,3 +368,11 @@ async def test_a_state_directory_that_cannot_be_written_fails(tmp_path: Path) ->
     world.settings = {"state_dir": str(tmp_path / "a" / "b")}
     found = of(await world.examine(), "state_dir")
     assert (found.status, tmp_path.joinpath("a").exists()) == (Status.OK, False)
+
+
+async def test_a_state_directory_that_cannot_even_be_looked_for_fails(tmp_path: Path) -> None:
+    world, place = World(), tmp_path / ("s" * 300)
+    world.settings = {"state_dir": str(place)}
+    found = of(await world.examine(), "state_dir")
+    assert found.status is Status.FAIL
+    assert found.detail == f"{place} cannot be written: File name too long"

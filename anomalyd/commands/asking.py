@@ -15,9 +15,11 @@ from anomalyd import accepting, codec, standing
 from anomalyd.api.client import ServerAway, ServerClient
 from anomalyd.api.control import RunStatus
 from anomalyd.config import Config
+from anomalyd.config.types import CONTROL, NOT_SENT, secret_in
 from anomalyd.judgement import changes
 from anomalyd.model import VERSION_LABEL
 from anomalyd.runs.acceptance import Asked, Undone
+from anomalyd.runs.life import UnknownRun
 from anomalyd.runs.store import Store
 from anomalyd.units import format_duration, rfc3339
 
@@ -32,11 +34,15 @@ MARKS = ("accepted", "golden")
 
 
 def token(path: Path | None, environ: Mapping[str, str]) -> str | None:
-    """From a file, or ANOMALYD_TOKEN: never from the command line, which others can read."""
+    """From a file, or ANOMALYD_TOKEN: never from the command line, which others can read. Raises
+    ServerAway where it cannot be sent."""
     if path is None:
-        return environ.get("ANOMALYD_TOKEN") or None
+        given = environ.get("ANOMALYD_TOKEN", "").strip()
+        if CONTROL.search(given):
+            raise ServerAway(f"ANOMALYD_TOKEN {NOT_SENT}")
+        return given or None
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return secret_in(path, sent=True)
     except OSError as error:
         raise ServerAway(f"--token-file {path}: {error.strerror}") from error
 
@@ -80,12 +86,27 @@ async def _answer(
 
 
 async def here(what: str, config: Config, options: Mapping[str, Any]) -> tuple[object, str]:
-    """As `runs list` and `runs show`, in the state directory. Raises UnknownRun, StoreError."""
-    with Store.open(config.state_dir / "anomalyd.db") as store:
+    """As `runs list` and `runs show`, in the state directory, where a look makes nothing. Raises
+    UnknownRun, StoreError."""
+    path = config.state_dir / "anomalyd.db"
+    if _absent(path):
+        if what == "list":
+            return _listed([])
+        raise UnknownRun(f"there is no run {options['run']}: {path} is not there")
+    with Store.open(path) as store:
         if what == "list":
             return _listed(standing.rows(store, LISTED))
         run = standing.stored(store, options["run"])
         return _shown(standing.status(store, run, time.time()))
+
+
+def _absent(path: Path) -> bool:
+    """Of a path that cannot be looked at, whoever opens it says why."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
 
 
 def _listed(rows: Sequence[Mapping[str, Any]]) -> tuple[object, str]:

@@ -60,8 +60,8 @@ class Auth(Section):
         return self
 
     def authorization(self) -> str | None:
-        """The value of the Authorization header, or None."""
-        token = self._secret("bearer")
+        """The value of the Authorization header, or None. Raises OSError."""
+        token = self._secret("bearer", sent=True)
         if token:
             return f"Bearer {token}"
         if self.basic:

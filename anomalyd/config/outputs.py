@@ -28,6 +28,9 @@ class GrafanaSink(Secretive):
         self._in_a_header("token")
         return self
 
+    def secret(self) -> str | None:
+        return self._secret("token", sent=True)
+
 
 class AlertmanagerSink(Endpoint):
     urls: tuple[Url, ...] = Field(min_length=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Callable
@@ -74,12 +75,24 @@ class Section(BaseModel):
         if value is not None and CONTROL.search(value.get_secret_value()):
             raise ValueError(f"{name} {NOT_SENT}")
 
-    def _secret(self, name: str) -> str | None:
+    def _secret(self, name: str, *, sent: bool = False) -> str | None:
+        """sent: as it is, in a header. Raises OSError."""
         path: Path | None = getattr(self, f"{name}_file")
         if path is not None:
-            return path.read_text(encoding="utf-8").strip()
+            return secret_in(path, sent=sent)
         value: SecretStr | None = getattr(self, name)
         return value.get_secret_value() if value else None
+
+
+def secret_in(path: Path, *, sent: bool) -> str:
+    """Without blanks around it. sent: in a header. Raises OSError, also for what none may have."""
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EINVAL, "is not UTF-8 text", str(path)) from error
+    if sent and CONTROL.search(secret):
+        raise OSError(errno.EINVAL, NOT_SENT, str(path))
+    return secret
 
 
 def _url(text: str) -> str:

@@ -133,8 +133,39 @@ async def test_a_run_in_a_state_directory_is_accepted_without_a_daemon(config, t
         assert "there is no run none" in refused.said[0]
 
 
+async def test_a_look_into_a_state_directory_that_is_not_there_makes_none(config, tmp_path):
+    assert (await answered("runs", "list", "-c", config)).out == ["no run yet"]
+    refused = await answered("runs", "show", "r1", "-c", config)
+    assert (refused.code, len(refused.said)) == (2, 1)
+    assert "there is no run r1" in refused.said[0]
+    assert not (tmp_path / "state" / "anomalyd.db").exists()
+
+
 async def test_a_daemon_that_is_away_is_one_sentence():
     server = f"http://127.0.0.1:{free_port()}"
     ended = await answered("runs", "list", "--server", server)
     assert (ended.code, len(ended.said)) == (2, 1)
     assert f"anomalyd at {server} cannot be reached" in ended.said[0]
+
+
+@pytest.mark.parametrize("token", [b"two\nlines", b"\xff\xfe"], ids=["two lines", "binary"])
+async def test_a_token_that_cannot_be_sent_is_one_sentence(tmp_path, token):
+    file = tmp_path / "token"
+    file.write_bytes(token)
+    ended = await answered("runs", "list", "--token-file", str(file))
+    assert (ended.code, len(ended.said)) == (2, 1)
+    assert f"--token-file {file}: " in ended.said[0]
+
+
+async def test_a_token_of_the_environment_may_end_with_a_line_break_and_have_none_within(
+    monkeypatch,
+):
+    server = f"http://127.0.0.1:{free_port()}"
+    for token, said in (
+        ("one\n", "cannot be reached"),
+        ("two\nlines", "ANOMALYD_TOKEN has a line"),
+    ):
+        monkeypatch.setenv("ANOMALYD_TOKEN", token)
+        ended = await answered("runs", "list", "--server", server)
+        assert (ended.code, len(ended.said)) == (2, 1)
+        assert said in ended.said[0]

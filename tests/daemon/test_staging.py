@@ -53,13 +53,28 @@ async def test_what_only_the_user_can_mend_ends_the_start_in_one_sentence(shop, 
             pass
 
 
-async def test_a_secret_that_is_gone_ends_the_start_in_one_sentence(shop, staging, tmp_path):
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (None, "No such file"),
+        (b"two\nlines", "has a line break or another control character; write it on one line"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+    ],
+    ids=["gone", "of two lines", "binary"],
+)
+async def test_a_secret_that_cannot_be_sent_ends_the_start_in_one_sentence(
+    shop, staging, tmp_path, found, why
+):
     secret = tmp_path / "token"
     secret.write_text("s3cret")
     environments = {"staging": {"url": staging.url, "auth": {"bearer_file": str(secret)}}}
     config = configuration(staging.url, None, tmp_path / "state", environments=environments)
-    secret.unlink()
-    with pytest.raises(SourceError, match="staging: a secret or certificate cannot be read"):
+    if found is None:
+        secret.unlink()
+    else:
+        secret.write_bytes(found)
+    said = rf"^staging: a secret or certificate cannot be read: .*{why}.*$"
+    with pytest.raises(SourceError, match=said):
         async with shop.at_work(config):
             pass
 
