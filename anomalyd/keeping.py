@@ -145,9 +145,12 @@ class Memory:
         self._writing = threading.Lock()
 
     def snapshot(self) -> None:
+        self._write(snapshots.take(self._pipeline, __version__))
+
+    def _write(self, taken: snapshots.Taken) -> None:
         with self._writing:
             begun = clock.thread_time()
-            self._disk.write("snapshot", snapshots.save, self._pipeline, self._path, __version__)
+            self._disk.write("snapshot", snapshots.write, taken, self._pipeline, self._path)
             self._taken_at = self._pipeline.window_end
             self._every = min((clock.thread_time() - begun) / SNAPSHOT_SHARE, SNAPSHOT_SECONDS)
 
@@ -161,7 +164,8 @@ class Memory:
         due = judged_until > self._taken_at and judged_until - self._taken_at >= self._every
         under_way = any(course.under_way for course in self._pipeline.courses.values())
         if due and (under_way or self._disk.refuses("snapshot")):
-            await asyncio.to_thread(self.snapshot)
+            taken = snapshots.take(self._pipeline, __version__)
+            await asyncio.to_thread(self._write, taken)
 
     def restore(self, runs: list[Run], store: Store) -> list[Incident]:
         """Runs that were under way go on; returns their open incidents.

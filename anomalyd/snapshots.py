@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from anomalyd.explain.witness import Witness
 from anomalyd.judgement.anomalies import Anomalies
+from anomalyd.judgement.course import Course
 from anomalyd.judgement.evidence import Bank
 from anomalyd.judgement.record import Record
 from anomalyd.judgement.still import Still
@@ -38,40 +40,60 @@ _BROKEN = (
 )
 
 
-def save(pipeline: Pipeline, path: Path, version: str) -> None:
-    """Write atomically. Raises OSError where the disk refuses.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which series and runs a snapshot is of, and what they are by now that are no arrays."""
 
-    May be called from a thread while series and runs are added, but not while a window is judged:
-    of what is new since, nothing is kept.
-    """
-    courses, known = dict(pipeline.courses), len(pipeline.board)
+    about: dict[str, Any]
+    courses: dict[str, Course]
+    witnesses: dict[str, Witness]
+
+
+def take(pipeline: Pipeline, version: str) -> Taken:
+    """What must not change while `write` is at work; takes milliseconds."""
+    courses = dict(pipeline.courses)
     about = {
         "version": version,
         "window": pipeline.settings.window,
         "window_end": pipeline.window_end,
         "loads": pipeline.board.recent,
-        "keys": pipeline.table.keys[:known],
+        "keys": pipeline.table.keys[: len(pipeline.board)],
         "runs": {run_id: course.integrity.dump() for run_id, course in courses.items()},
         "baselines": {run_id: course.baseline for run_id, course in courses.items()},
     }
+    return Taken(about, courses, dict(pipeline.incidents.witnesses))
+
+
+def write(taken: Taken, pipeline: Pipeline, path: Path) -> None:
+    """Write atomically. Raises OSError where the disk refuses.
+
+    May be called from a thread while series and runs are added, but not while a window is judged.
+    Of what is new since it was taken nothing is kept: rows of a run that begins meanwhile may be in
+    any state, and `load` gives them none of it.
+    """
     arrays: dict[str, Any] = {f"bank/{k}": v for k, v in pipeline.bank.dump().items()}
     arrays |= {f"anomalies/{k}": v for k, v in pipeline.anomalies.dump().items()}
     arrays |= {f"still/{k}": v for k, v in pipeline.still.dump().items()}
-    for run_id, course in courses.items():
+    for run_id, course in taken.courses.items():
         arrays |= {f"run/{run_id}/{k}": v for k, v in course.record.dump().items()}
-    for run_id, witness in dict(pipeline.incidents.witnesses).items():
+    for run_id, witness in taken.witnesses.items():
         arrays |= {f"traced/{run_id}/{k}": v for k, v in witness.dump().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     try:
         with temporary.open("wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **arrays)
+            np.savez(file, about=np.array(json.dumps(taken.about)), **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def save(pipeline: Pipeline, path: Path, version: str) -> None:
+    """Take and write. Raises OSError where the disk refuses."""
+    write(take(pipeline, version), pipeline, path)
 
 
 def load(pipeline: Pipeline, path: Path, version: str) -> bool:
