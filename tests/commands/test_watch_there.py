@@ -183,11 +183,12 @@ async def test_a_server_that_was_away_for_most_of_the_run_is_waited_for_and_says
         async with watching(url, *gate.command(), options=options) as process:
             started = time.time()
             await process.says("run is active")
+            await windows_pass(staging, daemon, 1)
             await daemon.killed()
             killed = time.time()
             gate.open()
             await process.says("cannot be reached")
-            back = killed + 2 * (killed - started) + 4.0
+            back = killed + 3 * (killed - started) + 8.0
             await until(lambda: time.time() > back, "most of the run is over", process)
             async with serving(config) as daemon:
                 await windows_pass(staging, daemon, 2)
